@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds and installs everything, then runs the C++ tests (ctest) and the Python tests
+# (pytest). Ends with the closing lines of both; exits non-zero if either failed.
+set -euo pipefail
+# shellcheck source=scripts/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+# The build tree that pip used: the tests link the library compiled there.
+tag=$(python -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+build_dir=$(echo build/"$tag"-*)
+configure() { cmake -S . -B "$build_dir" -DCAFFE_BUILD_TESTS=ON; }
+compile() { cmake --build "$build_dir" --parallel "$(nproc)"; }
+step "configure C++ tests" configure
+step "compile C++ tests" compile
+
+mkdir -p build/logs
+status=0
+ctest --test-dir "$build_dir" --parallel "$(nproc)" --output-on-failure \
+  2>&1 | tee build/logs/ctest.log || status=1
+python -m pytest 2>&1 | tee build/logs/pytest.log || status=1
+
+echo
+grep -E '^[0-9]+% tests passed' build/logs/ctest.log || echo "ctest: no test ran"
+tail -n 1 build/logs/pytest.log
+exit $status
