@@ -1,0 +1,108 @@
+"""pycaffe: nets, solvers and file formats of Caffe from Python.
+
+The compiled engine is loaded when a name that needs it is first used, so that nets can
+be written (`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where it is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from caffe.net_spec import NetSpec, layers, params, to_proto
+from caffe.proto.caffe_pb2 import TEST, TRAIN, SolverParameter
+
+if TYPE_CHECKING:
+    from caffe import classifier, coord_map, detector, draw, io, pycaffe
+    from caffe.classifier import Classifier
+    from caffe.detector import Detector
+    from caffe.pycaffe import (
+        AdaDeltaSolver,
+        AdaGradSolver,
+        AdamSolver,
+        Blob,
+        Layer,
+        NesterovSolver,
+        Net,
+        RMSPropSolver,
+        SGDSolver,
+        Solver,
+        __version__,
+        get_solver,
+        has_nccl,
+        init_log,
+        layer_type_list,
+        load_plugin,
+        log,
+        set_device,
+        set_mode_cpu,
+        set_mode_gpu,
+        set_multiprocess,
+        set_random_seed,
+        set_solver_count,
+        set_solver_rank,
+        solver_count,
+        solver_rank,
+    )
+
+_SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "pycaffe")
+_HOMES = {"Classifier": "caffe.classifier", "Detector": "caffe.detector"}
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Blob",
+    "Classifier",
+    "Detector",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "SolverParameter",
+    "__version__",
+    "classifier",
+    "coord_map",
+    "detector",
+    "draw",
+    "get_solver",
+    "has_nccl",
+    "init_log",
+    "io",
+    "layer_type_list",
+    "layers",
+    "load_plugin",
+    "log",
+    "params",
+    "pycaffe",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+    "to_proto",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what the engine provides on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module 'caffe' has no attribute '{name}'")
+    if name in _SUBMODULES:
+        return importlib.import_module(f"caffe.{name}")
+    value = getattr(importlib.import_module(_HOMES.get(name, "caffe.pycaffe")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
