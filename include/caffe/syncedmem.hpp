@@ -1,0 +1,95 @@
+#ifndef CAFFE_SYNCEDMEM_HPP_
+#define CAFFE_SYNCEDMEM_HPP_
+
+#include <cstddef>
+#include <memory>
+
+#include "caffe/common.hpp"
+
+namespace caffe {
+
+/// A copy of a memory in some engine's own layout.
+class PackedTensor {
+ public:
+  virtual ~PackedTensor() = default;
+  /// Writes the plain, row-major (N, C, H, W) copy to `plain`.
+  virtual void UnpackTo(void* plain) const = 0;
+  virtual std::size_t bytes() const = 0;
+};
+
+/// A block of memory whose newest copy may lie on the host, on the device, or in
+/// an engine's packed layout; copies are made on demand and only then.
+///
+/// Invariant: the copies that are valid hold the same values. Asking for a
+/// mutable pointer invalidates every other copy.
+///
+/// A *pinned* memory has a host pointer that outsiders keep and read or write
+/// without telling (a NumPy view, set_cpu_data). Net settles such memories
+/// whenever it returns to its caller: the host copy is then the newest and no
+/// other copy is trusted.
+class SyncedMemory {
+ public:
+  SyncedMemory();
+  explicit SyncedMemory(std::size_t size);
+  ~SyncedMemory();
+
+  /// Host copy, zero-filled when nothing has been written yet.
+  const void* cpu_data();
+  void set_cpu_data(void* data);
+  const void* gpu_data();
+  void set_gpu_data(void* data);
+  void* mutable_cpu_data();
+  void* mutable_gpu_data();
+  /// Like mutable_cpu_data(), for a caller that writes every element: the
+  /// present values are not brought to the host first.
+  void* overwrite_cpu_data();
+
+  /// Where the newest copy is; HEAD_PACKED only when no plain copy is valid.
+  enum SyncedHead { UNINITIALIZED, HEAD_AT_CPU, HEAD_AT_GPU, SYNCED, HEAD_PACKED };
+  SyncedHead head() const { return head_; }
+  std::size_t size() const { return size_; }
+
+  /// The packed copy if it is valid, else null.
+  std::shared_ptr<PackedTensor> packed() const;
+  /// The packed buffer of an earlier write, valid or not, so it can be reused.
+  const std::shared_ptr<PackedTensor>& packed_storage() const { return packed_; }
+  /// Declares `tensor` the newest copy.
+  void set_packed(std::shared_ptr<PackedTensor> tensor);
+  /// Stores `tensor` beside the valid plain copy, whose values it holds.
+  void cache_packed(std::shared_ptr<PackedTensor> tensor);
+
+  /// Counts a holder of the host pointer; see the class comment.
+  void Pin();
+  void Unpin();
+  bool pinned() const { return pins_ > 0 || (cpu_ptr_ && !own_cpu_data_); }
+  /// If pinned: makes the host copy the newest and forgets the others.
+  void Settle();
+
+  /// Bytes this memory holds now in all its copies.
+  std::size_t allocated_bytes() const;
+
+ private:
+  void to_cpu();
+  void to_gpu();
+  void AllocateHost();
+
+  void* cpu_ptr_;
+  void* gpu_ptr_;
+  std::size_t size_;
+  SyncedHead head_;
+  bool own_cpu_data_;
+  bool own_gpu_data_;
+  int pins_;
+  bool packed_valid_;
+  std::shared_ptr<PackedTensor> packed_;
+
+  DISABLE_COPY_AND_ASSIGN(SyncedMemory);
+};
+
+/// Allocates zero-filled host memory aligned to a cache line.
+void* AllocateHostMemory(std::size_t size);
+void FreeHostMemory(void* pointer, std::size_t size);
+
+}  // namespace caffe
+
+#endif  // CAFFE_SYNCEDMEM_HPP_

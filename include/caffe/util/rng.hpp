@@ -1,0 +1,104 @@
+#ifndef CAFFE_UTIL_RNG_HPP_
+#define CAFFE_UTIL_RNG_HPP_
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <random>
+
+namespace caffe {
+
+/// Counter-based generator: Philox 4x32 with 10 rounds.
+///
+/// Draw number i of stream s under seed k is a pure function of (k, s, i), so a
+/// stream can be placed anywhere at no cost, and independent streams need no
+/// hand-over between threads. Meets UniformRandomBitGenerator.
+/// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+class Philox {
+ public:
+  using result_type = std::uint32_t;
+
+  explicit Philox(std::uint64_t seed = 0, std::uint64_t stream = 0)
+      : seed_(seed), stream_(stream) {}
+
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() {
+    return std::numeric_limits<result_type>::max();
+  }
+
+  result_type operator()() {
+    if (counter_ % 4 == 0 || !filled_) Fill();
+    return block_[counter_++ % 4];
+  }
+
+  std::uint64_t seed() const { return seed_; }
+  std::uint64_t stream() const { return stream_; }
+  /// Number of 32-bit draws made so far.
+  std::uint64_t counter() const { return counter_; }
+  /// Places the generator before draw number `counter`.
+  void Seek(std::uint64_t counter) {
+    counter_ = counter;
+    filled_ = false;
+  }
+  void seed(std::uint64_t value) { *this = Philox(value, stream_); }
+  void discard(unsigned long long count) { Seek(counter_ + count); }
+
+  friend bool operator==(const Philox& a, const Philox& b) {
+    return a.seed_ == b.seed_ && a.stream_ == b.stream_ && a.counter_ == b.counter_;
+  }
+
+ private:
+  void Fill() {
+    const std::uint64_t index = counter_ / 4;
+    std::array<std::uint32_t, 4> x = {
+        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+        static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)};
+    std::uint32_t key0 = static_cast<std::uint32_t>(seed_);
+    std::uint32_t key1 = static_cast<std::uint32_t>(seed_ >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0];
+      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * x[2];
+      x = {static_cast<std::uint32_t>(p1 >> 32) ^ x[1] ^ key0,
+           static_cast<std::uint32_t>(p1),
+           static_cast<std::uint32_t>(p0 >> 32) ^ x[3] ^ key1,
+           static_cast<std::uint32_t>(p0)};
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+    block_ = x;
+    filled_ = true;
+  }
+
+  std::uint64_t seed_;
+  std::uint64_t stream_;
+  std::uint64_t counter_ = 0;
+  std::array<std::uint32_t, 4> block_ = {};
+  bool filled_ = false;
+};
+
+using rng_t = Philox;
+
+/// The calling thread's generator.
+rng_t* caffe_rng();
+
+/// Fisher-Yates over [begin, end) with `gen`.
+template <class RandomAccessIterator, class RandomGenerator>
+inline void shuffle(RandomAccessIterator begin, RandomAccessIterator end,
+                    RandomGenerator* gen) {
+  const auto length = std::distance(begin, end);
+  for (auto i = length - 1; i > 0; --i) {
+    std::uniform_int_distribution<std::int64_t> pick(0, i);
+    std::iter_swap(begin + i, begin + pick(*gen));
+  }
+}
+
+template <class RandomAccessIterator>
+inline void shuffle(RandomAccessIterator begin, RandomAccessIterator end) {
+  shuffle(begin, end, caffe_rng());
+}
+
+}  // namespace caffe
+
+#endif  // CAFFE_UTIL_RNG_HPP_

@@ -1,0 +1,51 @@
+#include "caffe/layer_factory.hpp"
+
+#include <string>
+#include <vector>
+
+#include "caffe/layer.hpp"
+#include "caffe/util/closest.hpp"
+#include "caffe/util/registration_log.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+typename LayerRegistry<Dtype>::CreatorRegistry& LayerRegistry<Dtype>::Registry() {
+  // Never destroyed: plugins may outlive static destruction.
+  static CreatorRegistry* registry = new CreatorRegistry();
+  return *registry;
+}
+
+template <typename Dtype>
+void LayerRegistry<Dtype>::AddCreator(const string& type, Creator creator) {
+  // Runs in static initialisers, where an exception would end the process: a
+  // second registration is recorded, and LoadPlugin() reports it.
+  const bool added = Registry().emplace(type, creator).second;
+  RecordRegistration(type, added);
+}
+
+template <typename Dtype>
+shared_ptr<Layer<Dtype>> LayerRegistry<Dtype>::CreateLayer(const LayerParameter& param) {
+  const string& type = param.type();
+  const auto found = Registry().find(type);
+  if (found == Registry().end()) {
+    throw ValueError(Str("layer '", param.name(), "': unknown layer type '", type,
+                         "'; the closest known type is '",
+                         ClosestName(type, LayerTypeList()),
+                         "' (a layer of your own is loaded with caffe.load_plugin() or "
+                         "caffe train -plugin)"));
+  }
+  return found->second(param);
+}
+
+template <typename Dtype>
+vector<string> LayerRegistry<Dtype>::LayerTypeList() {
+  vector<string> types;
+  for (const auto& entry : Registry()) types.push_back(entry.first);
+  return types;
+}
+
+template class LayerRegistry<float>;
+template class LayerRegistry<double>;
+
+}  // namespace caffe

@@ -1,0 +1,213 @@
+#include "caffe/syncedmem.hpp"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "caffe/util/math_functions.hpp"
+
+namespace caffe {
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::size_t RoundUp(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+void* AllocateHostMemory(std::size_t size) {
+  // Large buffers start on a huge page: fewer TLB misses in every kernel.
+  const std::size_t alignment = size >= 2 * kHugePage ? kHugePage : kCacheLine;
+  const std::size_t rounded = RoundUp(size ? size : 1, alignment);
+  void* pointer = std::aligned_alloc(alignment, rounded);
+  if (!pointer) {
+    throw RuntimeFailure(Str("out of memory: ", size, " bytes could not be allocated; "
+                             "use a smaller batch or image"));
+  }
+  if (alignment == kHugePage) madvise(pointer, rounded, MADV_HUGEPAGE);
+  std::memset(pointer, 0, size);
+  return pointer;
+}
+
+void FreeHostMemory(void* pointer, std::size_t /*size*/) { std::free(pointer); }
+
+SyncedMemory::SyncedMemory() : SyncedMemory(0) {}
+
+SyncedMemory::SyncedMemory(std::size_t size)
+    : cpu_ptr_(nullptr),
+      gpu_ptr_(nullptr),
+      size_(size),
+      head_(UNINITIALIZED),
+      own_cpu_data_(false),
+      own_gpu_data_(false),
+      pins_(0),
+      packed_valid_(false) {}
+
+SyncedMemory::~SyncedMemory() {
+  if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_, size_);
+#ifndef CPU_ONLY
+  // A destructor cannot report; a failing free means the device is gone anyway.
+  if (gpu_ptr_ && own_gpu_data_) cudaFree(gpu_ptr_);
+#endif
+}
+
+void SyncedMemory::AllocateHost() {
+  if (cpu_ptr_) return;
+  cpu_ptr_ = AllocateHostMemory(size_);
+  own_cpu_data_ = true;
+}
+
+void SyncedMemory::to_cpu() {
+  switch (head_) {
+    case UNINITIALIZED:
+      AllocateHost();
+      std::memset(cpu_ptr_, 0, size_);
+      head_ = HEAD_AT_CPU;
+      break;
+    case HEAD_PACKED:
+      AllocateHost();
+      packed_->UnpackTo(cpu_ptr_);
+      head_ = HEAD_AT_CPU;
+      break;
+    case HEAD_AT_GPU:
+#ifndef CPU_ONLY
+      AllocateHost();
+      CUDA_CHECK(cudaMemcpy(cpu_ptr_, gpu_ptr_, size_, cudaMemcpyDefault));
+      head_ = SYNCED;
+#else
+      NO_GPU;
+#endif
+      break;
+    case HEAD_AT_CPU:
+    case SYNCED:
+      break;
+  }
+}
+
+void SyncedMemory::to_gpu() {
+#ifndef CPU_ONLY
+  if (head_ == HEAD_PACKED) to_cpu();
+  switch (head_) {
+    case UNINITIALIZED:
+      CUDA_CHECK(cudaMalloc(&gpu_ptr_, size_));
+      CUDA_CHECK(cudaMemset(gpu_ptr_, 0, size_));
+      own_gpu_data_ = true;
+      head_ = HEAD_AT_GPU;
+      break;
+    case HEAD_AT_CPU:
+      if (!gpu_ptr_) {
+        CUDA_CHECK(cudaMalloc(&gpu_ptr_, size_));
+        own_gpu_data_ = true;
+      }
+      CUDA_CHECK(cudaMemcpy(gpu_ptr_, cpu_ptr_, size_, cudaMemcpyDefault));
+      head_ = SYNCED;
+      break;
+    case HEAD_AT_GPU:
+    case SYNCED:
+    case HEAD_PACKED:
+      break;
+  }
+#else
+  NO_GPU;
+#endif
+}
+
+const void* SyncedMemory::cpu_data() {
+  to_cpu();
+  return cpu_ptr_;
+}
+
+void* SyncedMemory::mutable_cpu_data() {
+  to_cpu();
+  packed_valid_ = false;
+  head_ = HEAD_AT_CPU;
+  return cpu_ptr_;
+}
+
+void* SyncedMemory::overwrite_cpu_data() {
+  AllocateHost();
+  packed_valid_ = false;
+  head_ = HEAD_AT_CPU;
+  return cpu_ptr_;
+}
+
+void SyncedMemory::set_cpu_data(void* data) {
+  CHECK(data) << "set_cpu_data() got a null pointer";
+  if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_, size_);
+  cpu_ptr_ = data;
+  own_cpu_data_ = false;
+  packed_valid_ = false;
+  head_ = HEAD_AT_CPU;
+}
+
+const void* SyncedMemory::gpu_data() {
+  to_gpu();
+  return gpu_ptr_;
+}
+
+void* SyncedMemory::mutable_gpu_data() {
+  to_gpu();
+  packed_valid_ = false;
+  head_ = HEAD_AT_GPU;
+  return gpu_ptr_;
+}
+
+void SyncedMemory::set_gpu_data(void* data) {
+#ifndef CPU_ONLY
+  CHECK(data) << "set_gpu_data() got a null pointer";
+  if (gpu_ptr_ && own_gpu_data_) CUDA_CHECK(cudaFree(gpu_ptr_));
+  gpu_ptr_ = data;
+  own_gpu_data_ = false;
+  packed_valid_ = false;
+  head_ = HEAD_AT_GPU;
+#else
+  (void)data;
+  NO_GPU;
+#endif
+}
+
+std::shared_ptr<PackedTensor> SyncedMemory::packed() const {
+  return packed_valid_ ? packed_ : nullptr;
+}
+
+void SyncedMemory::set_packed(std::shared_ptr<PackedTensor> tensor) {
+  packed_ = std::move(tensor);
+  packed_valid_ = true;
+  head_ = HEAD_PACKED;
+}
+
+void SyncedMemory::cache_packed(std::shared_ptr<PackedTensor> tensor) {
+  CHECK(head_ == HEAD_AT_CPU || head_ == SYNCED)
+      << "a packed copy can only be cached beside a valid host copy";
+  packed_ = std::move(tensor);
+  packed_valid_ = true;
+}
+
+void SyncedMemory::Pin() { ++pins_; }
+
+void SyncedMemory::Unpin() {
+  CHECK_GT(pins_, 0);
+  --pins_;
+}
+
+void SyncedMemory::Settle() {
+  if (!pinned() || head_ == HEAD_AT_GPU) return;
+  if (head_ == HEAD_PACKED) to_cpu();
+  packed_valid_ = false;
+}
+
+std::size_t SyncedMemory::allocated_bytes() const {
+  std::size_t total = 0;
+  if (cpu_ptr_ && own_cpu_data_) total += size_;
+  if (gpu_ptr_ && own_gpu_data_) total += size_;
+  if (packed_) total += packed_->bytes();
+  return total;
+}
+
+}  // namespace caffe
