@@ -1,0 +1,75 @@
+"""SKNet-50 in sknet-caffe, measured; counterpart of `pytorch_sknet50.py`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+
+import caffe
+import sknet
+from sknet.models import create_model, deploy, released
+
+
+def steps_of(task: str, batch: int, folder: Path):
+    """A function that does one inference or one training step."""
+    caffe.set_mode_cpu()
+    caffe.set_random_seed(1)
+    model = create_model("sknet50")
+    net_file = folder / "net.prototxt"
+    generator = np.random.default_rng(1)
+    images = generator.standard_normal((batch, 3, 224, 224), dtype=np.float32)
+    if task == "inference":
+        net_file.write_text(text_format.MessageToString(deploy(model, batch)))
+        net = caffe.Net(str(net_file), caffe.TEST)
+
+        def infer() -> None:
+            net.blobs["data"].data[...] = images
+            net.forward()
+
+        return infer
+
+    net_file.write_text(text_format.MessageToString(released(model, batch)))
+    solver_file = folder / "solver.prototxt"
+    solver_file.write_text(
+        f'net: "{net_file}" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 '
+        "weight_decay: 0.0001 solver_mode: CPU random_seed: 1 display: 0 "
+        f'max_iter: 1000 snapshot_prefix: "{folder / "model"}"'
+    )
+    solver = caffe.SGDSolver(str(solver_file))
+    labels = generator.integers(1000, size=batch)
+
+    def train() -> None:
+        solver.net.blobs["data"].data[...] = images
+        solver.net.blobs["label"].data[...] = labels
+        solver.step(1)
+
+    return train
+
+
+def main() -> None:
+    """Runs the job and prints its result."""
+    job = json.loads(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        step = steps_of(job["task"], job["batch"], Path(folder))
+        for _ in range(job["warmup"]):
+            step()
+        seconds = []
+        for _ in range(job["steps"]):
+            began = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rate = job["batch"] / statistics.median(seconds)
+    print(json.dumps({"rate": rate, "peak_mb": peak, "version": sknet.__version__}))
+
+
+if __name__ == "__main__":
+    main()

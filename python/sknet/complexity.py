@@ -1,0 +1,233 @@
+"""Parameters and arithmetic of a network, counted from its definition.
+
+Published GFLOPs follow different rules. `CONVENTIONS` names those that occur in the
+tables of the SKNet paper; all are per image, in multiply-adds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from caffe.proto import caffe_pb2
+from sknet.shapes import Shape, canonical, conv_geometry, infer
+
+
+@dataclass
+class Cost:
+    """Counts of one layer, or their sum over a net. Element counts are per batch.
+
+    Attributes:
+        learned: Parameters that training changes.
+        stored: All values in the layer's blobs: running statistics count here.
+        macs: Multiply-adds of convolutions and fully connected layers.
+        bias_adds: Additions of convolution biases.
+        bn_elements: Outputs of batch norms.
+        relu_elements: Outputs of ReLUs.
+        select_elements: Products that weigh the branches of SK units (Scale by a
+            second bottom, Axpy).
+        pool_inputs: Inputs of poolings.
+    """
+
+    learned: int = 0
+    stored: int = 0
+    macs: int = 0
+    bias_adds: int = 0
+    bn_elements: int = 0
+    relu_elements: int = 0
+    select_elements: int = 0
+    pool_inputs: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            **{
+                name: getattr(self, name) + getattr(other, name)
+                for name in self.__dataclass_fields__
+            }
+        )
+
+
+@dataclass
+class LayerCost:
+    """One layer: its definition, the shapes of its tops, its counts."""
+
+    layer: Any
+    shapes: list[Shape]
+    cost: Cost
+
+
+@dataclass
+class Complexity:
+    """Counts of a whole net; `total` is the sum over `layers`."""
+
+    name: str
+    batch_size: int
+    layers: list[LayerCost] = field(default_factory=list)
+
+    @property
+    def total(self) -> Cost:
+        """Sum over all layers, for the whole batch."""
+        return sum((layer.cost for layer in self.layers), Cost())
+
+    def gflops(self, convention: str = "macs+select") -> float:
+        """10^9 operations per image, counted as `CONVENTIONS[convention]` says."""
+        return CONVENTIONS[convention](self.total) / self.batch_size / 1e9
+
+
+CONVENTIONS: dict[str, Callable[[Cost], int]] = {
+    # Convolutions and fully connected layers only: DPN's paper.
+    "macs": lambda c: c.macs,
+    # One more per batch-norm output: SENet's paper.
+    "macs+bn": lambda c: c.macs + c.bn_elements,
+    # The select step of SK units in addition: SKNet's own rows.
+    "macs+select": lambda c: c.macs + c.select_elements,
+    # Every module's operations, as the early ptflops tool counted: Inception rows.
+    "all": lambda c: (
+        c.macs + c.bias_adds + 2 * c.bn_elements + c.relu_elements + c.pool_inputs
+    ),
+}
+
+
+def analyse(
+    net: Any,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    phase: str = "TEST",
+) -> Complexity:
+    """Counts the layers that `net` (a NetParameter) has in `phase`.
+
+    Args:
+        net: The definition; its weights, if any, are not needed.
+        input_shapes: Shapes of blobs that no layer's parameters give, or to replace
+            those of Input and data layers.
+        phase: "TRAIN" or "TEST".
+
+    Raises:
+        ValueError: Names the layer and blob that do not fit.
+    """
+    replaced = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
+    blobs = {**_net_inputs(net), **replaced}
+    counted: set[str] = set()
+    result = Complexity(net.name, batch_size=1)
+    for layer in net.layer:
+        if not used_in(layer, caffe_pb2.Phase.Value(phase)):
+            continue
+        for name in layer.bottom:
+            if name not in blobs:
+                raise ValueError(
+                    f"layer '{layer.name}' ({layer.type}): unknown bottom '{name}'; no "
+                    "layer above it has that top"
+                )
+        bottoms = [blobs[name] for name in layer.bottom]
+        if not layer.bottom and all(name in replaced for name in layer.top):
+            shapes = [replaced[name] for name in layer.top]
+        else:
+            shapes = infer(layer, bottoms)
+        blobs.update(zip(layer.top, shapes, strict=True))
+        cost = _cost(layer, bottoms, shapes)
+        _forget_shared(layer, cost, counted)
+        result.layers.append(LayerCost(layer, shapes, cost))
+    for name in (*net.input, *(top for layer in net.layer for top in layer.top)):
+        if blobs.get(name):
+            result.batch_size = blobs[name][0]
+            break
+    return result
+
+
+def used_in(layer: Any, phase: int) -> bool:
+    """Whether a net of that phase, at level 0 and without stages, has the layer."""
+
+    def met(rule: Any) -> bool:
+        return (
+            (not rule.HasField("phase") or rule.phase == phase)
+            and (not rule.HasField("min_level") or rule.min_level <= 0)
+            and (not rule.HasField("max_level") or rule.max_level >= 0)
+            and not rule.stage
+        )
+
+    if layer.include:
+        return any(met(rule) for rule in layer.include)
+    return not any(met(rule) for rule in layer.exclude)
+
+
+def _net_inputs(net: Any) -> dict[str, Shape]:
+    """Shapes of the old net-level `input` fields."""
+    if net.input_shape:
+        shapes = [tuple(shape.dim) for shape in net.input_shape]
+    else:
+        dims = list(net.input_dim)
+        shapes = [tuple(dims[i : i + 4]) for i in range(0, len(dims), 4)]
+    if len(shapes) != len(net.input):
+        raise ValueError(
+            f"net '{net.name}': {len(shapes)} input shapes, expected {len(net.input)}, "
+            "one for each input"
+        )
+    return dict(zip(net.input, shapes, strict=True))
+
+
+def _forget_shared(layer: Any, cost: Cost, counted: set[str]) -> None:
+    """Counts the parameters of layers that share them by name once."""
+    names = {spec.name for spec in layer.param if spec.name}
+    if names and names <= counted:
+        cost.learned = cost.stored = 0
+    counted |= names
+
+
+def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:
+    elements = math.prod(shapes[0]) if shapes else 0
+    kind = layer.type
+    if kind in ("Convolution", "Deconvolution"):
+        return _convolution(layer, bottoms, shapes)
+    if kind == "InnerProduct":
+        param = layer.inner_product_param
+        axis = canonical(param.axis, bottoms[0])
+        weights = math.prod(bottoms[0][axis:]) * param.num_output
+        learned = weights + param.bias_term * param.num_output
+        batch = math.prod(bottoms[0][:axis])
+        return Cost(learned=learned, stored=learned, macs=batch * weights)
+    if kind == "CuDNNBatchNorm":
+        channels = bottoms[0][1]
+        return Cost(2 * channels, 4 * channels, bn_elements=elements)
+    if kind == "BatchNorm":
+        # Mean, variance and the factor they are divided by; nothing learned.
+        channels = bottoms[0][1] if len(bottoms[0]) > 1 else 1
+        return Cost(stored=2 * channels + 1, bn_elements=elements)
+    if kind == "Scale" and len(bottoms) == 2:
+        bias = math.prod(bottoms[1]) * layer.scale_param.bias_term
+        return Cost(bias, bias, select_elements=elements)
+    if kind in ("Scale", "Bias") and len(bottoms) == 1:
+        param = layer.scale_param if kind == "Scale" else layer.bias_param
+        axis = canonical(param.axis, bottoms[0])
+        end = len(bottoms[0]) if param.num_axes == -1 else axis + param.num_axes
+        learned = math.prod(bottoms[0][axis:end])
+        if kind == "Scale" and param.bias_term:
+            learned *= 2
+        return Cost(learned, learned)
+    if kind == "PReLU":
+        learned = 1 if layer.prelu_param.channel_shared else bottoms[0][1]
+        return Cost(learned, learned, relu_elements=elements)
+    if kind == "ReLU":
+        return Cost(relu_elements=elements)
+    if kind == "Axpy":
+        return Cost(select_elements=elements)
+    if kind == "Pooling":
+        return Cost(pool_inputs=math.prod(bottoms[0]))
+    return Cost()
+
+
+def _convolution(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:
+    param = layer.convolution_param
+    channel = canonical(param.axis, bottoms[0])
+    axes = len(bottoms[0]) - channel - 1
+    kernel = math.prod(extents[0] for extents in conv_geometry(param, axes))
+    weights = bottoms[0][channel] * param.num_output * kernel // param.group
+    learned = weights + param.bias_term * param.num_output
+    cost = Cost(learned=learned, stored=learned)
+    for bottom, top in zip(bottoms, shapes, strict=True):
+        # A deconvolution spreads every input pixel, a convolution gathers per output.
+        pixels = bottom if layer.type == "Deconvolution" else top
+        positions = math.prod(pixels[:channel]) * math.prod(pixels[channel + 1 :])
+        cost.macs += positions * weights
+        cost.bias_adds += param.bias_term * math.prod(top)
+    return cost

@@ -1,0 +1,19 @@
+"""Network definitions: one file per family, and a registry of entry points."""
+
+from sknet.models import sknet as _sknet  # noqa: F401  (registers its models)
+from sknet.models.definitions import deploy, released, train_val
+from sknet.models.recipe import Recipe, recipe_for, solver
+from sknet.models.registry import Model, create_model, list_models, register_model
+
+__all__ = [
+    "Model",
+    "Recipe",
+    "create_model",
+    "deploy",
+    "list_models",
+    "recipe_for",
+    "register_model",
+    "released",
+    "solver",
+    "train_val",
+]

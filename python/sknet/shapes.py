@@ -1,0 +1,290 @@
+"""Output shapes of layers, computed from a definition alone.
+
+Serves places without the compiled engine; the engine has its own rules, in C++, and the
+tests hold one against the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+Shape = tuple[int, ...]
+ShapeRule = Callable[[Any, Sequence[Shape]], list[Shape]]
+
+
+def infer(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Shapes of the tops of `layer` (a LayerParameter) for those of its bottoms.
+
+    Raises:
+        ValueError: The type is unknown here, or the shapes do not fit together.
+    """
+    rule = _RULES.get(layer.type)
+    who = f"layer '{layer.name}' ({layer.type})"
+    if rule is None:
+        raise ValueError(f"{who}: no shape rule for this type")
+    try:
+        tops = rule(layer, bottoms)
+    except IndexError:
+        raise ValueError(
+            f"{who}: {len(bottoms)} bottoms, more expected or with more axes"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{who}: {error}") from None
+    for top in tops:
+        if any(extent < 1 for extent in top):
+            raise ValueError(f"{who}: output shape {top} has an empty axis")
+    return tops[: len(layer.top)]
+
+
+def canonical(axis: int, shape: Shape) -> int:
+    """`axis` counted from the front."""
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"axis {axis} is outside shape {shape}")
+    return axis % len(shape)
+
+
+def _spatial(param: Any, name: str, axes: int, default: int) -> list[int]:
+    """Per-axis values of a repeated field, or of its _h/_w pair."""
+    short = {"kernel_size": "kernel"}.get(name, name)
+    if axes == 2 and hasattr(param, f"{short}_h"):
+        pair = getattr(param, f"{short}_h"), getattr(param, f"{short}_w")
+        if any(pair):
+            return list(pair)
+    values = getattr(param, name)
+    values = list(values) if hasattr(values, "__len__") else [values]
+    if not values:
+        return [default] * axes
+    if len(values) not in (1, axes):
+        raise ValueError(f"{len(values)} values of {name}, expected 1 or {axes}")
+    return values * axes if len(values) == 1 else values
+
+
+def conv_geometry(param: Any, axes: int) -> list[tuple[int, int, int, int]]:
+    """(kernel, stride, pad, dilation) of each spatial axis of a convolution."""
+    return list(
+        zip(
+            _spatial(param, "kernel_size", axes, 0),
+            _spatial(param, "stride", axes, 1),
+            _spatial(param, "pad", axes, 0),
+            _spatial(param, "dilation", axes, 1),
+            strict=True,
+        )
+    )
+
+
+def _convolution(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.convolution_param
+    transposed = layer.type == "Deconvolution"
+    tops = []
+    for bottom in bottoms:
+        channel = canonical(param.axis, bottom)
+        if bottom[channel] % param.group or param.num_output % param.group:
+            raise ValueError(
+                f"group {param.group} does not divide the {bottom[channel]} input and "
+                f"{param.num_output} output channels"
+            )
+        sizes = bottom[channel + 1 :]
+        out = []
+        for size, (kernel, stride, pad, dilation) in zip(
+            sizes, conv_geometry(param, len(sizes)), strict=True
+        ):
+            extent = dilation * (kernel - 1) + 1
+            out.append(
+                stride * (size - 1) + extent - 2 * pad
+                if transposed
+                else (size + 2 * pad - extent) // stride + 1
+            )
+        tops.append((*bottom[:channel], param.num_output, *out))
+    return tops
+
+
+def _pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.pooling_param
+    bottom = bottoms[0]
+    if len(bottom) != 4:
+        raise ValueError(f"bottom shape {bottom}, expected (N, C, H, W)")
+    if param.global_pooling:
+        return [(*bottom[:2], 1, 1)] * 2
+    out = []
+    floor = param.round_mode == param.FLOOR
+    for size, kernel, stride, pad in zip(
+        bottom[2:],
+        _spatial(param, "kernel_size", 2, 0),
+        _spatial(param, "stride", 2, 1),
+        _spatial(param, "pad", 2, 0),
+        strict=True,
+    ):
+        room = size + 2 * pad - kernel
+        pooled = (room // stride if floor else -(-room // stride)) + 1
+        # No window may start in the padding behind the image.
+        if pad and (pooled - 1) * stride >= size + pad:
+            pooled -= 1
+        out.append(pooled)
+    return [(*bottom[:2], *out)] * 2
+
+
+def _inner_product(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.inner_product_param
+    axis = canonical(param.axis, bottoms[0])
+    return [(*bottoms[0][:axis], param.num_output)]
+
+
+def _eltwise(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    if any(bottom != bottoms[0] for bottom in bottoms):
+        raise ValueError(f"bottom shapes {list(bottoms)}, expected equal ones")
+    return [bottoms[0]]
+
+
+def _axpy(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    a, x, y = bottoms[0], bottoms[1], bottoms[2]
+    if x != y or a[:2] != x[:2]:
+        raise ValueError(
+            f"bottom shapes a {a}, x {x}, y {y}, expected (N, C, 1, 1) and twice "
+            "(N, C, H, W)"
+        )
+    return [x]
+
+
+def _concat(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.concat_param
+    axis = param.concat_dim if param.HasField("concat_dim") else param.axis
+    first = bottoms[0]
+    axis = canonical(axis, first)
+    for bottom in bottoms:
+        if (*bottom[:axis], *bottom[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+            raise ValueError(f"bottom shape {bottom} does not fit {first} but for axis")
+    return [(*first[:axis], sum(b[axis] for b in bottoms), *first[axis + 1 :])]
+
+
+def _slice(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.slice_param
+    bottom = bottoms[0]
+    axis = canonical(
+        param.slice_dim if param.HasField("slice_dim") else param.axis, bottom
+    )
+    size = bottom[axis]
+    points = list(param.slice_point)
+    if not points:
+        if size % len(layer.top):
+            raise ValueError(f"{len(layer.top)} tops do not divide an axis of {size}")
+        step = size // len(layer.top)
+        points = list(range(step, size, step))
+    if len(points) != len(layer.top) - 1:
+        raise ValueError(f"{len(points)} slice points for {len(layer.top)} tops")
+    edges = [0, *points, size]
+    return [
+        (*bottom[:axis], end - start, *bottom[axis + 1 :])
+        for start, end in pairwise(edges)
+    ]
+
+
+def _split(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [bottoms[0]] * len(layer.top)
+
+
+def _reshape(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.reshape_param
+    bottom = bottoms[0]
+    start = param.axis if param.axis >= 0 else len(bottom) + param.axis + 1
+    end = len(bottom) if param.num_axes == -1 else start + param.num_axes
+    dims = list(param.shape.dim)
+    new = [bottom[start + i] if dim == 0 else dim for i, dim in enumerate(dims)]
+    if -1 in new:
+        index = new.index(-1)
+        known = math.prod(bottom[:start]) * math.prod(bottom[end:])
+        known *= math.prod(dim for i, dim in enumerate(new) if i != index)
+        new[index] = math.prod(bottom) // known
+    top = (*bottom[:start], *new, *bottom[end:])
+    if math.prod(top) != math.prod(bottom):
+        raise ValueError(f"{bottom} cannot be reshaped to {top}: other element count")
+    return [top]
+
+
+def _flatten(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    bottom = bottoms[0]
+    start = canonical(layer.flatten_param.axis, bottom)
+    end = canonical(layer.flatten_param.end_axis, bottom) + 1
+    return [(*bottom[:start], math.prod(bottom[start:end]), *bottom[end:])]
+
+
+def _tile(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    bottom = bottoms[0]
+    axis = canonical(layer.tile_param.axis, bottom)
+    tiled = bottom[axis] * layer.tile_param.tiles
+    return [(*bottom[:axis], tiled, *bottom[axis + 1 :])]
+
+
+def _same(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [bottoms[0]]
+
+
+def _scalar(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    # A second top holds per-class accuracies or, for losses, the probabilities.
+    return [(), bottoms[0]]
+
+
+def _accuracy(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    axis = canonical(layer.accuracy_param.axis, bottoms[0])
+    return [(), (bottoms[0][axis],)]
+
+
+def _input(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
+    return shapes * len(layer.top) if len(shapes) == 1 else shapes
+
+
+def _data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Batches of crops; the size of whole images stands in the data only."""
+    crop = layer.transform_param.crop_size
+    if not crop:
+        raise ValueError("the image size is in the data; give shapes of the tops")
+    batch = layer.data_param.batch_size
+    channels = 1 if layer.transform_param.force_gray else 3
+    return [(batch, channels, crop, crop), (batch,)]
+
+
+_RULES: dict[str, ShapeRule] = {
+    "Accuracy": _accuracy,
+    "Axpy": _axpy,
+    "Concat": _concat,
+    "Convolution": _convolution,
+    "Data": _data,
+    "Deconvolution": _convolution,
+    "Eltwise": _eltwise,
+    "EuclideanLoss": _scalar,
+    "Flatten": _flatten,
+    "InnerProduct": _inner_product,
+    "Input": _input,
+    "Pooling": _pooling,
+    "Reshape": _reshape,
+    "SigmoidCrossEntropyLoss": _scalar,
+    "Silence": lambda layer, bottoms: [],
+    "Slice": _slice,
+    "SoftmaxWithLoss": _scalar,
+    "Split": _split,
+    "Tile": _tile,
+    **dict.fromkeys(
+        (
+            "AbsVal",
+            "BatchNorm",
+            "Bias",
+            "CuDNNBatchNorm",
+            "Dropout",
+            "ELU",
+            "Exp",
+            "LRN",
+            "Log",
+            "PReLU",
+            "Power",
+            "ReLU",
+            "Scale",
+            "Sigmoid",
+            "Softmax",
+            "TanH",
+        ),
+        _same,
+    ),
+}
