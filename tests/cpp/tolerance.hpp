@@ -1,0 +1,113 @@
+#ifndef CAFFE_TESTS_TOLERANCE_HPP_
+#define CAFFE_TESTS_TOLERANCE_HPP_
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+// The one table of allowed differences. Tests name the kind of arithmetic and the
+// number of terms behind one result, and never write a tolerance themselves.
+
+namespace caffe {
+namespace test {
+
+/// What was done to the numbers, hence how far rounding can carry them.
+enum class OpKind {
+  /// Values are moved, selected, negated or multiplied by 0 or 1: equal bits.
+  kCopy,
+  /// A few multiplications and additions per result.
+  kElementwise,
+  /// exp, log, pow, tanh: vector libraries are good to 4 ulp, and an argument's
+  /// rounding error e becomes |x| e in exp(x).
+  kTranscendental,
+  /// A sum of products over `terms` terms, in any order.
+  kReduction,
+  /// Results divided by a deviation or a norm that is itself such a sum.
+  kNormalization,
+  /// log-sum-exp and what is derived from it, over `terms` classes or samples.
+  kLoss,
+};
+
+/// A result passes when |got - want| <= relative * |want| + absolute * M, with M the
+/// largest |want| of its blob: a sum that cancels keeps the error of its terms, which
+/// are as large as its neighbours' results.
+struct Tolerance {
+  double relative;
+  double absolute;
+};
+
+/// The tolerance for results of type T.
+template <typename T>
+Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
+  const double ulp = std::numeric_limits<T>::epsilon();
+  // Rounding errors of n additions behave like a random walk of n steps; the factor
+  // covers its tail over the largest blobs that tests compare (about 5 deviations).
+  const double walk = 5 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 1)));
+  switch (kind) {
+    case OpKind::kCopy:
+      return {0, 0};
+    case OpKind::kElementwise:
+      return {8 * ulp, ulp};
+    case OpKind::kTranscendental:
+      return {64 * ulp, 4 * ulp};
+    case OpKind::kReduction:
+      return {8 * ulp, walk * ulp};
+    case OpKind::kNormalization:
+      // Mean, variance and scale each carry the error of one sum, and subtracting
+      // the mean magnifies it by |mean| / deviation, which tests keep below 4.
+      return {64 * ulp, 4 * walk * ulp};
+    case OpKind::kLoss:
+      return {64 * ulp, (16 + walk) * ulp};
+  }
+  return {0, 0};
+}
+
+/// Central differences in double: with step h the truncation error is h^2 f''' / 6
+/// and the rounding error 1e-16 |f| / h, about 2e-9 f''' and 1e-12 |f| here; the
+/// threshold leaves room for third derivatives of some hundreds.
+struct GradientTolerance {
+  double step = 1e-4;
+  /// Times max(1, |gradient|).
+  double threshold = 1e-6;
+  /// Inputs this close to a kink are left out: more than one step.
+  double kink_range = 1e-3;
+};
+
+/// Whether `got` passes for `want` in a blob whose largest magnitude is `largest`.
+inline bool IsClose(double got, double want, double largest, Tolerance tolerance) {
+  if (std::isnan(want)) return std::isnan(got);
+  if (got == want) return true;  // also equal infinities
+  const double bound = tolerance.relative * std::fabs(want) + tolerance.absolute * largest;
+  return std::fabs(got - want) <= bound;  // false when `got` is NaN
+}
+
+/// Compares two blobs' values, given as doubles, and reports the first few misses.
+inline void ExpectClose(const std::vector<double>& got, const std::vector<double>& want,
+                        Tolerance tolerance, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  double largest = 0;
+  for (double value : want) {
+    if (std::isfinite(value)) largest = std::max(largest, std::fabs(value));
+  }
+  int misses = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    if (IsClose(got[i], want[i], largest, tolerance)) continue;
+    if (++misses <= 5) {
+      ADD_FAILURE() << what << "[" << i << "] is " << got[i] << ", expected " << want[i]
+                    << ", difference " << got[i] - want[i] << ", allowed "
+                    << tolerance.relative << " * |expected| + " << tolerance.absolute
+                    << " * " << largest;
+    }
+  }
+  EXPECT_EQ(misses, 0) << what << ": wrong elements of " << want.size();
+}
+
+}  // namespace test
+}  // namespace caffe
+
+#endif  // CAFFE_TESTS_TOLERANCE_HPP_
