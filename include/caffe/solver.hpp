@@ -1,0 +1,170 @@
+#ifndef CAFFE_SOLVER_HPP_
+#define CAFFE_SOLVER_HPP_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caffe/net.hpp"
+#include "caffe/solver_factory.hpp"
+#include "caffe/util/benchmark.hpp"
+
+namespace caffe {
+
+/// What a client of the solver can ask for between two iterations.
+namespace SolverAction {
+enum Enum {
+  NONE = 0,     ///< go on
+  STOP = 1,     ///< end training; snapshot_after_train still holds
+  SNAPSHOT = 2  ///< write a snapshot and go on
+};
+}  // namespace SolverAction
+
+/// Asked by the solver between iterations.
+typedef std::function<SolverAction::Enum()> ActionCallback;
+
+/// Minimises the loss of a net: owns the train net and the test nets, runs the
+/// iterations, logs, tests and writes snapshots. A subclass implements the
+/// update rule.
+///
+/// An iteration is: test if due; iter_size times forward and backward; the
+/// callbacks' on_gradients_ready; ApplyUpdate; snapshot if due or asked for.
+///
+/// Everything random follows from SolverParameter.random_seed, and a solver
+/// that has restored a snapshot goes on exactly as the one that wrote it would
+/// have done, bit for bit.
+template <typename Dtype>
+class Solver {
+ public:
+  explicit Solver(const SolverParameter& param);
+  /// Reads a solver prototxt.
+  explicit Solver(const string& param_file);
+  void Init(const SolverParameter& param);
+  void InitTrainNet();
+  void InitTestNets();
+  virtual ~Solver();
+
+  /// The function that is asked for an action after every iteration and
+  /// between the batches of a test; see SignalHandler.
+  void SetActionFunction(ActionCallback func);
+  SolverAction::Enum GetRequestedAction();
+
+  /// Trains until max_iter, from `resume_file` (a solverstate) if given.
+  ///
+  /// A snapshot that cannot be written does not end training: it is logged and
+  /// counted in snapshot_failures(), and the snapshots before it stay.
+  virtual void Solve(const char* resume_file = nullptr);
+  inline void Solve(const string& resume_file) { Solve(resume_file.c_str()); }
+  /// Trains for `iters` iterations or until asked to stop.
+  void Step(int iters);
+
+  /// Continues from a solverstate, binary or HDF5, and the weights it names. If
+  /// those are not where the file says, they are looked for beside it.
+  /// Throws FileError or ValueError when a file is missing, of another kind, or
+  /// belongs to another net or type of solver; nothing has changed then unless
+  /// the weights themselves turn out not to fit.
+  void Restore(const char* resume_file);
+  /// Writes <snapshot_prefix>_iter_<iter>.caffemodel and .solverstate, the
+  /// former first, each complete or not at all. Throws FileError.
+  void Snapshot();
+
+  inline const SolverParameter& param() const { return param_; }
+  inline shared_ptr<Net<Dtype>> net() { return net_; }
+  inline const vector<shared_ptr<Net<Dtype>>>& test_nets() { return test_nets_; }
+  /// Number of updates the weights have had.
+  int iter() const { return iter_; }
+  /// Snapshots that were due in Step or Solve and could not be written.
+  int snapshot_failures() const { return snapshot_failures_; }
+  /// Mean of the losses of the last average_loss iterations.
+  Dtype smoothed_loss() const { return smoothed_loss_; }
+
+  /// Invoked at specific points during an iteration.
+  class Callback {
+   public:
+    virtual ~Callback() {}
+
+   protected:
+    /// Before the first forward pass.
+    virtual void on_start() = 0;
+    /// After the last backward pass, before the update.
+    virtual void on_gradients_ready() = 0;
+
+    template <typename T>
+    friend class Solver;
+  };
+  const vector<Callback*>& callbacks() const { return callbacks_; }
+  /// The callback stays the caller's and must outlive the solver's last Step.
+  void add_callback(Callback* value) { callbacks_.push_back(value); }
+
+  /// Throws FileError if a snapshot could not be created now.
+  void CheckSnapshotWritePermissions();
+  /// The registered name, e.g. "SGD".
+  virtual inline const char* type() const { return ""; }
+
+  /// Updates the weights from the gradients. The built-in solvers advance iter()
+  /// here; Step does it for those that do not.
+  virtual void ApplyUpdate() = 0;
+
+ protected:
+  /// <snapshot_prefix>_iter_<iter><extension>
+  string SnapshotFilename(const string& extension);
+  string SnapshotToBinaryProto();
+  string SnapshotToHDF5();
+  void TestAll();
+  void Test(const int test_net_id = 0);
+
+  virtual void SnapshotSolverState(const string& model_filename) = 0;
+  virtual void RestoreSolverStateFromHDF5(const string& state_file) = 0;
+  virtual void RestoreSolverStateFromBinaryProto(const string& state_file) = 0;
+  void DisplayOutputBlobs(const int net_id);
+  void UpdateSmoothedLoss(Dtype loss, int start_iter, int average_loss);
+
+  // For SnapshotSolverState and RestoreSolverState*: all of a SolverState that
+  // does not depend on the update rule.
+
+  /// Fills everything but the history.
+  void ExportState(const string& model_filename, SolverState* state) const;
+  /// Throws unless `state` was written by this type of solver and is sane.
+  void CheckState(const string& state_file, const SolverState& state) const;
+  /// Loads the weights `state` names and takes everything but the history.
+  void ImportState(const string& state_file, const SolverState& state);
+
+  SolverParameter param_;
+  int iter_;
+  int current_step_;
+  shared_ptr<Net<Dtype>> net_;
+  vector<shared_ptr<Net<Dtype>>> test_nets_;
+  vector<Callback*> callbacks_;
+  /// The last average_loss losses, oldest first, and their mean.
+  vector<Dtype> losses_;
+  Dtype smoothed_loss_;
+
+  ActionCallback action_request_function_;
+  /// Set when a stop was asked for in the last Step.
+  bool requested_early_exit_;
+
+  Timer iteration_timer_;
+  float iterations_last_;
+
+ private:
+  /// Snapshot for Step and Solve, which go on when it fails.
+  void TrySnapshot();
+  void DisplayIteration();
+  void WarnIfNotFinite(Dtype loss);
+  /// The random stream and the data layers' positions as of now.
+  void CapturePosition(SolverState* state) const;
+
+  int snapshot_failures_;
+  string last_good_snapshot_;
+  bool warned_not_finite_;
+  /// Where an interrupted test began; a snapshot taken then continues from here,
+  /// since the resumed run repeats the test.
+  std::unique_ptr<SolverState> test_start_;
+
+  DISABLE_COPY_AND_ASSIGN(Solver);
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_SOLVER_HPP_

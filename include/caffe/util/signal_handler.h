@@ -1,0 +1,36 @@
+#ifndef INCLUDE_CAFFE_UTIL_SIGNAL_HANDLER_H_
+#define INCLUDE_CAFFE_UTIL_SIGNAL_HANDLER_H_
+
+#include "caffe/solver.hpp"
+
+namespace caffe {
+
+/// While it lives, SIGINT and SIGHUP ask the solver for an action instead of
+/// ending the process.
+///
+///     SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
+///     solver->SetActionFunction(handler.GetActionFunction());
+///
+/// The destructor puts the former handlers back, so it can be used inside a
+/// process that has its own, such as Python. Objects nest like scopes. Signals
+/// are a matter of the whole process: one that arrives is reported once, by
+/// whichever action function is asked first.
+class SignalHandler {
+ public:
+  /// The actions for the two signals; NONE swallows the signal.
+  SignalHandler(SolverAction::Enum SIGINT_action, SolverAction::Enum SIGHUP_action);
+  ~SignalHandler();
+  /// For Solver::SetActionFunction. It may outlive this object; it then reports
+  /// NONE.
+  ActionCallback GetActionFunction();
+
+ private:
+  SolverAction::Enum SIGINT_action_;
+  SolverAction::Enum SIGHUP_action_;
+
+  DISABLE_COPY_AND_ASSIGN(SignalHandler);
+};
+
+}  // namespace caffe
+
+#endif  // INCLUDE_CAFFE_UTIL_SIGNAL_HANDLER_H_
