@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "caffe/net.hpp"
+#include "caffe/util/hdf5.hpp"
+#include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
+
+// Weights of a Net: shared with another net, read from and written to files.
+
+namespace caffe {
+namespace {
+
+template <typename Dtype>
+string ShapesText(const vector<shared_ptr<Blob<Dtype>>>& blobs) {
+  string text;
+  for (const auto& blob : blobs) {
+    text += (text.empty() ? "" : ", ") + ShapeText(blob->shape());
+  }
+  return text;
+}
+
+}  // namespace
+
+template <typename Dtype>
+void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
+  for (int i = 0; i < static_cast<int>(other->layers().size()); ++i) {
+    const string& source_name = other->layer_names()[i];
+    const int target_id = LayerIndex(source_name);
+    if (target_id < 0) {
+      LOG(INFO) << "Ignoring source layer " << source_name;
+      continue;
+    }
+    auto& source_blobs = other->layers()[i]->blobs();
+    auto& target_blobs = layers_[target_id]->blobs();
+    const auto fail = [&]() {
+      throw ValueError(Str("layer '", source_name, "' cannot share weights: the other net has ",
+                           source_blobs.size(), " blob(s) ", ShapesText(source_blobs),
+                           ", this one expects ", target_blobs.size(), " ",
+                           ShapesText(target_blobs)));
+    };
+    if (source_blobs.size() != target_blobs.size()) fail();
+    for (size_t j = 0; j < target_blobs.size(); ++j) {
+      if (target_blobs[j]->shape() != source_blobs[j]->shape()) fail();
+      target_blobs[j]->ShareData(*source_blobs[j]);
+    }
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyLayerBlobs(const LayerParameter& source, int target_id,
+                                const string& origin) {
+  auto& target_blobs = layers_[target_id]->blobs();
+  const auto who = [&]() {
+    return Str(origin, "layer '", source.name(), "' (", layers_[target_id]->type(), ")");
+  };
+  if (static_cast<int>(target_blobs.size()) != source.blobs_size()) {
+    throw ValueError(Str(who(), ": the file has ", source.blobs_size(),
+                         " weight blob(s), expected ", target_blobs.size(), " ",
+                         ShapesText(target_blobs),
+                         "; rename the layer to train it from scratch"));
+  }
+  // All are checked before the first is copied: a refused file changes nothing.
+  for (int j = 0; j < source.blobs_size(); ++j) {
+    if (target_blobs[j]->ShapeEquals(source.blobs(j))) continue;
+    Blob<Dtype> stored;
+    stored.FromProto(source.blobs(j));
+    throw ValueError(Str(who(), ", weight blob ", j, ": the file has shape ",
+                         ShapeText(stored.shape()), ", expected ",
+                         ShapeText(target_blobs[j]->shape()),
+                         "; rename the layer to train it from scratch"));
+  }
+  for (int j = 0; j < source.blobs_size(); ++j) {
+    try {
+      target_blobs[j]->FromProto(source.blobs(j), false);
+    } catch (const Error& error) {
+      RethrowWithPrefix(error, Str(who(), ", weight blob ", j, ": "));
+    }
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
+  set<int> filled;
+  for (const LayerParameter& source : param.layer()) {
+    const int target_id = LayerIndex(source.name());
+    if (target_id < 0) {
+      LOG(INFO) << "Ignoring source layer " << source.name();
+      continue;
+    }
+    CopyLayerBlobs(source, target_id, "");
+    filled.insert(target_id);
+  }
+  vector<string> untouched;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i]->blobs().empty() && !filled.count(static_cast<int>(i))) {
+      untouched.push_back(layer_names_[i]);
+    }
+  }
+  if (!untouched.empty()) {
+    LOG(WARNING) << untouched.size() << " layer(s) found no weights and keep their own, "
+                 << "the first is '" << untouched[0] << "'";
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFrom(const string& trained_filename) {
+  if (IsHDF5File(trained_filename)) {
+    CopyTrainedLayersFromHDF5(trained_filename);
+  } else {
+    CopyTrainedLayersFromBinaryProto(trained_filename);
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string& trained_filename) {
+  NetParameter param;
+  ReadNetParamsFromBinaryFileOrDie(trained_filename, &param);
+  try {
+    CopyTrainedLayersFrom(param);
+  } catch (const Error& error) {
+    RethrowWithPrefix(error, trained_filename + ": ");
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::ToProto(NetParameter* param, bool write_diff) const {
+  param->Clear();
+  param->set_name(name_);
+  for (const auto& layer : layers_) layer->ToProto(param->add_layer(), write_diff);
+}
+
+// The layout of Caffe's HDF5 weights: /data/<layer>/<index>, and /diff likewise.
+// A blob that shares another's memory is stored only with its owner.
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
+  const HDF5File file = HDF5File::OpenForReading(trained_filename);
+  const HDF5Group data = file.OpenGroup("data");
+  for (const string& source_name : data.LinkNames()) {
+    const int target_id = LayerIndex(source_name);
+    if (target_id < 0) {
+      LOG(INFO) << "Ignoring source layer " << source_name;
+      continue;
+    }
+    auto& target_blobs = layers_[target_id]->blobs();
+    const HDF5Group layer = data.OpenGroup(source_name);
+    const size_t stored = layer.LinkNames().size();
+    if (stored > target_blobs.size()) {
+      throw ValueError(Str(trained_filename, ": layer '", source_name, "' has ", stored,
+                           " weight blob(s), expected ", target_blobs.size(), " ",
+                           ShapesText(target_blobs)));
+    }
+    for (size_t j = 0; j < target_blobs.size(); ++j) {
+      const string dataset = std::to_string(j);
+      const int net_param_id = param_id_vecs_[target_id][j];
+      if (!layer.Has(dataset)) {
+        if (param_owners_[net_param_id] != -1) continue;  // stored with its owner
+        throw ValueError(Str(trained_filename, ": layer '", source_name,
+                             "' lacks weight blob ", j, " of shape ",
+                             ShapeText(target_blobs[j]->shape())));
+      }
+      hdf5_load_nd_dataset(layer.id(), dataset.c_str(), 0, kMaxBlobAxes,
+                           target_blobs[j].get());
+    }
+  }
+}
+
+template <typename Dtype>
+void Net<Dtype>::ToHDF5(const string& filename, bool write_diff) const {
+  HDF5File::WriteAtomically(filename, [&](const HDF5File& file) {
+    const HDF5Group data = file.CreateGroup("data");
+    const HDF5Group diff = write_diff ? file.CreateGroup("diff") : HDF5Group();
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const string& layer_name = layers_[i]->layer_param().name();
+      const HDF5Group layer_data = data.CreateGroup(layer_name);
+      const HDF5Group layer_diff = write_diff ? diff.CreateGroup(layer_name) : HDF5Group();
+      for (size_t j = 0; j < layers_[i]->blobs().size(); ++j) {
+        const int net_param_id = param_id_vecs_[i][j];
+        const string dataset = std::to_string(j);
+        if (param_owners_[net_param_id] == -1) {
+          hdf5_save_nd_dataset<Dtype>(layer_data.id(), dataset, *params_[net_param_id]);
+        }
+        if (write_diff) {
+          hdf5_save_nd_dataset<Dtype>(layer_diff.id(), dataset, *params_[net_param_id], true);
+        }
+      }
+    }
+  });
+}
+
+#define INSTANTIATE_NET_WEIGHTS(Dtype)                                               \
+  template void Net<Dtype>::ShareTrainedLayersWith(const Net*);                      \
+  template void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter&);              \
+  template void Net<Dtype>::CopyTrainedLayersFrom(const string&);                    \
+  template void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string&);         \
+  template void Net<Dtype>::CopyTrainedLayersFromHDF5(const string&);                \
+  template void Net<Dtype>::ToProto(NetParameter*, bool) const;                      \
+  template void Net<Dtype>::ToHDF5(const string&, bool) const
+INSTANTIATE_NET_WEIGHTS(float);
+INSTANTIATE_NET_WEIGHTS(double);
+
+}  // namespace caffe
