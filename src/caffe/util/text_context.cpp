@@ -1,0 +1,196 @@
+#include "caffe/util/text_context.hpp"
+
+#include <regex>
+#include <vector>
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "caffe/error.hpp"
+#include "caffe/util/closest.hpp"
+
+namespace caffe {
+
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::io::Tokenizer;
+
+class NoErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string&) override {}
+};
+
+// One open block `field { … }`.
+struct Block {
+  const Descriptor* message;
+  std::string field;  // the field being given in this block
+  std::string opened_by;
+  int line;
+  std::string name;  // value of its `name`
+};
+
+bool IsLayer(const Block& block) {
+  return block.message != nullptr &&
+         (block.message->name() == "LayerParameter" ||
+          block.message->name() == "V1LayerParameter");
+}
+
+// Walks over the tokens, keeping the stack of open blocks.
+class Walker {
+ public:
+  explicit Walker(const Descriptor* root) { blocks_.push_back({root, "", "", 0, ""}); }
+
+  const std::vector<Block>& blocks() const { return blocks_; }
+
+  void Take(const Tokenizer::Token& token) {
+    Block& top = blocks_.back();
+    if (token.type == Tokenizer::TYPE_IDENTIFIER) {
+      if (!in_value_) top.field = token.text;
+      if (list_depth_ == 0) in_value_ = false;
+    } else if (token.type == Tokenizer::TYPE_SYMBOL) {
+      TakeSymbol(token);
+    } else {
+      if (token.type == Tokenizer::TYPE_STRING && top.field == "name") {
+        Tokenizer::ParseString(token.text, &top.name);
+      }
+      if (list_depth_ == 0) in_value_ = false;
+    }
+  }
+
+ private:
+  void TakeSymbol(const Tokenizer::Token& token) {
+    const char symbol = token.text[0];
+    if (symbol == ':') {
+      in_value_ = true;
+    } else if (symbol == '[') {
+      ++list_depth_;
+    } else if (symbol == ']') {
+      if (list_depth_ > 0) --list_depth_;
+      in_value_ = list_depth_ > 0;
+    } else if (symbol == '{' || symbol == '<') {
+      const Block& top = blocks_.back();
+      const FieldDescriptor* field =
+          top.message == nullptr ? nullptr : top.message->FindFieldByName(top.field);
+      blocks_.push_back({field == nullptr ? nullptr : field->message_type(), "",
+                         top.field, token.line + 1, ""});
+      in_value_ = false;
+    } else if (symbol == '}' || symbol == '>') {
+      if (blocks_.size() > 1) blocks_.pop_back();
+      in_value_ = list_depth_ > 0;
+    }
+  }
+
+  std::vector<Block> blocks_;
+  bool in_value_ = false;  // behind ':'; identifiers are enum values then
+  int list_depth_ = 0;
+};
+
+}  // namespace
+
+TextContext FindTextContext(const std::string& text, const Descriptor* root, int line,
+                            int column) {
+  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  NoErrors errors;
+  Tokenizer tokens(&stream, &errors);
+  tokens.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
+  Walker walker(root);
+  bool more = tokens.Next();
+  for (; more; more = tokens.Next()) {
+    const Tokenizer::Token& token = tokens.current();
+    if (token.line > line || (token.line == line && token.column >= column)) break;
+    walker.Take(token);
+  }
+  TextContext context;
+  context.at_end = !more;
+  const std::vector<Block>& blocks = walker.blocks();
+  context.message = blocks.back().message;
+  context.open_field = blocks.back().opened_by;
+  context.open_line = blocks.back().line;
+  // The layer's name may stand behind the error, anywhere in the layer's block.
+  std::size_t depth = 0;
+  for (std::size_t i = 1; i < blocks.size() && depth == 0; ++i) {
+    if (IsLayer(blocks[i])) depth = i;
+  }
+  if (depth == 0) return context;
+  context.layer = blocks[depth].name;
+  for (; more && context.layer.empty() && blocks.size() > depth; more = tokens.Next()) {
+    walker.Take(tokens.current());
+    if (blocks.size() > depth) context.layer = blocks[depth].name;
+  }
+  return context;
+}
+
+namespace {
+
+std::vector<std::string> FieldNames(const Descriptor* message) {
+  std::vector<std::string> names;
+  for (int i = 0; i < message->field_count(); ++i) names.push_back(message->field(i)->name());
+  return names;
+}
+
+std::string AllValues(const EnumDescriptor* type) {
+  std::string text;
+  for (int i = 0; i < type->value_count(); ++i) {
+    text += (i == 0 ? "" : ", ") + type->value(i)->name();
+  }
+  return text;
+}
+
+std::string ClosestValue(const EnumDescriptor* type, const std::string& value) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type->value_count(); ++i) names.push_back(type->value(i)->name());
+  return ClosestName(value, names);
+}
+
+std::string Explain(const TextContext& context, const std::string& message) {
+  static const std::regex no_field(R"re(Message type "([^"]+)" has no field named "([^"]+)".*)re");
+  static const std::regex no_value(
+      R"re(Unknown enumeration value of "([^"]+)" for field "([^"]+)".*)re");
+  std::smatch match;
+  if (context.message != nullptr && std::regex_match(message, match, no_field)) {
+    return Str(context.message->name(), " has no field '", match[2].str(),
+               "'; the closest is '",
+               ClosestName(match[2], FieldNames(context.message)), "'");
+  }
+  if (context.message != nullptr && std::regex_match(message, match, no_value)) {
+    const FieldDescriptor* field = context.message->FindFieldByName(match[2]);
+    if (field != nullptr && field->enum_type() != nullptr) {
+      const EnumDescriptor* type = field->enum_type();
+      return Str(match[2].str(), " cannot be '", match[1].str(), "'; the closest is ",
+                 ClosestValue(type, match[1]), ", out of ", AllValues(type));
+    }
+  }
+  if (context.at_end && !context.open_field.empty()) {
+    return Str("the file ends inside '", context.open_field, "', which was opened in line ",
+               context.open_line, "; a closing brace is missing");
+  }
+  std::string text = message;
+  while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
+  static const std::regex unquoted("Expected string, got: ([A-Z0-9_]+)");
+  if (std::regex_match(text, match, unquoted) && context.message != nullptr &&
+      context.message->name() == "LayerParameter") {
+    text += "; the type of a 'layer' is a quoted string such as \"Convolution\", and "
+            "capitals without quotes belong to the old 'layers'";
+  }
+  static const std::regex quoted("Expected integer or identifier, got: \".*\"");
+  if (std::regex_match(text, match, quoted) && context.message != nullptr &&
+      context.message->name() == "V1LayerParameter") {
+    text += "; write 'layer' for 'layers' where types are quoted strings";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ExplainTextError(const std::string& text, const Descriptor* root, int line,
+                             int column, const std::string& message) {
+  const TextContext context = FindTextContext(text, root, line, column);
+  const std::string layer =
+      context.layer.empty() ? std::string() : Str("layer '", context.layer, "': ");
+  return layer + Explain(context, message);
+}
+
+}  // namespace caffe
