@@ -106,13 +106,15 @@ def plot(log: TrainingLog, path: Path, title: str, accuracy: str = "top-1") -> N
     axes.set(xlabel="iteration", title=title)
     axes.set_ylabel("training loss", color="tab:blue")
     axes.set_ylim(bottom=0)
-    tests = [
-        test for test in log.tests if isinstance(test.outputs.get(accuracy), float)
+    points = [
+        (test.iteration, 100 * (1 - value))
+        for test in log.tests
+        if isinstance(value := test.outputs.get(accuracy), float)
     ]
     errors = axes.twinx()
     errors.plot(
-        [test.iteration for test in tests],
-        [100 * (1 - float(test.outputs[accuracy])) for test in tests],  # type: ignore[arg-type]
+        [iteration for iteration, _ in points],
+        [error for _, error in points],
         color="tab:red",
         marker="o",
         markersize=3,
