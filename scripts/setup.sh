@@ -22,14 +22,14 @@ BUILD_REQUIREMENTS=("scikit-build-core>=0.10" "nanobind>=2.4,<3" "cmake>=3.25,<4
 # The first interpreter that the package supports (requires-python of pyproject.toml).
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.10; do
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
       2>/dev/null; then
       "$candidate" -c 'import sys; print(sys.executable)'
       return
     fi
   done
-  die "no Python 3.10 to 3.13 found; install one (apt-get install python3) or name one with PYTHON=/path/to/python3"
+  die "no Python 3.10 to 3.13 found (tried ${PYTHON:-python3}); install one (apt-get install python3) or name one with PYTHON=/path/to/python3"
 }
 
 # What this interpreter lacks: the distribution ships venv and the headers separately.
