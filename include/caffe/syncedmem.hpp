@@ -1,8 +1,10 @@
 #ifndef CAFFE_SYNCEDMEM_HPP_
 #define CAFFE_SYNCEDMEM_HPP_
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "caffe/common.hpp"
 
@@ -26,7 +28,8 @@ class PackedTensor {
 /// A *pinned* memory has a host pointer that outsiders keep and read or write
 /// without telling (a NumPy view, set_cpu_data). Net settles such memories
 /// whenever it returns to its caller: the host copy is then the newest and no
-/// other copy is trusted.
+/// other copy is trusted. A pinned host buffer lives as long as this object, even
+/// when set_cpu_data puts another in its place.
 class SyncedMemory {
  public:
   SyncedMemory();
@@ -61,6 +64,8 @@ class SyncedMemory {
   /// Counts a holder of the host pointer; see the class comment.
   void Pin();
   void Unpin();
+  /// False after set_cpu_data: the values lie in somebody else's buffer.
+  bool owns_cpu_data() const { return own_cpu_data_; }
   bool pinned() const { return pins_ > 0 || (cpu_ptr_ && !own_cpu_data_); }
   /// If pinned: makes the host copy the newest and forgets the others.
   void Settle();
@@ -79,7 +84,8 @@ class SyncedMemory {
   SyncedHead head_;
   bool own_cpu_data_;
   bool own_gpu_data_;
-  int pins_;
+  std::atomic<int> pins_;  // views die in threads of their own
+  std::vector<void*> retired_;
   bool packed_valid_;
   std::shared_ptr<PackedTensor> packed_;
 

@@ -51,6 +51,7 @@ SyncedMemory::SyncedMemory(std::size_t size)
 
 SyncedMemory::~SyncedMemory() {
   if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_, size_);
+  for (void* pointer : retired_) FreeHostMemory(pointer, size_);
 #ifndef CPU_ONLY
   // A destructor cannot report; a failing free means the device is gone anyway.
   if (gpu_ptr_ && own_gpu_data_) cudaFree(gpu_ptr_);
@@ -139,7 +140,13 @@ void* SyncedMemory::overwrite_cpu_data() {
 
 void SyncedMemory::set_cpu_data(void* data) {
   CHECK(data) << "set_cpu_data() got a null pointer";
-  if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_, size_);
+  if (cpu_ptr_ && own_cpu_data_) {
+    if (pins_ > 0) {
+      retired_.push_back(cpu_ptr_);
+    } else {
+      FreeHostMemory(cpu_ptr_, size_);
+    }
+  }
   cpu_ptr_ = data;
   own_cpu_data_ = false;
   packed_valid_ = false;
