@@ -87,10 +87,13 @@
     }                                                                            \
   } while (0)
 
-// A grid-stride loop over n elements inside a kernel.
-#define CUDA_KERNEL_LOOP(i, n)                                 \
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
-       i += blockDim.x * gridDim.x)
+// A grid-stride loop over n elements inside a kernel. Differs from BVLC: the step is
+// compared with what is left, so that i cannot overflow when n is near INT_MAX.
+#define CUDA_KERNEL_LOOP(i, n)                                                       \
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n);                       \
+       i = static_cast<unsigned int>((n) - i) > blockDim.x * gridDim.x               \
+               ? i + static_cast<int>(blockDim.x * gridDim.x)                        \
+               : static_cast<int>(n))
 
 // Reports a failed kernel launch.
 #define CUDA_POST_KERNEL_CHECK CUDA_CHECK(cudaPeekAtLastError())
