@@ -1,0 +1,71 @@
+#ifndef CAFFE_OPS_CONVOLUTION_HPP_
+#define CAFFE_OPS_CONVOLUTION_HPP_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caffe/ops/engine.hpp"
+#include "caffe/ops/tensor.hpp"
+
+namespace caffe {
+
+/// A convolution of any number of spatial axes, as the layer has worked it out.
+/// src is (N, C, spatial...), dst (N, K, spatial...), weights (K, C/group, kernel...).
+struct ConvolutionProblem {
+  std::vector<int> src, dst;
+  std::vector<int> kernel, stride, pad, dilation;
+  int group = 1;
+  bool bias = false;
+  bool training = false;
+  /// False when several leading axes of the blob make up N; such blobs are plain.
+  bool batch_is_axis0 = true;
+
+  bool operator==(const ConvolutionProblem&) const = default;
+  int spatial_axes() const { return static_cast<int>(kernel.size()); }
+  int src_channels() const { return src[1]; }
+  int dst_channels() const { return dst[1]; }
+  std::vector<int> WeightsShape() const;
+  /// "src (1, 3, 224, 224) dst (…) kernel (7, 7) …", for messages and tests.
+  std::string Text() const;
+};
+
+/// dst = src * weights + bias and its derivatives.
+template <typename T>
+class ConvolutionOp {
+ public:
+  virtual ~ConvolutionOp() = default;
+  virtual void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst) = 0;
+  /// Overwrites diff_src.
+  virtual void BackwardData(Tensor<T> diff_dst, Tensor<T> weights, Tensor<T> diff_src) = 0;
+  /// Adds to diff_weights, which is plain.
+  virtual void BackwardWeights(Tensor<T> src, Tensor<T> diff_dst, T* diff_weights) = 0;
+  /// The engine and, where it has several, the kernel in use.
+  virtual std::string name() const = 0;
+};
+
+template <typename T>
+std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& problem,
+                                                  bool native_only = false);
+
+/// The engines in the order they are asked; tests compare each with the last.
+template <typename T>
+const std::vector<Engine<ConvolutionOp<T>, ConvolutionProblem>>& ConvolutionEngines();
+
+/// diff_bias[k] += sum of diff_dst over N and the spatial axes.
+template <typename T>
+void ConvolutionBackwardBias(const ConvolutionProblem& problem, Tensor<T> diff_dst,
+                             T* diff_bias);
+
+// Makers of the engines.
+template <typename T>
+std::unique_ptr<ConvolutionOp<T>> MakeNativeConvolution(const ConvolutionProblem&,
+                                                        std::string* why);
+std::unique_ptr<ConvolutionOp<float>> MakeOnednnConvolution(const ConvolutionProblem&,
+                                                            std::string* why);
+std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionProblem&,
+                                                             std::string* why);
+
+}  // namespace caffe
+
+#endif  // CAFFE_OPS_CONVOLUTION_HPP_
