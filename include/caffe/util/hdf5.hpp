@@ -30,6 +30,7 @@ class Hdf5File {
 };
 
 /// A new HDF5 file that appears at its path complete or not at all; see AtomicFile.
+/// It is built in memory: HDF5 cannot close a file cleanly once a write has failed.
 class Hdf5Writer {
  public:
   explicit Hdf5Writer(const string& path);
@@ -42,6 +43,21 @@ class Hdf5Writer {
 
  private:
   AtomicFile file_;
+  hid_t id_;
+};
+
+/// An open group, closed by the destructor.
+class Hdf5Group {
+ public:
+  /// Takes what hdf5_open_group() or hdf5_create_group() returns.
+  explicit Hdf5Group(hid_t id) : id_(id) {}
+  ~Hdf5Group() { H5Gclose(id_); }
+  Hdf5Group(const Hdf5Group&) = delete;
+  Hdf5Group& operator=(const Hdf5Group&) = delete;
+
+  hid_t id() const { return id_; }
+
+ private:
   hid_t id_;
 };
 
