@@ -26,10 +26,10 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  /// For writers that want a descriptor, or a name to open themselves (HDF5).
-  int fd() const { return fd_; }
-  const std::string& temporary_path() const { return temporary_; }
+  /// The path as given, for messages.
   const std::string& path() const { return path_; }
+  /// For writers that want a descriptor.
+  int fd() const { return fd_; }
 
   void Write(const void* data, std::size_t size);
   void Commit();
@@ -38,7 +38,7 @@ class AtomicFile {
   [[noreturn]] void Fail(int code) const;
 
  private:
-  std::string path_;       // as given, for messages
+  std::string path_;
   std::string target_;     // with links followed
   std::string temporary_;  // equals target_ when that is written directly
   int fd_ = -1;

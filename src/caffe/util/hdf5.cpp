@@ -1,5 +1,6 @@
 #include "caffe/util/hdf5.hpp"
 
+#include <algorithm>
 #include <climits>
 #include <utility>
 
@@ -46,11 +47,16 @@ herr_t TakeDescription(unsigned, const H5E_error2_t* error, void* text) {
   return 0;
 }
 
-// The innermost entry of HDF5's error stack, where the cause is.
+// The innermost entry of HDF5's error stack, where the cause is. For system errors it
+// lists all it knows; the system's message is the part that people can use.
 string Reason() {
   string text = "unknown reason";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, TakeDescription, &text);
-  return text;
+  const string mark = "error message = '";
+  const std::size_t start = text.find(mark);
+  if (start == string::npos) return text;
+  const std::size_t first = start + mark.size();
+  return text.substr(first, text.find('\'', first) - first);
 }
 
 string FileName(hid_t id) {
@@ -125,8 +131,8 @@ vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_di
   hsize_t count = 1;
   for (const hsize_t extent : extents) {
     if (extent != 0 && count > INT_MAX / extent) {
-      throw FileError(Str(Who(id, name), "has more than the ", INT_MAX,
-                          " elements a blob may have"));
+      throw FileError(
+          Str(Who(id, name), "has more than the ", INT_MAX, " elements a blob may have"));
     }
     count *= extent;
     shape.push_back(static_cast<int>(extent));
@@ -134,8 +140,9 @@ vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_di
   const hsize_t bytes = count * H5Tget_size(type);
   const hsize_t stored = H5Dget_storage_size(dataset);
   if (bytes > kSmallBytes && bytes / kMaxCompression > stored) {
-    throw FileError(Str(Who(id, name), "claims ", bytes, " bytes of which the file holds ",
-                        stored, "; it is damaged or was never filled"));
+    throw FileError(Str(Who(id, name), "claims ", bytes,
+                        " bytes of which the file holds ", stored,
+                        "; it is damaged or was never filled"));
   }
   return shape;
 }
@@ -153,8 +160,8 @@ Hdf5File Hdf5File::Open(const string& path) {
   if (id >= 0) return Hdf5File(id);
   const string reason = Reason();
   if (found != Contents::kHdf5 && found != Contents::kUnknown) {
-    throw FileError(Str("'", path, "' is ", DescribeContents(found),
-                        ", expected an HDF5 file"));
+    throw FileError(
+        Str("'", path, "' is ", DescribeContents(found), ", expected an HDF5 file"));
   }
   throw FileError(Str("cannot read '", path, "' as HDF5: ", reason));
 }
@@ -167,7 +174,10 @@ Hdf5File::Hdf5File(Hdf5File&& other) noexcept : id_(std::exchange(other.id_, -1)
 
 Hdf5Writer::Hdf5Writer(const string& path) : file_(path) {
   const Quiet quiet;
-  id_ = H5Fcreate(file_.temporary_path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  constexpr std::size_t kGrowth = 16 << 20;
+  H5Pset_fapl_core(access, kGrowth, /*backing_store=*/0);
+  id_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
   if (id_ < 0) {
     const string reason = Reason();
     throw FileError(Str("cannot write '", path, "': ", reason));
@@ -176,19 +186,20 @@ Hdf5Writer::Hdf5Writer(const string& path) : file_(path) {
 
 Hdf5Writer::~Hdf5Writer() {
   const Quiet quiet;
-  if (id_ >= 0) H5Fclose(id_);
+  H5Fclose(id_);
 }
 
 void Hdf5Writer::Commit() {
   const Quiet quiet;
-  // Most writing happens here; a full disk shows as a failed flush.
-  const bool flushed = H5Fflush(id_, H5F_SCOPE_GLOBAL) >= 0;
-  const string reason = flushed ? string() : Reason();
-  const bool closed = H5Fclose(std::exchange(id_, -1)) >= 0;
-  if (!flushed || !closed) {
-    throw FileError(Str("cannot write '", file_.path(), "': ",
-                        flushed ? Reason() : reason, "; nothing was changed"));
+  ssize_t size =
+      H5Fflush(id_, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(id_, nullptr, 0);
+  vector<char> image(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  if (size > 0) size = H5Fget_file_image(id_, image.data(), image.size());
+  if (size <= 0) {
+    const string reason = Reason();
+    throw FileError(Str("cannot write '", file_.path(), "': ", reason));
   }
+  file_.Write(image.data(), image.size());
   file_.Commit();
 }
 
@@ -225,7 +236,8 @@ void hdf5_load_nd_dataset_helper(hid_t file_id, const char* dataset_name_, int m
   const Quiet quiet;
   const Handle dataset = OpenDataset(file_id, dataset_name_);
   if (dataset < 0) FailToRead(file_id, dataset_name_);
-  const vector<int> shape = CheckedShape(file_id, dataset_name_, dataset, min_dim, max_dim);
+  const vector<int> shape =
+      CheckedShape(file_id, dataset_name_, dataset, min_dim, max_dim);
   if (reshape) {
     blob->Reshape(shape);
   } else if (shape != blob->shape()) {
@@ -252,24 +264,24 @@ void hdf5_save_nd_dataset(const hid_t file_id, const string& dataset_name,
   const Quiet quiet;
   const vector<hsize_t> extents(blob.shape().begin(), blob.shape().end());
   // Rank 0 is a dataspace of one element.
-  const Handle space(H5Screate_simple(blob.num_axes(), extents.data(), nullptr), H5Sclose);
-  const Handle dataset(H5Dcreate2(file_id, dataset_name.c_str(), NativeType<Dtype>(), space,
-                                  H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+  const Handle space(H5Screate_simple(blob.num_axes(), extents.data(), nullptr),
+                     H5Sclose);
+  const Handle dataset(H5Dcreate2(file_id, dataset_name.c_str(), NativeType<Dtype>(),
+                                  space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                        H5Dclose);
-  if (dataset < 0 ||
-      H5Dwrite(dataset, NativeType<Dtype>(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-               write_diff ? blob.cpu_diff() : blob.cpu_data()) < 0) {
+  if (dataset < 0 || H5Dwrite(dataset, NativeType<Dtype>(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                              write_diff ? blob.cpu_diff() : blob.cpu_data()) < 0) {
     FailToWrite(file_id, dataset_name);
   }
 }
 
-#define INSTANTIATE_HDF5(Dtype)                                                            \
-  template void hdf5_load_nd_dataset_helper<Dtype>(hid_t, const char*, int, int,           \
-                                                   Blob<Dtype>*, bool);                    \
-  template void hdf5_load_nd_dataset<Dtype>(hid_t, const char*, int, int, Blob<Dtype>*,    \
-                                            bool);                                         \
-  template void hdf5_save_nd_dataset<Dtype>(const hid_t, const string&, const Blob<Dtype>&, \
-                                            bool)
+#define INSTANTIATE_HDF5(Dtype)                                                         \
+  template void hdf5_load_nd_dataset_helper<Dtype>(hid_t, const char*, int, int,        \
+                                                   Blob<Dtype>*, bool);                 \
+  template void hdf5_load_nd_dataset<Dtype>(hid_t, const char*, int, int, Blob<Dtype>*, \
+                                            bool);                                      \
+  template void hdf5_save_nd_dataset<Dtype>(const hid_t, const string&,                 \
+                                            const Blob<Dtype>&, bool)
 INSTANTIATE_HDF5(float);
 INSTANTIATE_HDF5(double);
 #undef INSTANTIATE_HDF5
@@ -281,7 +293,8 @@ int hdf5_load_int(hid_t loc_id, const string& dataset_name) {
   const Handle space(H5Dget_space(dataset), H5Sclose);
   const hssize_t count = H5Sget_simple_extent_npoints(space);
   if (count != 1) {
-    throw FileError(Str(Who(loc_id, dataset_name), "has ", count, " elements, expected one"));
+    throw FileError(
+        Str(Who(loc_id, dataset_name), "has ", count, " elements, expected one"));
   }
   int value = 0;
   if (H5Dread(dataset, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) < 0) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -19,7 +20,7 @@ namespace caffe {
 
 InputFile::InputFile(const std::string& path) : path_(path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat info{};
+  struct stat info {};
   int code = 0;
   if (fd_ < 0 || ::fstat(fd_, &info) != 0) {
     code = errno;
@@ -39,7 +40,9 @@ InputFile::InputFile(const std::string& path) : path_(path) {
   throw FileError(Str("cannot read '", path, "': ", std::strerror(code), where));
 }
 
-InputFile::~InputFile() { ::close(fd_); }
+InputFile::~InputFile() {
+  ::close(fd_);
+}
 
 std::string InputFile::Head() const {
   std::string head(512, '\0');
@@ -48,10 +51,17 @@ std::string InputFile::Head() const {
   return head;
 }
 
+unsigned char InputFile::LastByte() const {
+  unsigned char byte = 0;
+  static_cast<void>(::pread(fd_, &byte, 1, size_ - 1) == 1);
+  return byte;
+}
+
 std::string InputFile::ReadAll(std::int64_t limit) {
   std::string bytes;
   // One byte more than expected, so that the end is seen without growing.
-  std::size_t room = size_ < 0 ? 1 << 16 : static_cast<std::size_t>(std::min(size_, limit)) + 1;
+  std::size_t room =
+      size_ < 0 ? 1 << 16 : static_cast<std::size_t>(std::min(size_, limit)) + 1;
   for (;;) {
     const std::size_t old = bytes.size();
     bytes.resize(old + room);
@@ -69,18 +79,23 @@ std::string InputFile::ReadAll(std::int64_t limit) {
   }
 }
 
-bool InputFile::Rewind() { return ::lseek(fd_, 0, SEEK_SET) == 0; }
+bool InputFile::Rewind() {
+  return ::lseek(fd_, 0, SEEK_SET) == 0;
+}
 
 namespace {
 
 using google::protobuf::internal::WireFormatLite;
 
 bool IsText(std::string_view head) {
-  return std::all_of(head.begin(), head.end(), [](char c) {
+  bool letters = false;
+  for (const char c : head) {
     const auto byte = static_cast<unsigned char>(c);
-    // Control characters that occur in text, printable ASCII, UTF-8.
-    return (byte >= 9 && byte <= 13) || byte == 27 || (byte >= 32 && byte != 127);
-  });
+    // White space, printable ASCII, UTF-8.
+    if (!((byte >= 9 && byte <= 13) || (byte >= 32 && byte != 127))) return false;
+    letters |= std::isalpha(byte) != 0;
+  }
+  return letters;
 }
 
 // The messages differ in the wire types of their first fields: SolverState and
@@ -122,14 +137,22 @@ Contents GuessContents(std::string_view head) {
 
 std::string DescribeContents(Contents contents) {
   switch (contents) {
-    case Contents::kUnknown: return "";
-    case Contents::kEmpty: return "empty";
-    case Contents::kText: return "a prototxt or other text";
-    case Contents::kHdf5: return "an HDF5 file";
-    case Contents::kImage: return "an image";
-    case Contents::kWeights: return "a caffemodel (weights)";
-    case Contents::kSolverState: return "a solverstate";
-    case Contents::kArray: return "a binaryproto array, such as a mean file";
+    case Contents::kUnknown:
+      return "";
+    case Contents::kEmpty:
+      return "empty";
+    case Contents::kText:
+      return "a prototxt or other text";
+    case Contents::kHdf5:
+      return "an HDF5 file";
+    case Contents::kImage:
+      return "an image";
+    case Contents::kWeights:
+      return "a caffemodel (weights)";
+    case Contents::kSolverState:
+      return "a solverstate";
+    case Contents::kArray:
+      return "a binaryproto array, such as a mean file";
   }
   return "";
 }

@@ -23,6 +23,8 @@ class InputFile {
 
   /// The first bytes, at most 512; nothing for pipes. The position stays.
   std::string Head() const;
+  /// The last byte of a file that is not empty.
+  unsigned char LastByte() const;
   /// All bytes from the position on; throws FileError above `limit`.
   std::string ReadAll(std::int64_t limit);
   /// Back to the start; false for pipes.
@@ -38,12 +40,12 @@ class InputFile {
 enum class Contents {
   kUnknown,
   kEmpty,
-  kText,         ///< such as a prototxt
+  kText,  ///< such as a prototxt
   kHdf5,
-  kImage,        ///< JPEG or PNG
-  kWeights,      ///< NetParameter, as in a caffemodel
+  kImage,    ///< JPEG or PNG
+  kWeights,  ///< NetParameter, as in a caffemodel
   kSolverState,
-  kArray,        ///< BlobProto, as in a mean file
+  kArray,  ///< BlobProto, as in a mean file
 };
 
 Contents GuessContents(std::string_view head);

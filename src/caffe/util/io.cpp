@@ -85,7 +85,7 @@ string TextProblem(const string& text, const string& source, Message* proto) {
   if (error.line() < 0 || error.message().empty()) {  // concerns no place in the text
     return Str(source, ": ", error.message());
   }
-  return Str(source, ":", error.line() + 1, ":", error.column() + 1, ": ",
+  return Str(source, ":",
              ExplainTextError(text, proto->GetDescriptor(), error.line(), error.column(),
                               error.message()));
 }
@@ -110,9 +110,10 @@ Contents ExpectedContents(const Message& proto) {
 bool IsOtherKind(Contents found, Contents expected) {
   if (found == Contents::kHdf5 || found == Contents::kImage) return true;
   if (expected == Contents::kUnknown) return false;
-  return found == Contents::kEmpty || (found != expected && (found == Contents::kWeights ||
-                                                             found == Contents::kSolverState ||
-                                                             found == Contents::kArray));
+  return found == Contents::kEmpty ||
+         (found != expected &&
+          (found == Contents::kWeights || found == Contents::kSolverState ||
+           found == Contents::kArray));
 }
 
 string OtherKindProblem(const string& path, Contents found, Contents expected,
@@ -120,8 +121,9 @@ string OtherKindProblem(const string& path, Contents found, Contents expected,
   const string wanted = expected == Contents::kUnknown
                             ? Str("a binary ", proto.GetDescriptor()->name())
                             : DescribeContents(expected);
-  return Str("'", path, "' is ", DescribeContents(found), ", expected ", wanted,
-             found == Contents::kHdf5 ? "; HDF5 files are recognised by the ending .h5" : "");
+  return Str(
+      "'", path, "' is ", DescribeContents(found), ", expected ", wanted,
+      found == Contents::kHdf5 ? "; HDF5 files are recognised by the ending .h5" : "");
 }
 
 // Says how the bytes of a message that did not parse are wrong: the top-level fields
@@ -134,30 +136,33 @@ string DamageProblem(InputFile* file) {
   }
   FileInputStream raw(file->fd());
   CodedInputStream in(&raw);
+  const string cure = "; copy or download it again";
   for (;;) {
     const int start = in.CurrentPosition();
     const std::uint32_t tag = in.ReadTag();
-    if (tag == 0) break;
-    std::uint32_t length;
-    if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED &&
-        in.ReadVarint32(&length)) {
-      const std::int64_t left = file->size() - in.CurrentPosition();
-      if (length > left) {
-        return Str(who, "truncated: the record at byte ", start, " needs ", length,
-                   " bytes, the file has ", left, " more; copy or download it again");
-      }
-      if (in.Skip(static_cast<int>(length))) continue;
-      break;
+    // A number whose last byte has its top bit set goes on behind the end.
+    if (tag == 0 && start < file->size()) {
+      return Str(who, file->LastByte() >= 0x80 ? "truncated" : "damaged", " at byte ",
+                 start, cure);
     }
-    if (!WireFormatLite::SkipField(&in, tag)) {
-      if (in.CurrentPosition() >= file->size()) {
-        return Str(who, "truncated inside the record at byte ", start,
-                   "; copy or download it again");
-      }
-      return Str(who, "damaged at byte ", start, "; copy or download it again");
+    if (tag == 0) return Str(who, "damaged, or of another format", cure);
+    if (WireFormatLite::GetTagWireType(tag) !=
+        WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+      if (WireFormatLite::SkipField(&in, tag)) continue;
+      return Str(who, in.CurrentPosition() >= file->size() ? "truncated" : "damaged",
+                 " at byte ", start, cure);
+    }
+    std::uint32_t length;
+    if (!in.ReadVarint32(&length)) return Str(who, "truncated at byte ", start, cure);
+    const std::int64_t left = file->size() - in.CurrentPosition();
+    if (length > left) {
+      return Str(who, "truncated: the record at byte ", start, " needs ", length,
+                 " bytes, the file has ", left, " more", cure);
+    }
+    if (!in.Skip(static_cast<int>(length))) {
+      return Str(who, "damaged at byte ", start, cure);
     }
   }
-  return Str(who, "damaged, or of another format; copy or download it again");
 }
 
 }  // namespace
@@ -167,7 +172,8 @@ string BinaryFileProblem(const string& path, Message* proto) {
   const string head = file.Head();
   const Contents found = file.size() < 0 ? Contents::kUnknown : GuessContents(head);
   const Contents expected = ExpectedContents(*proto);
-  if (IsOtherKind(found, expected)) return OtherKindProblem(path, found, expected, *proto);
+  if (IsOtherKind(found, expected))
+    return OtherKindProblem(path, found, expected, *proto);
   if (file.size() > INT_MAX) {
     return Str("'", path, "' has ", file.size(), " bytes, more than the ", INT_MAX,
                " of protobuf; keep such weights in HDF5 (snapshot_format: HDF5)");
@@ -187,7 +193,8 @@ string BinaryFileProblem(const string& path, Message* proto) {
     throw FileError(Str("cannot read '", path, "': ", std::strerror(raw.GetErrno())));
   }
   if (!proto->IsInitialized()) {
-    return Str("'", path, "' lacks required fields: ", proto->InitializationErrorString());
+    return Str("'", path,
+               "' lacks required fields: ", proto->InitializationErrorString());
   }
   return "";
 }
@@ -211,8 +218,8 @@ void ParseProtoTextOrDie(const string& text, const string& source, Message* prot
 void WriteProtoToTextFile(const Message& proto, const char* filename) {
   string text;
   if (!TextFormat::PrintToString(proto, &text)) {
-    throw RuntimeFailure(Str("cannot print ", proto.GetDescriptor()->name(), " for '",
-                             filename, "'"));
+    throw RuntimeFailure(
+        Str("cannot print ", proto.GetDescriptor()->name(), " for '", filename, "'"));
   }
   WriteFileAtomically(filename, text);
 }
@@ -229,18 +236,19 @@ void ReadProtoFromBinaryFileOrDie(const char* filename, Message* proto) {
 }
 
 void WriteProtoToBinaryFile(const Message& proto, const char* filename) {
-  const std::size_t size = proto.ByteSizeLong();
-  if (size > INT_MAX) {
-    throw ValueError(Str("cannot write '", filename, "': ", size, " bytes, more than the ",
-                         INT_MAX, " of protobuf; write HDF5 instead (snapshot_format: HDF5)"));
-  }
-  AtomicFile file(filename);
-  FileOutputStream raw(file.fd(), 1 << 20);
-  if (!proto.SerializeToZeroCopyStream(&raw) || !raw.Flush()) {
-    if (raw.GetErrno() != 0) file.Fail(raw.GetErrno());
+  if (!proto.IsInitialized()) {
     throw ValueError(Str("cannot write '", filename, "': ", proto.GetDescriptor()->name(),
                          " lacks required fields: ", proto.InitializationErrorString()));
   }
+  const std::size_t size = proto.ByteSizeLong();
+  if (size > INT_MAX) {
+    throw ValueError(Str("cannot write '", filename, "': ", size,
+                         " bytes, more than the ", INT_MAX,
+                         " of protobuf; write HDF5 instead (snapshot_format: HDF5)"));
+  }
+  AtomicFile file(filename);
+  FileOutputStream raw(file.fd(), 1 << 20);
+  if (!proto.SerializeToZeroCopyStream(&raw) || !raw.Flush()) file.Fail(raw.GetErrno());
   file.Commit();
 }
 

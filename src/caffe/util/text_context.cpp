@@ -33,9 +33,8 @@ struct Block {
 };
 
 bool IsLayer(const Block& block) {
-  return block.message != nullptr &&
-         (block.message->name() == "LayerParameter" ||
-          block.message->name() == "V1LayerParameter");
+  return block.message != nullptr && (block.message->name() == "LayerParameter" ||
+                                      block.message->name() == "V1LayerParameter");
 }
 
 // Walks over the tokens, keeping the stack of open blocks.
@@ -92,18 +91,21 @@ class Walker {
 
 TextContext FindTextContext(const std::string& text, const Descriptor* root, int line,
                             int column) {
-  google::protobuf::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+  google::protobuf::io::ArrayInputStream stream(text.data(),
+                                                static_cast<int>(text.size()));
   NoErrors errors;
   Tokenizer tokens(&stream, &errors);
   tokens.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
   Walker walker(root);
+  TextContext context;
   bool more = tokens.Next();
   for (; more; more = tokens.Next()) {
     const Tokenizer::Token& token = tokens.current();
     if (token.line > line || (token.line == line && token.column >= column)) break;
     walker.Take(token);
+    context.last_line = token.line;
+    context.last_column = token.column;
   }
-  TextContext context;
   context.at_end = !more;
   const std::vector<Block>& blocks = walker.blocks();
   context.message = blocks.back().message;
@@ -127,7 +129,8 @@ namespace {
 
 std::vector<std::string> FieldNames(const Descriptor* message) {
   std::vector<std::string> names;
-  for (int i = 0; i < message->field_count(); ++i) names.push_back(message->field(i)->name());
+  for (int i = 0; i < message->field_count(); ++i)
+    names.push_back(message->field(i)->name());
   return names;
 }
 
@@ -145,17 +148,26 @@ std::string ClosestValue(const EnumDescriptor* type, const std::string& value) {
   return ClosestName(value, names);
 }
 
-std::string Explain(const TextContext& context, const std::string& message) {
-  static const std::regex no_field(R"re(Message type "([^"]+)" has no field named "([^"]+)".*)re");
+// Protobuf reports a wrong name when it has read it, at the token behind, which may be
+// lines away. `at_name` says that the message is about the token before.
+std::string Explain(const TextContext& context, const std::string& message,
+                    bool* at_name) {
+  static const std::regex no_field(
+      R"re(Message type "[^"]+" has no field named "([^"]+)".*)re");
   static const std::regex no_value(
       R"re(Unknown enumeration value of "([^"]+)" for field "([^"]+)".*)re");
+  static const std::regex twice(
+      R"re(Non-repeated field "([^"]+)" is specified multiple times.*)re");
+  static const std::regex unquoted("Expected string, got: ([A-Z0-9_]+)");
+  static const std::regex quoted("Expected integer or identifier, got: \".*\"");
+  const std::string within = context.message == nullptr ? "" : context.message->name();
   std::smatch match;
-  if (context.message != nullptr && std::regex_match(message, match, no_field)) {
-    return Str(context.message->name(), " has no field '", match[2].str(),
-               "'; the closest is '",
-               ClosestName(match[2], FieldNames(context.message)), "'");
+  *at_name = true;
+  if (!within.empty() && std::regex_match(message, match, no_field)) {
+    return Str(within, " has no field '", match[1].str(), "'; the closest is '",
+               ClosestName(match[1], FieldNames(context.message)), "'");
   }
-  if (context.message != nullptr && std::regex_match(message, match, no_value)) {
+  if (!within.empty() && std::regex_match(message, match, no_value)) {
     const FieldDescriptor* field = context.message->FindFieldByName(match[2]);
     if (field != nullptr && field->enum_type() != nullptr) {
       const EnumDescriptor* type = field->enum_type();
@@ -163,21 +175,22 @@ std::string Explain(const TextContext& context, const std::string& message) {
                  ClosestValue(type, match[1]), ", out of ", AllValues(type));
     }
   }
+  if (std::regex_match(message, match, twice)) {
+    return Str("'", match[1].str(), "' is given twice; it may stand once in ", within);
+  }
+  *at_name = false;
   if (context.at_end && !context.open_field.empty()) {
-    return Str("the file ends inside '", context.open_field, "', which was opened in line ",
-               context.open_line, "; a closing brace is missing");
+    return Str("the file ends inside '", context.open_field,
+               "', which was opened in line ", context.open_line,
+               "; a closing brace is missing");
   }
   std::string text = message;
   while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
-  static const std::regex unquoted("Expected string, got: ([A-Z0-9_]+)");
-  if (std::regex_match(text, match, unquoted) && context.message != nullptr &&
-      context.message->name() == "LayerParameter") {
-    text += "; the type of a 'layer' is a quoted string such as \"Convolution\", and "
-            "capitals without quotes belong to the old 'layers'";
-  }
-  static const std::regex quoted("Expected integer or identifier, got: \".*\"");
-  if (std::regex_match(text, match, quoted) && context.message != nullptr &&
-      context.message->name() == "V1LayerParameter") {
+  if (std::regex_match(text, unquoted) && within == "LayerParameter") {
+    text +=
+        "; the type of a 'layer' is a quoted string such as \"Convolution\", and "
+        "capitals without quotes belong to the old 'layers'";
+  } else if (std::regex_match(text, quoted) && within == "V1LayerParameter") {
     text += "; write 'layer' for 'layers' where types are quoted strings";
   }
   return text;
@@ -188,9 +201,15 @@ std::string Explain(const TextContext& context, const std::string& message) {
 std::string ExplainTextError(const std::string& text, const Descriptor* root, int line,
                              int column, const std::string& message) {
   const TextContext context = FindTextContext(text, root, line, column);
+  bool at_name;
+  const std::string explanation = Explain(context, message, &at_name);
+  if (at_name) {
+    line = context.last_line;
+    column = context.last_column;
+  }
   const std::string layer =
       context.layer.empty() ? std::string() : Str("layer '", context.layer, "': ");
-  return layer + Explain(context, message);
+  return Str(line + 1, ":", column + 1, ": ", layer, explanation);
 }
 
 }  // namespace caffe

@@ -11,10 +11,12 @@ namespace caffe {
 struct TextContext {
   /// The message around it; null inside fields that do not exist.
   const google::protobuf::Descriptor* message = nullptr;
-  std::string layer;         ///< name of the layer around it, if that has one
-  std::string open_field;    ///< the innermost block around it: its field …
-  int open_line = 0;         ///< … and the line it starts on, from 1
-  bool at_end = false;       ///< nothing but space and comments follows
+  std::string layer;       ///< name of the layer around it, if that has one
+  std::string open_field;  ///< the innermost block around it: its field …
+  int open_line = 0;       ///< … and the line it starts on, from 1
+  bool at_end = false;     ///< nothing but space and comments follows
+  int last_line = 0;       ///< where the token before the position starts
+  int last_column = 0;
 };
 
 /// Finds the context of (line, column), both from 0 as protobuf counts them, in a
@@ -23,8 +25,8 @@ TextContext FindTextContext(const std::string& text,
                             const google::protobuf::Descriptor* root, int line,
                             int column);
 
-/// One sentence for protobuf's parse error `message` at that position, with the
-/// closest valid name where one is wrong.
+/// "line:column: …" and one sentence for protobuf's parse error `message` at that
+/// position, with the closest valid name where one is wrong.
 std::string ExplainTextError(const std::string& text,
                              const google::protobuf::Descriptor* root, int line,
                              int column, const std::string& message);

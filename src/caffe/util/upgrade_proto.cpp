@@ -61,8 +61,8 @@ void UpgradeNetInput(NetParameter* net_param) {
     throw ValueError(who + "has both input_shape and input_dim; give one of them");
   }
   if (shapes > 0 && shapes != inputs) {
-    throw ValueError(Str(who, shapes, " input_shape for ", inputs,
-                         " input, expected one for each"));
+    throw ValueError(
+        Str(who, shapes, " input_shape for ", inputs, " input, expected one for each"));
   }
   if (dims > 0 && dims != 4 * inputs) {
     throw ValueError(Str(who, dims, " input_dim for ", inputs,
@@ -118,7 +118,8 @@ bool UpgradeSolverType(SolverParameter* solver_param) {
   if (!solver_param->has_solver_type()) return true;
   if (solver_param->has_type()) {
     throw ValueError(
-        "solver: has both solver_type (the old enum) and type (a string); give one of them");
+        "solver: has both solver_type (the old enum) and type (a string); give one of "
+        "them");
   }
   // In the order of SolverParameter::SolverType.
   static const char* const kTypes[] = {"SGD",     "Nesterov", "AdaGrad",
@@ -151,7 +152,8 @@ void UpgradeSnapshotPrefixProperty(const string& param_file, SolverParameter* pa
   std::error_code ignored;
   if (!param->has_snapshot_prefix()) {
     param->set_snapshot_prefix(path(param_file).replace_extension().string());
-    LOG(INFO) << "snapshot_prefix was not given and is '" << param->snapshot_prefix() << "'";
+    LOG(INFO) << "snapshot_prefix was not given and is '" << param->snapshot_prefix()
+              << "'";
   } else if (std::filesystem::is_directory(param->snapshot_prefix(), ignored)) {
     param->set_snapshot_prefix(
         (path(param->snapshot_prefix()) / path(param_file).stem()).string());

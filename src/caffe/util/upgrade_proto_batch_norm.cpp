@@ -47,7 +47,8 @@ CuDNNBatchNormParameter FromBatchNorm(const BatchNormParameter& from) {
 void RejectForeignNames(const LayerParameter& layer) {
   const BatchNormParameter& param = layer.batch_norm_param();
   if (!param.has_frozen() && !param.has_momentum()) return;
-  throw ValueError(Str("layer '", layer.name(), "' (", layer.type(), "): batch_norm_param has '",
+  throw ValueError(Str("layer '", layer.name(), "' (", layer.type(),
+                       "): batch_norm_param has '",
                        param.has_frozen() ? "frozen" : "momentum",
                        "', which only type CuDNNBatchNorm knows; use that type, or "
                        "use_global_stats and moving_average_fraction"));
@@ -100,7 +101,8 @@ void UpgradeNetCuDNNBatchNorm(NetParameter* net_param) {
     }
   }
   LOG_IF(WARNING, foreign > 0)
-      << "layer " << first << (foreign > 1 ? Str(" and ", foreign - 1, " more") : string())
+      << "layer " << first
+      << (foreign > 1 ? Str(" and ", foreign - 1, " more") : string())
       << ": cudnn_batch_norm_param (field 200) ignored, since only CuDNNBatchNorm layers "
          "have it; other forks keep other settings in this field";
 }
@@ -118,7 +120,8 @@ bool ForEachField(const string& bytes, Visit visit) {
     if (tag == 0) return start == static_cast<int>(bytes.size());
     int payload = in.CurrentPosition();
     uint32_t length;
-    if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+    if (WireFormatLite::GetTagWireType(tag) ==
+        WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
       if (!in.ReadVarint32(&length)) return false;
       payload = in.CurrentPosition();
       if (length > bytes.size() - static_cast<std::size_t>(payload)) return false;
@@ -138,17 +141,18 @@ constexpr uint32_t BytesTag(int field) {
 bool RemoveForeignField(const string& layer, string* stripped) {
   string type;
   bool found = false;
-  const bool valid = ForEachField(layer, [&](uint32_t tag, int start, int end, int payload) {
-    if (tag == BytesTag(LayerParameter::kTypeFieldNumber)) {
-      type = layer.substr(payload, end - payload);
-    }
-    if (WireFormatLite::GetTagFieldNumber(tag) ==
-        LayerParameter::kCudnnBatchNormParamFieldNumber) {
-      found = true;
-    } else {
-      stripped->append(layer, start, end - start);
-    }
-  });
+  const bool valid =
+      ForEachField(layer, [&](uint32_t tag, int start, int end, int payload) {
+        if (tag == BytesTag(LayerParameter::kTypeFieldNumber)) {
+          type = layer.substr(payload, end - payload);
+        }
+        if (WireFormatLite::GetTagFieldNumber(tag) ==
+            LayerParameter::kCudnnBatchNormParamFieldNumber) {
+          found = true;
+        } else {
+          stripped->append(layer, start, end - start);
+        }
+      });
   return valid && found && type != kType;
 }
 
@@ -157,21 +161,21 @@ bool RemoveForeignField(const string& layer, string* stripped) {
 bool RemoveForeignFields(std::string* net_bytes) {
   string kept;
   bool found = false;
-  const bool valid = ForEachField(*net_bytes, [&](uint32_t tag, int start, int end,
-                                                  int payload) {
-    string layer;
-    if (tag == BytesTag(NetParameter::kLayerFieldNumber) &&
-        RemoveForeignField(net_bytes->substr(payload, end - payload), &layer)) {
-      found = true;
-      google::protobuf::io::StringOutputStream stream(&kept);
-      google::protobuf::io::CodedOutputStream out(&stream);
-      out.WriteTag(tag);
-      out.WriteVarint32(static_cast<uint32_t>(layer.size()));
-      out.WriteString(layer);
-    } else {
-      kept.append(*net_bytes, start, end - start);
-    }
-  });
+  const bool valid =
+      ForEachField(*net_bytes, [&](uint32_t tag, int start, int end, int payload) {
+        string layer;
+        if (tag == BytesTag(NetParameter::kLayerFieldNumber) &&
+            RemoveForeignField(net_bytes->substr(payload, end - payload), &layer)) {
+          found = true;
+          google::protobuf::io::StringOutputStream stream(&kept);
+          google::protobuf::io::CodedOutputStream out(&stream);
+          out.WriteTag(tag);
+          out.WriteVarint32(static_cast<uint32_t>(layer.size()));
+          out.WriteString(layer);
+        } else {
+          kept.append(*net_bytes, start, end - start);
+        }
+      });
   if (!valid || !found) return false;
   net_bytes->swap(kept);
   return true;

@@ -142,8 +142,8 @@ void CopyField(const Message& from, const FieldDescriptor* source, Message* to,
         break;
       }
       case FieldDescriptor::CPPTYPE_FLOAT: {
-        const float v = indexed ? in->GetRepeatedFloat(from, source, i)
-                                : in->GetFloat(from, source);
+        const float v =
+            indexed ? in->GetRepeatedFloat(from, source, i) : in->GetFloat(from, source);
         add ? out->AddFloat(to, target, v) : out->SetFloat(to, target, v);
         break;
       }
@@ -166,7 +166,9 @@ void CopyField(const Message& from, const FieldDescriptor* source, Message* to,
   }
 }
 
-bool IsPadding(const V1LayerParameter& layer) { return layer.layer().type() == "padding"; }
+bool IsPadding(const V1LayerParameter& layer) {
+  return layer.layer().type() == "padding";
+}
 
 }  // namespace
 
@@ -196,9 +198,9 @@ void UpgradeV0PaddingLayers(const NetParameter& param, NetParameter* param_upgra
   for (const V1LayerParameter& layer : param.layers()) {
     if (IsPadding(layer)) {
       if (layer.bottom_size() != 1 || layer.top_size() != 1) {
-        throw ValueError(Str("layer '", layer.layer().name(), "' (padding): ",
-                             layer.bottom_size(), " bottoms and ", layer.top_size(),
-                             " tops, expected one of each"));
+        throw ValueError(Str("layer '", layer.layer().name(),
+                             "' (padding): ", layer.bottom_size(), " bottoms and ",
+                             layer.top_size(), " tops, expected one of each"));
       }
     } else {
       V1LayerParameter* kept = param_upgraded_pad->add_layers();
@@ -208,10 +210,11 @@ void UpgradeV0PaddingLayers(const NetParameter& param, NetParameter* param_upgra
         if (writer == last_writer.end() || !IsPadding(*writer->second)) continue;
         const string& type = layer.layer().type();
         if (type != "conv" && type != "pool") {
-          throw ValueError(Str("layer '", layer.layer().name(), "' (", type,
-                               "): its bottom '", layer.bottom(i),
-                               "' comes from a padding layer, which only conv and pool may "
-                               "follow"));
+          throw ValueError(
+              Str("layer '", layer.layer().name(), "' (", type, "): its bottom '",
+                  layer.bottom(i),
+                  "' comes from a padding layer, which only conv and pool may "
+                  "follow"));
         }
         kept->mutable_layer()->set_pad(writer->second->layer().pad());
         kept->set_bottom(i, writer->second->bottom(0));
@@ -257,8 +260,9 @@ V1LayerParameter_LayerType UpgradeV0LayerType(const string& type) {
     if (type == row.name) return row.type;
     names.push_back(row.name);
   }
-  throw ValueError(Str("unknown layer type '", type, "' in the V0 format; the closest is '",
-                       ClosestName(type, names), "'"));
+  throw ValueError(Str("unknown layer type '", type,
+                       "' in the V0 format; the closest is '", ClosestName(type, names),
+                       "'"));
 }
 
 }  // namespace caffe

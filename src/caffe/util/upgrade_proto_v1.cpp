@@ -55,8 +55,7 @@ ParamSpec* ParamAt(LayerParameter* layer, int index) {
 void UpgradeParams(const V1LayerParameter& from, LayerParameter* to) {
   for (int i = 0; i < from.param_size(); ++i) ParamAt(to, i)->set_name(from.param(i));
   for (int i = 0; i < from.blob_share_mode_size(); ++i) {
-    const bool strict =
-        from.blob_share_mode(i) == V1LayerParameter_DimCheckMode_STRICT;
+    const bool strict = from.blob_share_mode(i) == V1LayerParameter_DimCheckMode_STRICT;
     ParamAt(to, i)->set_share_mode(strict ? ParamSpec_DimCheckMode_STRICT
                                           : ParamSpec_DimCheckMode_PERMISSIVE);
   }
@@ -114,8 +113,9 @@ bool NetNeedsV1ToV2Upgrade(const NetParameter& net_param) {
 bool UpgradeV1Net(const NetParameter& v1_net_param, NetParameter* net_param) {
   // BVLC drops the new-format layers of such a net; nobody can want that.
   if (v1_net_param.layer_size() > 0) {
-    throw ValueError(Str("net '", v1_net_param.name(), "': has ", v1_net_param.layers_size(),
-                         " 'layers' (the old format) and ", v1_net_param.layer_size(),
+    throw ValueError(Str("net '", v1_net_param.name(), "': has ",
+                         v1_net_param.layers_size(), " 'layers' (the old format) and ",
+                         v1_net_param.layer_size(),
                          " 'layer' (the new one); use one of them"));
   }
   net_param->Clear();
@@ -170,7 +170,8 @@ bool UpgradeV1LayerParameter(const V1LayerParameter& v1_layer_param,
         out->AddString(layer_param, target,
                        in->GetRepeatedString(v1_layer_param, field, i));
       } else {  // only `loss_weight`
-        out->AddFloat(layer_param, target, in->GetRepeatedFloat(v1_layer_param, field, i));
+        out->AddFloat(layer_param, target,
+                      in->GetRepeatedFloat(v1_layer_param, field, i));
       }
     }
   }
@@ -184,48 +185,86 @@ bool UpgradeV1LayerParameter(const V1LayerParameter& v1_layer_param,
 
 const char* UpgradeV1LayerType(const V1LayerParameter_LayerType type) {
   switch (type) {
-    case V1LayerParameter_LayerType_NONE: return "";
-    case V1LayerParameter_LayerType_ABSVAL: return "AbsVal";
-    case V1LayerParameter_LayerType_ACCURACY: return "Accuracy";
-    case V1LayerParameter_LayerType_ARGMAX: return "ArgMax";
-    case V1LayerParameter_LayerType_BNLL: return "BNLL";
-    case V1LayerParameter_LayerType_CONCAT: return "Concat";
-    case V1LayerParameter_LayerType_CONTRASTIVE_LOSS: return "ContrastiveLoss";
-    case V1LayerParameter_LayerType_CONVOLUTION: return "Convolution";
-    case V1LayerParameter_LayerType_DATA: return "Data";
-    case V1LayerParameter_LayerType_DECONVOLUTION: return "Deconvolution";
-    case V1LayerParameter_LayerType_DROPOUT: return "Dropout";
-    case V1LayerParameter_LayerType_DUMMY_DATA: return "DummyData";
-    case V1LayerParameter_LayerType_EUCLIDEAN_LOSS: return "EuclideanLoss";
-    case V1LayerParameter_LayerType_ELTWISE: return "Eltwise";
-    case V1LayerParameter_LayerType_EXP: return "Exp";
-    case V1LayerParameter_LayerType_FLATTEN: return "Flatten";
-    case V1LayerParameter_LayerType_HDF5_DATA: return "HDF5Data";
-    case V1LayerParameter_LayerType_HDF5_OUTPUT: return "HDF5Output";
-    case V1LayerParameter_LayerType_HINGE_LOSS: return "HingeLoss";
-    case V1LayerParameter_LayerType_IM2COL: return "Im2col";
-    case V1LayerParameter_LayerType_IMAGE_DATA: return "ImageData";
-    case V1LayerParameter_LayerType_INFOGAIN_LOSS: return "InfogainLoss";
-    case V1LayerParameter_LayerType_INNER_PRODUCT: return "InnerProduct";
-    case V1LayerParameter_LayerType_LRN: return "LRN";
-    case V1LayerParameter_LayerType_MEMORY_DATA: return "MemoryData";
+    case V1LayerParameter_LayerType_NONE:
+      return "";
+    case V1LayerParameter_LayerType_ABSVAL:
+      return "AbsVal";
+    case V1LayerParameter_LayerType_ACCURACY:
+      return "Accuracy";
+    case V1LayerParameter_LayerType_ARGMAX:
+      return "ArgMax";
+    case V1LayerParameter_LayerType_BNLL:
+      return "BNLL";
+    case V1LayerParameter_LayerType_CONCAT:
+      return "Concat";
+    case V1LayerParameter_LayerType_CONTRASTIVE_LOSS:
+      return "ContrastiveLoss";
+    case V1LayerParameter_LayerType_CONVOLUTION:
+      return "Convolution";
+    case V1LayerParameter_LayerType_DATA:
+      return "Data";
+    case V1LayerParameter_LayerType_DECONVOLUTION:
+      return "Deconvolution";
+    case V1LayerParameter_LayerType_DROPOUT:
+      return "Dropout";
+    case V1LayerParameter_LayerType_DUMMY_DATA:
+      return "DummyData";
+    case V1LayerParameter_LayerType_EUCLIDEAN_LOSS:
+      return "EuclideanLoss";
+    case V1LayerParameter_LayerType_ELTWISE:
+      return "Eltwise";
+    case V1LayerParameter_LayerType_EXP:
+      return "Exp";
+    case V1LayerParameter_LayerType_FLATTEN:
+      return "Flatten";
+    case V1LayerParameter_LayerType_HDF5_DATA:
+      return "HDF5Data";
+    case V1LayerParameter_LayerType_HDF5_OUTPUT:
+      return "HDF5Output";
+    case V1LayerParameter_LayerType_HINGE_LOSS:
+      return "HingeLoss";
+    case V1LayerParameter_LayerType_IM2COL:
+      return "Im2col";
+    case V1LayerParameter_LayerType_IMAGE_DATA:
+      return "ImageData";
+    case V1LayerParameter_LayerType_INFOGAIN_LOSS:
+      return "InfogainLoss";
+    case V1LayerParameter_LayerType_INNER_PRODUCT:
+      return "InnerProduct";
+    case V1LayerParameter_LayerType_LRN:
+      return "LRN";
+    case V1LayerParameter_LayerType_MEMORY_DATA:
+      return "MemoryData";
     case V1LayerParameter_LayerType_MULTINOMIAL_LOGISTIC_LOSS:
       return "MultinomialLogisticLoss";
-    case V1LayerParameter_LayerType_MVN: return "MVN";
-    case V1LayerParameter_LayerType_POOLING: return "Pooling";
-    case V1LayerParameter_LayerType_POWER: return "Power";
-    case V1LayerParameter_LayerType_RELU: return "ReLU";
-    case V1LayerParameter_LayerType_SIGMOID: return "Sigmoid";
+    case V1LayerParameter_LayerType_MVN:
+      return "MVN";
+    case V1LayerParameter_LayerType_POOLING:
+      return "Pooling";
+    case V1LayerParameter_LayerType_POWER:
+      return "Power";
+    case V1LayerParameter_LayerType_RELU:
+      return "ReLU";
+    case V1LayerParameter_LayerType_SIGMOID:
+      return "Sigmoid";
     case V1LayerParameter_LayerType_SIGMOID_CROSS_ENTROPY_LOSS:
       return "SigmoidCrossEntropyLoss";
-    case V1LayerParameter_LayerType_SILENCE: return "Silence";
-    case V1LayerParameter_LayerType_SOFTMAX: return "Softmax";
-    case V1LayerParameter_LayerType_SOFTMAX_LOSS: return "SoftmaxWithLoss";
-    case V1LayerParameter_LayerType_SPLIT: return "Split";
-    case V1LayerParameter_LayerType_SLICE: return "Slice";
-    case V1LayerParameter_LayerType_TANH: return "TanH";
-    case V1LayerParameter_LayerType_WINDOW_DATA: return "WindowData";
-    case V1LayerParameter_LayerType_THRESHOLD: return "Threshold";
+    case V1LayerParameter_LayerType_SILENCE:
+      return "Silence";
+    case V1LayerParameter_LayerType_SOFTMAX:
+      return "Softmax";
+    case V1LayerParameter_LayerType_SOFTMAX_LOSS:
+      return "SoftmaxWithLoss";
+    case V1LayerParameter_LayerType_SPLIT:
+      return "Split";
+    case V1LayerParameter_LayerType_SLICE:
+      return "Slice";
+    case V1LayerParameter_LayerType_TANH:
+      return "TanH";
+    case V1LayerParameter_LayerType_WINDOW_DATA:
+      return "WindowData";
+    case V1LayerParameter_LayerType_THRESHOLD:
+      return "Threshold";
   }
   throw ValueError(Str("unknown V1 layer type ", static_cast<int>(type)));
 }
