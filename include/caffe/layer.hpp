@@ -114,6 +114,9 @@ class Layer {
   /// Offers the in-place layer that follows. A layer that returns true does the
   /// follower's work, forward and backward, and Net no longer runs it.
   virtual bool AbsorbInPlace(const Layer<Dtype>& /*follower*/) { return false; }
+  /// Told by Net: no later layer writes over this layer's first top, so backward
+  /// may read it. Without a Net nothing is promised.
+  virtual void SetTopPreserved(bool /*preserved*/) {}
 
  protected:
   LayerParameter layer_param_;

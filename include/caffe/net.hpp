@@ -165,6 +165,7 @@ class Net {
                   map<string, int>* blob_name_to_idx);
   void FindBackwardLayers();
   void AbsorbInPlaceLayers();
+  void TellPreservedTops();
   void SettlePinned();
   int LayerIndex(const string& layer_name) const;
   void CopyLayerBlobs(const LayerParameter& source, int target_layer_id,

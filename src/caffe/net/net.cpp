@@ -105,6 +105,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   for (size_t i = 0; i < layer_names_.size(); ++i) layer_names_index_[layer_names_[i]] = i;
   ShareWeights();
   AbsorbInPlaceLayers();
+  TellPreservedTops();
   if (Caffe::root_solver()) LOG(INFO) << "Network initialization done.";
 }
 
@@ -245,6 +246,27 @@ void Net<Dtype>::AbsorbInPlaceLayers() {
       absorbed_[next] = true;
       ++i;
     }
+  }
+}
+
+// A top is preserved unless a later layer works in place on it, or on a blob that
+// shares its memory.
+template <typename Dtype>
+void Net<Dtype>::TellPreservedTops() {
+  static const set<string> kSharing = {"Split", "Reshape", "Flatten"};
+  vector<int> root(blobs_.size());
+  for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<int>(i);
+  vector<size_t> last_writer(blobs_.size(), 0);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const bool shares = kSharing.count(layers_[i]->type()) > 0;
+    for (int top : top_id_vecs_[i]) {
+      if (shares) root[top] = root[bottom_id_vecs_[i][0]];
+      if (!shares && !absorbed_[i]) last_writer[root[top]] = i;
+    }
+  }
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (top_id_vecs_[i].empty()) continue;
+    layers_[i]->SetTopPreserved(last_writer[root[top_id_vecs_[i][0]]] <= i);
   }
 }
 

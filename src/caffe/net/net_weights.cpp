@@ -107,7 +107,7 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
 
 template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFrom(const string& trained_filename) {
-  if (IsHDF5File(trained_filename)) {
+  if (H5Fis_hdf5(trained_filename.c_str()) > 0) {
     CopyTrainedLayersFromHDF5(trained_filename);
   } else {
     CopyTrainedLayersFromBinaryProto(trained_filename);
@@ -132,36 +132,28 @@ void Net<Dtype>::ToProto(NetParameter* param, bool write_diff) const {
   for (const auto& layer : layers_) layer->ToProto(param->add_layer(), write_diff);
 }
 
-// The layout of Caffe's HDF5 weights: /data/<layer>/<index>, and /diff likewise.
-// A blob that shares another's memory is stored only with its owner.
+// The layout of Caffe's HDF5 weights: /data/<layer>/<index>, and /diff likewise. A
+// slash in a layer's name nests groups. A blob that shares another's memory is
+// stored only with its owner.
 
 template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
-  const HDF5File file = HDF5File::OpenForReading(trained_filename);
-  const HDF5Group data = file.OpenGroup("data");
-  for (const string& source_name : data.LinkNames()) {
-    const int target_id = LayerIndex(source_name);
-    if (target_id < 0) {
-      LOG(INFO) << "Ignoring source layer " << source_name;
-      continue;
-    }
-    auto& target_blobs = layers_[target_id]->blobs();
-    const HDF5Group layer = data.OpenGroup(source_name);
-    const size_t stored = layer.LinkNames().size();
-    if (stored > target_blobs.size()) {
-      throw ValueError(Str(trained_filename, ": layer '", source_name, "' has ", stored,
-                           " weight blob(s), expected ", target_blobs.size(), " ",
+  const Hdf5File file = Hdf5File::Open(trained_filename);
+  const Hdf5Group data(hdf5_open_group(file.id(), "data"));
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    auto& target_blobs = layers_[i]->blobs();
+    const string& name = layer_names_[i];
+    if (target_blobs.empty() || !hdf5_has_link(data.id(), name)) continue;
+    const Hdf5Group layer(hdf5_open_group(data.id(), name));
+    if (hdf5_has_link(layer.id(), std::to_string(target_blobs.size()))) {
+      throw ValueError(Str(trained_filename, ": layer '", name, "' has more than the ",
+                           target_blobs.size(), " weight blob(s) expected: ",
                            ShapesText(target_blobs)));
     }
     for (size_t j = 0; j < target_blobs.size(); ++j) {
       const string dataset = std::to_string(j);
-      const int net_param_id = param_id_vecs_[target_id][j];
-      if (!layer.Has(dataset)) {
-        if (param_owners_[net_param_id] != -1) continue;  // stored with its owner
-        throw ValueError(Str(trained_filename, ": layer '", source_name,
-                             "' lacks weight blob ", j, " of shape ",
-                             ShapeText(target_blobs[j]->shape())));
-      }
+      const bool owns = param_owners_[param_id_vecs_[i][j]] == -1;
+      if (!owns && !hdf5_has_link(layer.id(), dataset)) continue;
       hdf5_load_nd_dataset(layer.id(), dataset.c_str(), 0, kMaxBlobAxes,
                            target_blobs[j].get());
     }
@@ -170,25 +162,21 @@ void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
 
 template <typename Dtype>
 void Net<Dtype>::ToHDF5(const string& filename, bool write_diff) const {
-  HDF5File::WriteAtomically(filename, [&](const HDF5File& file) {
-    const HDF5Group data = file.CreateGroup("data");
-    const HDF5Group diff = write_diff ? file.CreateGroup("diff") : HDF5Group();
+  Hdf5Writer writer(filename);
+  for (const bool diff : {false, true}) {
+    if (diff && !write_diff) continue;
+    const Hdf5Group root(hdf5_create_group(writer.id(), diff ? "diff" : "data"));
     for (size_t i = 0; i < layers_.size(); ++i) {
-      const string& layer_name = layers_[i]->layer_param().name();
-      const HDF5Group layer_data = data.CreateGroup(layer_name);
-      const HDF5Group layer_diff = write_diff ? diff.CreateGroup(layer_name) : HDF5Group();
+      if (layers_[i]->blobs().empty()) continue;
+      const Hdf5Group layer(hdf5_create_group(root.id(), layer_names_[i]));
       for (size_t j = 0; j < layers_[i]->blobs().size(); ++j) {
-        const int net_param_id = param_id_vecs_[i][j];
-        const string dataset = std::to_string(j);
-        if (param_owners_[net_param_id] == -1) {
-          hdf5_save_nd_dataset<Dtype>(layer_data.id(), dataset, *params_[net_param_id]);
-        }
-        if (write_diff) {
-          hdf5_save_nd_dataset<Dtype>(layer_diff.id(), dataset, *params_[net_param_id], true);
-        }
+        const int id = param_id_vecs_[i][j];
+        if (!diff && param_owners_[id] != -1) continue;
+        hdf5_save_nd_dataset<Dtype>(layer.id(), std::to_string(j), *params_[id], diff);
       }
     }
-  });
+  }
+  writer.Commit();
 }
 
 #define INSTANTIATE_NET_WEIGHTS(Dtype)                                               \

@@ -1,0 +1,87 @@
+#ifndef CAFFE_CUDNN_BATCH_NORM_LAYER_HPP_
+#define CAFFE_CUDNN_BATCH_NORM_LAYER_HPP_
+
+#include <memory>
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/layer.hpp"
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+/// The batch normalisation of the SKNet and GENet releases: cuDNN's spatial mode with
+/// scale and bias in one layer.
+///
+/// y = scale (x - mean) / sqrt(var + eps) + bias, per channel. In training mean and var
+/// are the batch's (var biased), and
+///   running = momentum running + (1 - momentum) batch
+/// with the unbiased batch variance (n / (n - 1)). In TEST, or with `frozen`, the running
+/// values are used. Works in place.
+///
+/// Bottom and top (N, C, ...). Blobs, each (1, C, 1, 1): scale, bias, running mean
+/// (starts at 0), running variance (starts at 0, or 1 when frozen). The last two always
+/// have lr_mult = decay_mult = 0; `frozen` forces that on all four.
+/// Parameters: cudnn_batch_norm_param {frozen false, momentum 0.999, eps 1e-5 and never
+/// below, scale_filler constant 1, bias_filler constant 0}; `batch_norm_param` is the
+/// same thing in SKNet's files.
+///
+/// Gradients, with x^ the normalised input and n values per channel:
+///   dbias = Σ dy, dscale = Σ dy x^,
+///   dx = scale / std (dy - dbias / n - x^ dscale / n), or scale / std dy when the
+/// running values were used.
+/// Source: Ioffe and Szegedy, ICML 2015; cuDNN's BatchNormalizationForwardTraining.
+template <typename Dtype>
+class CuDNNBatchNormLayer : public Layer<Dtype> {
+ public:
+  explicit CuDNNBatchNormLayer(const LayerParameter& param)
+      : Layer<Dtype>(param), frozen_(false), momentum_(0), eps_(0), relu_(false),
+        top_preserved_(false) {}
+  ~CuDNNBatchNormLayer() override;
+
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                  const vector<Blob<Dtype>*>& top) override;
+  void Reshape(const vector<Blob<Dtype>*>& bottom,
+               const vector<Blob<Dtype>*>& top) override;
+  inline const char* type() const override { return "CuDNNBatchNorm"; }
+  inline int ExactNumBottomBlobs() const override { return 1; }
+  inline int ExactNumTopBlobs() const override { return 1; }
+
+  /// Takes over a plain ReLU in place behind it while training.
+  bool AbsorbInPlace(const Layer<Dtype>& follower) override;
+  void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+  bool use_running() const { return frozen_ || this->phase_ == TEST; }
+  void UpdateRunning(const vector<double>& mean, const vector<double>& variance,
+                     double count);
+  bool KeepsInput(const vector<Blob<Dtype>*>& bottom,
+                  const vector<Blob<Dtype>*>& top) const;
+
+  bool frozen_;
+  double momentum_, eps_;
+  bool relu_;
+  bool top_preserved_;
+  /// What forward used per channel.
+  vector<double> mean_, inverse_std_;
+  /// The input of an in-place layer, kept only if it cannot be recovered from the top.
+  Blob<Dtype> input_copy_;
+  bool input_kept_ = false;
+
+  /// Device-side state; defined where the device code is.
+  struct GpuState;
+  shared_ptr<GpuState> gpu_;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_CUDNN_BATCH_NORM_LAYER_HPP_

@@ -1,0 +1,216 @@
+#include "caffe/layers/cudnn_batch_norm_layer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "caffe/filler.hpp"
+#include "caffe/ops/batch_norm.hpp"
+
+namespace caffe {
+namespace {
+
+// cuDNN's CUDNN_BN_MIN_EPSILON of the released models' day.
+constexpr double kMinEps = 1e-5;
+
+FillerParameter FillerOr(bool given, const FillerParameter& filler, float fallback) {
+  if (given) return filler;
+  FillerParameter constant;
+  constant.set_type("constant");
+  constant.set_value(fallback);
+  return constant;
+}
+
+}  // namespace
+
+template <typename Dtype>
+CuDNNBatchNormLayer<Dtype>::~CuDNNBatchNormLayer() = default;
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                            const vector<Blob<Dtype>*>&) {
+  const CuDNNBatchNormParameter& param = this->layer_param_.cudnn_batch_norm_param();
+  frozen_ = param.frozen();
+  momentum_ = param.momentum();
+  eps_ = std::max<double>(param.eps(), kMinEps);
+  if (!(momentum_ >= 0 && momentum_ <= 1)) {
+    throw ValueError(Str("momentum is ", momentum_, ", expected a value from 0 to 1"));
+  }
+  if (bottom[0]->num_axes() < 2) {
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         ", expected (N, C, ...)"));
+  }
+  const vector<int> shape = {1, bottom[0]->shape(1), 1, 1};
+  if (this->blobs_.empty()) {
+    const FillerParameter fillers[] = {
+        FillerOr(param.has_scale_filler(), param.scale_filler(), 1),
+        FillerOr(param.has_bias_filler(), param.bias_filler(), 0),
+        FillerOr(false, {}, 0), FillerOr(false, {}, frozen_ ? 1 : 0)};
+    for (const FillerParameter& filler : fillers) {
+      this->blobs_.push_back(std::make_shared<Blob<Dtype>>(shape));
+      std::unique_ptr<Filler<Dtype>>(GetFiller<Dtype>(filler))
+          ->Fill(this->blobs_.back().get());
+    }
+  } else if (this->blobs_.size() != 4) {
+    throw ValueError(Str("got ", this->blobs_.size(), " weight blob(s), expected 4: scale, "
+                         "bias, running mean, running variance"));
+  }
+  for (const auto& blob : this->blobs_) {
+    if (blob->count() != shape[1]) {
+      throw ValueError(Str("weights of shape ", ShapeText(blob->shape()), ", expected ",
+                           ShapeText(shape)));
+    }
+  }
+  // Statistics are not learned, whatever the prototxt says.
+  for (int i = 0; i < 4; ++i) {
+    if (this->layer_param_.param_size() <= i) this->layer_param_.add_param();
+    if (i < 2 && !frozen_) continue;
+    this->layer_param_.mutable_param(i)->set_lr_mult(0);
+    this->layer_param_.mutable_param(i)->set_decay_mult(0);
+  }
+  this->param_propagate_down_.resize(4, true);
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                                         const vector<Blob<Dtype>*>& top) {
+  const int channels = this->blobs_[0]->count();
+  if (bottom[0]->num_axes() < 2 || bottom[0]->shape(1) != channels) {
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         ", expected ", channels, " channels at axis 1"));
+  }
+  if (bottom[0] != top[0]) top[0]->ReshapeLike(*bottom[0]);
+}
+
+template <typename Dtype>
+bool CuDNNBatchNormLayer<Dtype>::AbsorbInPlace(const Layer<Dtype>& follower) {
+  const LayerParameter& param = follower.layer_param();
+  relu_ = this->phase_ == TRAIN && string(follower.type()) == "ReLU" &&
+          param.relu_param().negative_slope() == 0 &&
+          this->layer_param_.bottom(0) != this->layer_param_.top(0);
+  return relu_;
+}
+
+// In place the input is gone after forward. It can be recovered from the output if
+// that stays as it is and no channel was multiplied by (nearly) nothing.
+template <typename Dtype>
+bool CuDNNBatchNormLayer<Dtype>::KeepsInput(const vector<Blob<Dtype>*>& bottom,
+                                            const vector<Blob<Dtype>*>& top) const {
+  if (bottom[0] != top[0] || this->phase_ == TEST) return false;
+  if (!top_preserved_) return true;
+  const Dtype* scale = this->blobs_[0]->cpu_data();
+  return std::any_of(scale, scale + this->blobs_[0]->count(),
+                     [](Dtype s) { return std::fabs(s) < Dtype(1e-3); });
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::UpdateRunning(const vector<double>& mean,
+                                               const vector<double>& variance,
+                                               double count) {
+  Dtype* running_mean = this->blobs_[2]->mutable_cpu_data();
+  Dtype* running_variance = this->blobs_[3]->mutable_cpu_data();
+  const double unbias = count > 1 ? count / (count - 1) : 1;
+  for (size_t c = 0; c < mean.size(); ++c) {
+    running_mean[c] =
+        static_cast<Dtype>(momentum_ * running_mean[c] + (1 - momentum_) * mean[c]);
+    running_variance[c] = static_cast<Dtype>(momentum_ * running_variance[c] +
+                                             (1 - momentum_) * unbias * variance[c]);
+  }
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                             const vector<Blob<Dtype>*>& top) {
+  const int channels = this->blobs_[0]->count();
+  const Tensor<Dtype> src = DataOf(bottom[0]);
+  if (bottom[0]->count() == 0) return;
+  vector<double> variance;
+  if (use_running()) {
+    const Dtype* running_mean = this->blobs_[2]->cpu_data();
+    const Dtype* running_variance = this->blobs_[3]->cpu_data();
+    mean_.assign(running_mean, running_mean + channels);
+    variance.assign(running_variance, running_variance + channels);
+  } else {
+    BatchNormStatistics(src, &mean_, &variance);
+    UpdateRunning(mean_, variance, static_cast<double>(bottom[0]->count()) / channels);
+  }
+  const Dtype* scale = this->blobs_[0]->cpu_data();
+  const Dtype* bias = this->blobs_[1]->cpu_data();
+  inverse_std_.resize(channels);
+  vector<Dtype> multiplier(channels), shift(channels);
+  for (int c = 0; c < channels; ++c) {
+    inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
+    multiplier[c] = static_cast<Dtype>(scale[c] * inverse_std_[c]);
+    shift[c] = static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]);
+  }
+  input_kept_ = KeepsInput(bottom, top);
+  if (input_kept_) {
+    input_copy_.ReshapeLike(*bottom[0]);
+    const int block = src.block();
+    std::copy_n(src.Read(block), bottom[0]->count(), DataOf(&input_copy_).Write(block));
+  }
+  BatchNormApply(src, multiplier, shift, relu_, DataOf(top[0]));
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                              const vector<bool>& propagate_down,
+                                              const vector<Blob<Dtype>*>& bottom) {
+  const int channels = this->blobs_[0]->count();
+  if (bottom[0]->count() == 0) return;
+  const Dtype* scale = this->blobs_[0]->cpu_data();
+  const Dtype* bias = this->blobs_[1]->cpu_data();
+  // What is read back is the input, or in place the output, whose centre is the
+  // bias and whose unit is the scale.
+  const bool from_output = bottom[0] == top[0] && !input_kept_;
+  const Tensor<Dtype> x = input_kept_ ? DataOf(&input_copy_) : DataOf(bottom[0]);
+  Normalization<Dtype> normalization;
+  ReluMask<Dtype> mask;
+  for (int c = 0; c < channels; ++c) {
+    normalization.centre.push_back(from_output ? bias[c] : static_cast<Dtype>(mean_[c]));
+    normalization.inverse.push_back(
+        from_output ? (scale[c] == 0 ? Dtype(0) : 1 / scale[c])
+                    : static_cast<Dtype>(inverse_std_[c]));
+    mask.multiplier.push_back(static_cast<Dtype>(scale[c] * inverse_std_[c]));
+    mask.shift.push_back(static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]));
+  }
+  const ReluMask<Dtype>* active = relu_ ? &mask : nullptr;
+
+  const bool learns = this->param_propagate_down_[0] || this->param_propagate_down_[1];
+  vector<double> sum_dy(channels, 0), sum_dy_x(channels, 0);
+  if (learns || (propagate_down[0] && !use_running())) {
+    BatchNormBackwardSums(x, DiffOf(top[0]), normalization, active, &sum_dy, &sum_dy_x);
+  }
+  const auto accumulate = [&](int blob, const vector<double>& sums) {
+    if (!this->param_propagate_down_[blob]) return;
+    Dtype* diff = this->blobs_[blob]->mutable_cpu_diff();
+    for (int c = 0; c < channels; ++c) diff[c] += static_cast<Dtype>(sums[c]);
+  };
+  accumulate(0, sum_dy_x);
+  accumulate(1, sum_dy);
+  if (!propagate_down[0]) return;
+
+  const double count = static_cast<double>(bottom[0]->count()) / channels;
+  vector<Dtype> on_dy(channels), on_x(channels, 0), constant(channels, 0);
+  for (int c = 0; c < channels; ++c) {
+    const double a = scale[c] * inverse_std_[c];
+    on_dy[c] = static_cast<Dtype>(a);
+    if (use_running()) continue;
+    const double per_unit = a * sum_dy_x[c] / count * normalization.inverse[c];
+    on_x[c] = static_cast<Dtype>(-per_unit);
+    constant[c] =
+        static_cast<Dtype>(per_unit * normalization.centre[c] - a * sum_dy[c] / count);
+  }
+  BatchNormBackwardData(x, DiffOf(top[0]), on_dy, on_x, constant, active,
+                        DiffOf(bottom[0]));
+}
+
+#ifdef CPU_ONLY
+STUB_GPU(CuDNNBatchNormLayer);
+#endif
+
+INSTANTIATE_CLASS(CuDNNBatchNormLayer);
+REGISTER_LAYER_CLASS(CuDNNBatchNorm);
+
+}  // namespace caffe

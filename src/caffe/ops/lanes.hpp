@@ -1,0 +1,55 @@
+#ifndef CAFFE_OPS_LANES_HPP_
+#define CAFFE_OPS_LANES_HPP_
+
+#include <cstring>
+#include <utility>
+
+#include "caffe/common.hpp"
+
+namespace caffe {
+
+/// K neighbouring values that one instruction handles: the channels of one block.
+/// K = 1 is a plain scalar, so that kernels are written once for every layout.
+template <typename T, int K>
+struct Lanes {
+  typedef T Type __attribute__((vector_size(K * sizeof(T))));
+};
+template <typename T>
+struct Lanes<T, 1> {
+  using Type = T;
+};
+template <typename T, int K>
+using LanesOf = typename Lanes<T, K>::Type;
+
+template <int K, typename T>
+inline LanesOf<T, K> Load(const T* from) {
+  LanesOf<T, K> value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+template <int K, typename T>
+inline void Store(T* to, LanesOf<T, K> value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+/// Lane-wise condition ? a : b; with K = 1 the condition is a bool.
+template <int K, typename T, typename Condition>
+inline LanesOf<T, K> Choose(Condition condition, LanesOf<T, K> a, LanesOf<T, K> b) {
+  return condition ? a : b;
+}
+
+/// Calls kernel.template operator()<K>() with the block size as a constant.
+template <typename T, typename Kernel>
+void ForBlock(int block, Kernel kernel) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (block == 16) return kernel.template operator()<16>();
+    if (block == 8) return kernel.template operator()<8>();
+  }
+  CHECK_EQ(block, 1) << "no kernel for this channel block";
+  kernel.template operator()<1>();
+}
+
+}  // namespace caffe
+
+#endif  // CAFFE_OPS_LANES_HPP_
