@@ -72,7 +72,7 @@ def main() -> None:
 
     heading("5. SKNet-50 at 224x224 on a photograph")
     probabilities, milliseconds = sknet50(folder)
-    run(f"caffe time -model {folder}/sknet50.prototxt -iterations 5 -phase TEST")
+    print(time_table(folder))
 
     heading("Summary")
     print(digits)
@@ -108,6 +108,18 @@ def run(command: str) -> None:
     status = subprocess.run(shlex.split(command), check=False).returncode
     if status:
         sys.exit(f"error: this command failed with status {status}: {command}")
+
+
+def capture(command: str, path: Path) -> str:
+    """Runs a command that logs to stderr; its log, which also goes to a file."""
+    print(f"$ {command} 2>{path}", flush=True)
+    done = subprocess.run(
+        shlex.split(command), stderr=subprocess.PIPE, text=True, check=False
+    )
+    path.write_text(done.stderr)
+    if done.returncode:
+        sys.exit(f"{done.stderr}error: this command failed: {command}")
+    return done.stderr
 
 
 def write_digits(folder: Path) -> None:
@@ -196,15 +208,9 @@ def test(folder: Path, snapshot: Path) -> dict[str, float]:
         f"caffe test -model {folder}/train_val.prototxt -weights {snapshot} "
         f"-iterations {batches}"
     )
-    print(f"$ {command}", flush=True)
-    done = subprocess.run(
-        shlex.split(command), stderr=subprocess.PIPE, text=True, check=False
-    )
-    (folder / "test.log").write_text(done.stderr)
-    if done.returncode:
-        sys.exit(f"{done.stderr}error: this command failed: {command}")
+    log = capture(command, folder / "test.log")
     # The last value of each name is the mean; those before it are single batches.
-    found = re.findall(r"\] (?:Batch \d+, )?(\S+) = (\S+)", done.stderr)
+    found = re.findall(r"\] (?:Batch \d+, )?(\S+) = (\S+)", log)
     scores = {name: float(value) for name, value in found}
     print("  " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     return scores
@@ -270,6 +276,37 @@ def sknet50(folder: Path) -> tuple[np.ndarray, float]:
     milliseconds = 1000 * statistics.median(times)
     print(f"china.jpg: {milliseconds:.0f} ms per forward pass in Python")
     return probabilities, milliseconds
+
+
+def time_table(folder: Path) -> str:
+    """Runs `caffe time` on SKNet-50; milliseconds of every layer, and by type."""
+    command = (
+        f"caffe time -model {folder}/sknet50.prototxt "
+        f"-weights {folder}/sknet50_untrained.caffemodel -phase TEST -iterations 5"
+    )
+    log = capture(command, folder / "time.log")
+    times: dict[str, dict[str, float]] = {}
+    for name, direction, value in re.findall(
+        r"\] +(\S+)\t(forward|backward): (\S+) ms", log
+    ):
+        times.setdefault(name, {})[direction] = float(value)
+    net = text_format.Parse(
+        (folder / "sknet50.prototxt").read_text(), caffe_pb2.NetParameter()
+    )
+    kinds = {layer.name: layer.type for layer in net.layer}
+    totals: dict[str, list[float]] = {}
+    rows = []
+    for name, by_direction in times.items():
+        pair = by_direction["forward"], by_direction["backward"]
+        kind = kinds.get(name, "Split")
+        rows.append((name, kind, *(f"{value:.3f}" for value in pair)))
+        total = totals.setdefault(kind, [0.0, 0.0])
+        totals[kind] = [a + b for a, b in zip(total, pair, strict=True)]
+    by_type = [
+        ("all " + kind, "", *(f"{value:.3f}" for value in total))
+        for kind, total in sorted(totals.items(), key=lambda item: -item[1][0])
+    ]
+    return table(("layer", "type", "forward ms", "backward ms"), rows + by_type)
 
 
 def preprocess(image: np.ndarray) -> np.ndarray:
