@@ -1,0 +1,48 @@
+#ifndef CAFFE_INNER_PRODUCT_LAYER_HPP_
+#define CAFFE_INNER_PRODUCT_LAYER_HPP_
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/layer.hpp"
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+/// Y = X Wᵀ + b, a fully connected layer.
+///
+/// The axes before `axis` form the M rows of X, those from it on its K columns. Top
+/// has the rows' shape with num_output (N) behind it. Blobs: weights (N, K), or (K, N)
+/// with `transpose`, and with bias_term the bias (N).
+/// Gradients: dW = dYᵀ X, db = Σ_m dY, dX = dY W. The matrix products choose their
+/// engine in caffe_cpu_gemm.
+/// Parameters: inner_product_param {num_output, bias_term true, weight_filler, bias_filler,
+/// axis 1, transpose false}.
+template <typename Dtype>
+class InnerProductLayer : public Layer<Dtype> {
+ public:
+  explicit InnerProductLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                  const vector<Blob<Dtype>*>& top) override;
+  void Reshape(const vector<Blob<Dtype>*>& bottom,
+               const vector<Blob<Dtype>*>& top) override;
+  inline const char* type() const override { return "InnerProduct"; }
+  inline int ExactNumBottomBlobs() const override { return 1; }
+  inline int ExactNumTopBlobs() const override { return 1; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+  int M_;
+  int K_;
+  int N_;
+  bool bias_term_;
+  bool transpose_;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_INNER_PRODUCT_LAYER_HPP_

@@ -1,0 +1,72 @@
+#include "caffe/layers/lrn_layer.hpp"
+
+#include <vector>
+
+#include "caffe/ops/lrn.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void LRNLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
+                                 const vector<Blob<Dtype>*>&) {
+  const LRNParameter& param = this->layer_param_.lrn_param();
+  size_ = param.local_size();
+  if (size_ % 2 != 1) {
+    throw ValueError(Str("local_size is ", param.local_size(), ", expected an odd number"));
+  }
+  pre_pad_ = (size_ - 1) / 2;
+  alpha_ = param.alpha();
+  beta_ = param.beta();
+  k_ = param.k();
+}
+
+template <typename Dtype>
+void LRNLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                              const vector<Blob<Dtype>*>& top) {
+  if (bottom[0]->num_axes() != 4) {
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         ", expected 4 axes (N, C, H, W)"));
+  }
+  if (bottom[0] == top[0]) throw ValueError("this layer cannot work in place");
+  top[0]->ReshapeLike(*bottom[0]);
+  scale_.ReshapeLike(*bottom[0]);
+}
+
+namespace {
+
+template <typename Dtype>
+LrnProblem ProblemOf(const Blob<Dtype>& blob, const LRNParameter& param) {
+  return {blob.num(),
+          blob.channels(),
+          blob.height(),
+          blob.width(),
+          static_cast<int>(param.local_size()),
+          param.norm_region() == LRNParameter_NormRegion_ACROSS_CHANNELS,
+          param.alpha(),
+          param.beta(),
+          param.k()};
+}
+
+}  // namespace
+
+template <typename Dtype>
+void LRNLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                  const vector<Blob<Dtype>*>& top) {
+  LrnForward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()), bottom[0]->cpu_data(),
+             scale_.mutable_cpu_data(), top[0]->mutable_cpu_data());
+}
+
+template <typename Dtype>
+void LRNLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                   const vector<bool>& propagate_down,
+                                   const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) return;
+  LrnBackward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()), bottom[0]->cpu_data(),
+              top[0]->cpu_data(), scale_.cpu_data(), top[0]->cpu_diff(),
+              bottom[0]->mutable_cpu_diff());
+}
+
+INSTANTIATE_CLASS(LRNLayer);
+REGISTER_LAYER_CLASS(LRN);
+
+}  // namespace caffe

@@ -1,0 +1,185 @@
+#include "caffe/ops/pooling.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "caffe/ops/lanes.hpp"
+
+namespace caffe {
+namespace {
+
+struct Extents {
+  int planes;  // N·C
+  int height, width, out_h, out_w;
+};
+
+template <typename T>
+Extents ExtentsOf(Tensor<T> src, Tensor<T> dst) {
+  const std::vector<int>& in = src.shape();
+  const std::vector<int>& out = dst.shape();
+  return {in[0] * in[1], in[2], in[3], out[2], out[3]};
+}
+
+// One window clipped to the image, and the area it is averaged over.
+struct Window {
+  int h0, h1, w0, w1, area;
+};
+
+Window WindowAt(const PoolingProblem& p, const Extents& e, int oh, int ow) {
+  Window win;
+  win.h0 = oh * p.stride_h - p.pad_h;
+  win.w0 = ow * p.stride_w - p.pad_w;
+  win.h1 = std::min(win.h0 + p.kernel_h, e.height + p.pad_h);
+  win.w1 = std::min(win.w0 + p.kernel_w, e.width + p.pad_w);
+  win.area = (win.h1 - win.h0) * (win.w1 - win.w0);
+  win.h0 = std::max(win.h0, 0);
+  win.w0 = std::max(win.w0, 0);
+  win.h1 = std::min(win.h1, e.height);
+  win.w1 = std::min(win.w1, e.width);
+  return win;
+}
+
+// Calls tile(input offset, output offset) for each (image, channel block), in parallel.
+template <int K, typename Function>
+void ForEachTile(const Extents& e, Function tile) {
+  const int64_t in_size = int64_t{e.height} * e.width * K;
+  const int64_t out_size = int64_t{e.out_h} * e.out_w * K;
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < e.planes / K; ++i) tile(i * in_size, i * out_size);
+}
+
+}  // namespace
+
+template <typename T>
+void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
+             std::vector<int>* mask) {
+  const Extents e = ExtentsOf(src, dst);
+  const int block = src.block();
+  const T* x = src.Read(block);
+  T* y = dst.Write(block);
+  if (mask) mask->resize(dst.count());
+  ForBlock<T>(block, [&]<int K>() {
+    ForEachTile<K>(e, [&](int64_t in_offset, int64_t out_offset) {
+      const T* in = x + in_offset;
+      T best[K];
+      int where[K];
+      for (int oh = 0; oh < e.out_h; ++oh) {
+        for (int ow = 0; ow < e.out_w; ++ow) {
+          const Window win = WindowAt(p, e, oh, ow);
+          std::fill(best, best + K, -std::numeric_limits<T>::max());
+          std::fill(where, where + K, -1);
+          for (int h = win.h0; h < win.h1; ++h) {
+            for (int w = win.w0; w < win.w1; ++w) {
+              const int at = h * e.width + w;
+              const T* values = in + int64_t{at} * K;
+              for (int l = 0; l < K; ++l) {
+                const bool larger = values[l] > best[l];
+                best[l] = larger ? values[l] : best[l];
+                where[l] = larger ? at : where[l];
+              }
+            }
+          }
+          const int64_t to = out_offset + (int64_t{oh} * e.out_w + ow) * K;
+          std::copy(best, best + K, y + to);
+          if (mask) std::copy(where, where + K, mask->begin() + to);
+        }
+      }
+    });
+  });
+}
+
+template <typename T>
+void MaxPoolBackward(const PoolingProblem&, Tensor<T> diff_dst,
+                     const std::vector<int>& mask, int mask_block, Tensor<T> diff_src) {
+  const Extents e = ExtentsOf(diff_src, diff_dst);
+  const T* dy = diff_dst.Read(mask_block);
+  T* dx = diff_src.Write(mask_block);
+  ForBlock<T>(mask_block, [&]<int K>() {
+    ForEachTile<K>(e, [&](int64_t in_offset, int64_t out_offset) {
+      T* out = dx + in_offset;
+      std::fill(out, out + int64_t{e.height} * e.width * K, T(0));
+      const int64_t windows = int64_t{e.out_h} * e.out_w;
+      for (int64_t i = 0; i < windows; ++i) {
+        for (int l = 0; l < K; ++l) {
+          const int64_t from = out_offset + i * K + l;
+          // -1: a window of NaNs has no largest value.
+          if (mask[from] >= 0) out[int64_t{mask[from]} * K + l] += dy[from];
+        }
+      }
+    });
+  });
+}
+
+template <typename T>
+void AveragePool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst) {
+  const Extents e = ExtentsOf(src, dst);
+  const int block = src.block();
+  const T* x = src.Read(block);
+  T* y = dst.Write(block);
+  ForBlock<T>(block, [&]<int K>() {
+    using V = LanesOf<T, K>;
+    ForEachTile<K>(e, [&](int64_t in_offset, int64_t out_offset) {
+      const T* in = x + in_offset;
+      for (int oh = 0; oh < e.out_h; ++oh) {
+        for (int ow = 0; ow < e.out_w; ++ow) {
+          const Window win = WindowAt(p, e, oh, ow);
+          V total = {};
+          // Row by row: short sums lose fewer digits than one long one.
+          for (int h = win.h0; h < win.h1; ++h) {
+            V row = {};
+            const T* values = in + int64_t{h} * e.width * K;
+            for (int w = win.w0; w < win.w1; ++w) row += Load<K>(values + w * K);
+            total += row;
+          }
+          Store<K>(y + out_offset + (int64_t{oh} * e.out_w + ow) * K,
+                   V(total / static_cast<T>(win.area)));
+        }
+      }
+    });
+  });
+}
+
+template <typename T>
+void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
+                         Tensor<T> diff_src) {
+  const Extents e = ExtentsOf(diff_src, diff_dst);
+  // A single window has no layout of its own: take the one the image wants.
+  const int block = diff_dst.block() > 1 ? diff_dst.block()
+                    : e.out_h * e.out_w == 1 ? PreferredBlock<T>(diff_src.shape())
+                                             : 1;
+  const T* dy = diff_dst.Read(block);
+  T* dx = diff_src.Write(block);
+  ForBlock<T>(block, [&]<int K>() {
+    using V = LanesOf<T, K>;
+    ForEachTile<K>(e, [&](int64_t in_offset, int64_t out_offset) {
+      T* out = dx + in_offset;
+      const T* in = dy + out_offset;
+      std::fill(out, out + int64_t{e.height} * e.width * K, T(0));
+      for (int oh = 0; oh < e.out_h; ++oh) {
+        for (int ow = 0; ow < e.out_w; ++ow) {
+          const Window win = WindowAt(p, e, oh, ow);
+          const V share = Load<K>(in + (int64_t{oh} * e.out_w + ow) * K) /
+                          static_cast<T>(win.area);
+          for (int h = win.h0; h < win.h1; ++h) {
+            for (int w = win.w0; w < win.w1; ++w) {
+              T* to = out + (int64_t{h} * e.width + w) * K;
+              Store<K>(to, V(Load<K>(to) + share));
+            }
+          }
+        }
+      }
+    });
+  });
+}
+
+#define INSTANTIATE_POOLING(T)                                                         \
+  template void MaxPool(const PoolingProblem&, Tensor<T>, Tensor<T>, std::vector<int>*); \
+  template void MaxPoolBackward(const PoolingProblem&, Tensor<T>,                      \
+                                const std::vector<int>&, int, Tensor<T>);              \
+  template void AveragePool(const PoolingProblem&, Tensor<T>, Tensor<T>);              \
+  template void AveragePoolBackward(const PoolingProblem&, Tensor<T>, Tensor<T>)
+INSTANTIATE_POOLING(float);
+INSTANTIATE_POOLING(double);
+
+}  // namespace caffe
