@@ -50,8 +50,10 @@ void Net<Dtype>::RethrowFor(int layer_id, const Error& error) const {
 template <typename Dtype>
 void Net<Dtype>::Init(const NetParameter& in_param) {
   phase_ = in_param.state().phase();
+  NetParameter upgraded_param(in_param);
+  UpgradeNetAsNeeded("<memory>", &upgraded_param);
   NetParameter filtered_param;
-  FilterNet(in_param, &filtered_param);
+  FilterNet(upgraded_param, &filtered_param);
   if (Caffe::root_solver()) {
     LOG(INFO) << "Initializing net from parameters: " << std::endl
               << filtered_param.DebugString();
