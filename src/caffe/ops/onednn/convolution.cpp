@@ -29,20 +29,18 @@ struct Created {
 };
 
 struct Geometry {
-  memory::dims strides, dilates, pad_left, pad_right;
+  memory::dims strides, dilates, pads;
 };
 
 class OnednnConvolution : public ConvolutionOp<float> {
  public:
   explicit OnednnConvolution(const ConvolutionProblem& problem) : problem_(problem) {
     for (int i = 0; i < problem.spatial_axes(); ++i) {
-      const int extent = (problem.dst[2 + i] - 1) * problem.stride[i] +
-                         (problem.kernel[i] - 1) * problem.dilation[i] + 1;
       geometry_.strides.push_back(problem.stride[i]);
       geometry_.dilates.push_back(problem.dilation[i] - 1);
-      geometry_.pad_left.push_back(problem.pad[i]);
-      // What the last window needs; Caffe's floor may leave input unread.
-      geometry_.pad_right.push_back(extent - problem.src[2 + i] - problem.pad[i]);
+      // Both sides alike, though the last window may not need it: oneDNN rounds the
+      // output size down as Caffe does, and its fast kernels refuse a negative pad.
+      geometry_.pads.push_back(problem.pad[i]);
     }
     std::vector<int> weights = problem.WeightsShape();
     if (problem.group > 1) {
@@ -167,22 +165,22 @@ class OnednnConvolution : public ConvolutionOp<float> {
         problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
     return dnnl::convolution_forward::primitive_desc(
         CpuEngine(), kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        bias_desc_, Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pad_left,
-        geometry_.pad_right, onednn::UserScratchpad());
+        bias_desc_, Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
+        geometry_.pads, onednn::UserScratchpad());
   }
   dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
                                                                    bool dst_plain) const {
     return dnnl::convolution_backward_data::primitive_desc(
         CpuEngine(), dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pad_left,
-        geometry_.pad_right, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
+        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
+        geometry_.pads, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
   }
   dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDesc(
       bool src_plain, bool dst_plain) const {
     return dnnl::convolution_backward_weights::primitive_desc(
         CpuEngine(), dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pad_left,
-        geometry_.pad_right, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
+        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
+        geometry_.pads, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
   }
 #else
   dnnl::convolution_forward::primitive_desc ForwardDesc(bool src_plain, bool dst_plain) const {
@@ -190,22 +188,22 @@ class OnednnConvolution : public ConvolutionOp<float> {
         problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
     const dnnl::convolution_forward::desc desc(
         kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, bias_desc_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pad_left,
-        geometry_.pad_right);
+        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
+        geometry_.pads);
     return {desc, onednn::UserScratchpad(), CpuEngine()};
   }
   dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
                                                                    bool dst_plain) const {
     const dnnl::convolution_backward_data::desc desc(
         dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, Dst(dst_plain),
-        geometry_.strides, geometry_.dilates, geometry_.pad_left, geometry_.pad_right);
+        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads);
     return {desc, onednn::UserScratchpad(), CpuEngine(), ForwardDesc(src_plain, dst_plain)};
   }
   dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDesc(
       bool src_plain, bool dst_plain) const {
     const dnnl::convolution_backward_weights::desc desc(
         dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, Dst(dst_plain),
-        geometry_.strides, geometry_.dilates, geometry_.pad_left, geometry_.pad_right);
+        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads);
     return {desc, onednn::UserScratchpad(), CpuEngine(), ForwardDesc(src_plain, dst_plain)};
   }
 #endif
