@@ -30,11 +30,12 @@ __device__ Dtype BlockSum(Dtype value) {
   __shared__ Dtype partial[kMostThreads / kWarp];
   const int lane = threadIdx.x % kWarp;
   const int warp = threadIdx.x / kWarp;
+  const int warps = blockDim.x / kWarp;
   value = WarpSum(value);
   if (lane == 0) partial[warp] = value;
   __syncthreads();
   if (warp == 0) {
-    value = WarpSum(lane < blockDim.x / kWarp ? partial[lane] : Dtype(0));
+    value = WarpSum(lane < warps ? partial[lane] : Dtype(0));
     if (lane == 0) partial[0] = value;
   }
   __syncthreads();

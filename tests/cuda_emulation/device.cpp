@@ -1,0 +1,22 @@
+// The device half of class Caffe, with nothing behind its handles.
+
+#include "caffe/common.hpp"
+#include "caffe/util/math_functions.hpp"
+
+namespace caffe {
+
+struct Caffe::Device {};
+
+Caffe::Caffe() : mode_(CPU), solver_count_(1), solver_rank_(0), multiprocess_(false) {}
+Caffe::~Caffe() {}
+void Caffe::set_mode(Brew mode) { Get().mode_ = mode; }
+cudnnHandle_t Caffe::cudnn_handle() { return nullptr; }
+
+template <typename Dtype>
+void caffe_gpu_axpy(const int, const Dtype, const Dtype*, Dtype*) {
+  throw RuntimeFailure("caffe_gpu_axpy is not emulated");
+}
+template void caffe_gpu_axpy(const int, const float, const float*, float*);
+template void caffe_gpu_axpy(const int, const double, const double*, double*);
+
+}  // namespace caffe

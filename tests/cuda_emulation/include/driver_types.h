@@ -1,0 +1,6 @@
+#ifndef CUDA_EMULATION_DRIVER_TYPES_H_
+#define CUDA_EMULATION_DRIVER_TYPES_H_
+
+#include <cuda_runtime.h>
+
+#endif  // CUDA_EMULATION_DRIVER_TYPES_H_

@@ -1,0 +1,1 @@
+int RegistersNothing() { return 0; }

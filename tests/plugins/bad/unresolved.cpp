@@ -1,0 +1,5 @@
+namespace caffe {
+void FunctionOfAnotherBuild(int device);
+}
+
+void CallsIt() { caffe::FunctionOfAnotherBuild(0); }
