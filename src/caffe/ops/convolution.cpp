@@ -18,6 +18,7 @@ template <>
 const std::vector<Engine<ConvolutionOp<float>, ConvolutionProblem>>&
 ConvolutionEngines<float>() {
   static const std::vector<Engine<ConvolutionOp<float>, ConvolutionProblem>> engines = {
+      {"subsampled", MakeSubsampledConvolution},
       {"grouped", MakeGroupedConvolution},
       {"onednn", MakeOnednnConvolution},
       {kNativeEngine, MakeNativeConvolution<float>}};

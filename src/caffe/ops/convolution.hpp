@@ -63,6 +63,8 @@ std::unique_ptr<ConvolutionOp<T>> MakeNativeConvolution(const ConvolutionProblem
                                                         std::string* why);
 std::unique_ptr<ConvolutionOp<float>> MakeOnednnConvolution(const ConvolutionProblem&,
                                                             std::string* why);
+std::unique_ptr<ConvolutionOp<float>> MakeSubsampledConvolution(const ConvolutionProblem&,
+                                                                std::string* why);
 std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionProblem&,
                                                              std::string* why);
 

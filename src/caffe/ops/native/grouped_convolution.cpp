@@ -167,7 +167,6 @@ auto Choose(int group_width, int stride, int dilation) -> decltype(Kernel<4, 1, 
     if (stride == 1 && dilation == 1) return Kernel<G, 1, 1>::run();
     if (stride == 1 && dilation == 2) return Kernel<G, 1, 2>::run();
     if (stride == 2 && dilation == 1) return Kernel<G, 2, 1>::run();
-    if (stride == 2 && dilation == 2) return Kernel<G, 2, 2>::run();
     return nullptr;
   };
   if (group_width == 4) return by_window.template operator()<4>();
@@ -405,6 +404,7 @@ std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionPr
     if (p.kernel[1] != kTaps) return "the kernel is not 3 wide";
     if (p.stride[0] != p.stride[1] || p.stride[0] > 2) return "stride is not 1 or 2";
     if (p.dilation[0] != p.dilation[1] || p.dilation[0] > 2) return "dilation is not 1 or 2";
+    if (p.stride[0] == 2 && p.dilation[0] == 2) return "both stride and dilation are 2";
     if (p.pad[0] > (p.kernel[0] - 1) * p.dilation[0] ||
         p.pad[1] > (p.kernel[1] - 1) * p.dilation[1]) {
       return "padding reaches past the kernel";
