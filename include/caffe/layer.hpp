@@ -114,6 +114,8 @@ class Layer {
   /// Offers the in-place layer that follows. A layer that returns true does the
   /// follower's work, forward and backward, and Net no longer runs it.
   virtual bool AbsorbInPlace(const Layer<Dtype>& /*follower*/) { return false; }
+  /// Takes that back: from now on Net runs the follower.
+  virtual void ReleaseInPlace() {}
   /// Told by Net: no later layer writes over this layer's first top, so backward
   /// may read it. Without a Net nothing is promised.
   virtual void SetTopPreserved(bool /*preserved*/) {}
@@ -208,7 +210,11 @@ inline Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom,
   Dtype loss = 0;
   for (size_t top_id = 0; top_id < top.size(); ++top_id) {
     if (!this->loss(top_id)) continue;
-    // The diff of a loss top holds its loss weight.
+    // The diff of a loss top holds its loss weight. A top that has grown since SetUp
+    // has new memory. Differs from BVLC, where its loss is 0 from then on.
+    if (top[top_id]->diff()->head() == SyncedMemory::UNINITIALIZED) {
+      caffe_set(top[top_id]->count(), this->loss(top_id), top[top_id]->mutable_cpu_diff());
+    }
     loss += caffe_cpu_dot(top[top_id]->count(), top[top_id]->cpu_data(),
                           top[top_id]->cpu_diff());
   }

@@ -6,6 +6,7 @@
 // failed CHECK throw caffe::ValueError, since a library must not end the process.
 
 #include <atomic>
+#include <exception>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -15,6 +16,8 @@
 
 namespace google {
 enum LogSeverity { INFO = 0, WARNING = 1, ERROR = 2, FATAL = 3 };
+/// Programs written for Caffe call it first; there is nothing to set up.
+inline void InitGoogleLogging(const char* /*program*/) {}
 }  // namespace google
 
 namespace caffe {
@@ -28,6 +31,7 @@ void SetMinSeverity(LogSeverity severity);
 
 /// Highest VLOG(n) that is printed (GLOG_v sets the start value).
 int VerboseLevel();
+void SetVerboseLevel(int level);
 
 /// Receives every printed line without its newline; nullptr restores stderr.
 using Sink = void (*)(LogSeverity severity, const char* line, void* context);
@@ -53,11 +57,15 @@ class Message {
   std::ostringstream stream_;
 };
 
-/// A failed check under construction; the destructor throws ValueError.
+/// A failed check under construction; the destructor throws ValueError, unless
+/// what was streamed into it has thrown already: two exceptions end the process.
 class FatalMessage {
  public:
   FatalMessage(const char* file, int line, const std::string& condition = "")
-      : file_(file), line_(line), condition_(condition) {}
+      : file_(file),
+        line_(line),
+        exceptions_(std::uncaught_exceptions()),
+        condition_(condition) {}
   ~FatalMessage() noexcept(false);
   FatalMessage(const FatalMessage&) = delete;
   FatalMessage& operator=(const FatalMessage&) = delete;
@@ -66,6 +74,7 @@ class FatalMessage {
  private:
   const char* file_;
   int line_;
+  int exceptions_;
   std::string condition_;
   std::ostringstream stream_;
 };

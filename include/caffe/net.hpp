@@ -118,7 +118,7 @@ class Net {
   bool has_layer(const string& layer_name) const;
   const shared_ptr<Layer<Dtype>> layer_by_name(const string& layer_name) const;
 
-  void set_debug_info(const bool value) { debug_info_ = value; }
+  void set_debug_info(const bool value);
 
   /// Keeps the layers that the net's state selects.
   static void FilterNet(const NetParameter& param, NetParameter* param_filtered);
@@ -136,15 +136,17 @@ class Net {
     friend class Net;
   };
   const vector<Callback*>& before_forward() const { return before_forward_; }
-  void add_before_forward(Callback* value) { before_forward_.push_back(value); }
+  void add_before_forward(Callback* value);
   const vector<Callback*>& after_forward() const { return after_forward_; }
-  void add_after_forward(Callback* value) { after_forward_.push_back(value); }
+  void add_after_forward(Callback* value);
   const vector<Callback*>& before_backward() const { return before_backward_; }
   void add_before_backward(Callback* value) { before_backward_.push_back(value); }
   const vector<Callback*>& after_backward() const { return after_backward_; }
   void add_after_backward(Callback* value) { after_backward_.push_back(value); }
 
-  /// Whether layer i's work is done by the layer before it.
+  /// Whether layer i's work is done by the layer before it. Ends for good when
+  /// somebody can look between the two: a range of layers that begins or stops
+  /// there, a forward callback, debug_info.
   bool layer_absorbed(int i) const { return absorbed_[i]; }
   /// Host bytes held by all activations and parameters, data and diff.
   size_t MemoryBytes() const;
@@ -166,11 +168,12 @@ class Net {
   void FindBackwardLayers();
   void AbsorbInPlaceLayers();
   void TellPreservedTops();
+  void Separate(int layer_id);
+  void SeparateAll();
   void SettlePinned();
   int LayerIndex(const string& layer_name) const;
-  void CopyLayerBlobs(const LayerParameter& source, int target_layer_id,
-                      const string& origin);
-  [[noreturn]] void RethrowFor(int layer_id, const Error& error) const;
+  void CheckStoredBlobs(const LayerParameter& source, int target_id) const;
+  [[noreturn]] static void RethrowFor(const LayerParameter& layer, const Error& error);
 
   string name_;
   Phase phase_;

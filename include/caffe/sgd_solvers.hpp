@@ -8,6 +8,9 @@
 
 namespace caffe {
 
+template <typename Dtype>
+struct GradientTerms;
+
 /// Stochastic gradient descent with momentum, and the base of the others:
 ///
 ///     g = scale * diff + decay * w          (decay * sign(w) for L1)
@@ -51,10 +54,12 @@ class SGDSolver : public Solver<Dtype> {
   /// Scales all diffs so that their joint L2 norm is at most clip_gradients.
   virtual void ClipGradients();
 
+  /// Whether FusedUpdate does the same as the steps above: false for a class that
+  /// derives from a built-in solver and does not say otherwise.
+  virtual bool HasFusedUpdate() const;
   /// All steps and the subtraction in one pass; `scale` is what the diff is
-  /// multiplied by. Returns false, having done nothing, if this object is of a
-  /// derived class that does not implement it.
-  virtual bool FusedUpdate(int param_id, Dtype rate, Dtype scale);
+  /// multiplied by.
+  virtual void FusedUpdate(int param_id, Dtype rate, Dtype scale);
 
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);
@@ -66,6 +71,8 @@ class SGDSolver : public Solver<Dtype> {
   Blob<Dtype>* Param(int param_id) const;
   Dtype LocalRate(int param_id, Dtype rate) const;
   Dtype LocalDecay(int param_id) const;
+  /// What FusedUpdate's pass makes a gradient of.
+  GradientTerms<Dtype> Terms(int param_id, Dtype scale) const;
   /// Appends one zero blob per learnable parameter to the history.
   void AddHistory();
 
@@ -91,7 +98,8 @@ class NesterovSolver : public SGDSolver<Dtype> {
 
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
-  bool FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  bool HasFusedUpdate() const override;
+  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(NesterovSolver);
 };
@@ -111,7 +119,8 @@ class AdaGradSolver : public SGDSolver<Dtype> {
 
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
-  bool FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  bool HasFusedUpdate() const override;
+  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
   void constructor_sanity_check();
 
   DISABLE_COPY_AND_ASSIGN(AdaGradSolver);
@@ -133,7 +142,8 @@ class RMSPropSolver : public SGDSolver<Dtype> {
 
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
-  bool FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  bool HasFusedUpdate() const override;
+  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
   void constructor_sanity_check();
 
   DISABLE_COPY_AND_ASSIGN(RMSPropSolver);
@@ -156,7 +166,8 @@ class AdaDeltaSolver : public SGDSolver<Dtype> {
  protected:
   void AdaDeltaPreSolve();
   void ComputeUpdateValue(int param_id, Dtype rate) override;
-  bool FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  bool HasFusedUpdate() const override;
+  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(AdaDeltaSolver);
 };
@@ -178,7 +189,8 @@ class AdamSolver : public SGDSolver<Dtype> {
  protected:
   void AdamPreSolve();
   void ComputeUpdateValue(int param_id, Dtype rate) override;
-  bool FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  bool HasFusedUpdate() const override;
+  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(AdamSolver);
 };

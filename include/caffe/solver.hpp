@@ -152,10 +152,15 @@ class Solver {
   void TrySnapshot();
   void DisplayIteration();
   void WarnIfNotFinite(Dtype loss);
+  /// Copies the weights of SolverParameter.weights into a new net.
+  void LoadWeights(Net<Dtype>* net) const;
+  /// The layer states and the random stream of `state`, and what they belong to.
+  void RestorePosition(const SolverState& state);
   /// The random stream and the data layers' positions as of now.
   void CapturePosition(SolverState* state) const;
 
   int snapshot_failures_;
+  bool last_snapshot_failed_;
   string last_good_snapshot_;
   bool warned_not_finite_;
   /// Where an interrupted test began; a snapshot taken then continues from here,

@@ -7,6 +7,7 @@ be written (`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where it is 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from caffe.net_spec import NetSpec, layers, params, to_proto
@@ -98,10 +99,22 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'caffe' has no attribute '{name}'")
     if name in _SUBMODULES:
-        return importlib.import_module(f"caffe.{name}")
-    value = getattr(importlib.import_module(_HOMES.get(name, "caffe.pycaffe")), name)
+        return _import(f"caffe.{name}")
+    value = getattr(_import(_HOMES.get(name, "caffe.pycaffe")), name)
     globals()[name] = value
     return value
+
+
+def _import(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if importlib.util.find_spec("caffe._caffe") is not None:
+            raise
+        raise ImportError(
+            f"{module} needs the compiled engine, which is not in {__path__[0]}; build "
+            "it with `pip install .`"
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,7 @@
 #include "caffe/blob.hpp"
 
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "caffe/util/math_functions.hpp"
@@ -35,15 +36,19 @@ vector<int> StoredShape(const BlobProto& proto) {
   return shape;
 }
 
-// Copies whichever of the float and double arrays is present into `out`.
-template <typename Dtype, typename Floats, typename Doubles>
-void CopyStored(const Floats& floats, const Doubles& doubles, int count,
-                const char* what, Dtype* out) {
+// Whichever of the float and double arrays is present holds `count` values.
+template <typename Floats, typename Doubles>
+void CheckStored(const Floats& floats, const Doubles& doubles, int count,
+                 const char* what) {
   const int stored = doubles.size() > 0 ? doubles.size() : floats.size();
   if (stored != count) {
     throw ValueError(Str("a stored blob holds ", stored, " ", what,
                          " values, expected ", count, " from its shape"));
   }
+}
+
+template <typename Dtype, typename Floats, typename Doubles>
+void CopyStored(const Floats& floats, const Doubles& doubles, Dtype* out) {
   if (doubles.size() > 0) {
     std::copy(doubles.begin(), doubles.end(), out);
   } else {
@@ -93,9 +98,15 @@ void Blob<Dtype>::Reshape(const vector<int>& shape) {
 
 template <typename Dtype>
 void Blob<Dtype>::Reshape(const BlobShape& shape) {
-  BlobProto proto;
-  *proto.mutable_shape() = shape;
-  Reshape(StoredShape(proto));
+  vector<int> dims;
+  for (int64_t dim : shape.dim()) {
+    if (dim < 0 || dim > INT_MAX) {
+      throw ValueError(Str("axis ", dims.size(), " of a shape is ", dim,
+                           ", expected 0 to ", INT_MAX));
+    }
+    dims.push_back(static_cast<int>(dim));
+  }
+  Reshape(dims);
 }
 
 template <typename Dtype>
@@ -220,20 +231,30 @@ namespace {
 template <typename Dtype>
 Dtype AbsoluteSum(const shared_ptr<SyncedMemory>& memory, int count) {
   if (memory->head() == SyncedMemory::UNINITIALIZED) return 0;
-  return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
+  if constexpr (std::is_floating_point_v<Dtype>) {
+    return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
+  }
+  NOT_IMPLEMENTED;  // for integers, as in Caffe
 }
 
 template <typename Dtype>
 Dtype SquareSum(const shared_ptr<SyncedMemory>& memory, int count) {
   if (memory->head() == SyncedMemory::UNINITIALIZED) return 0;
-  const Dtype* data = static_cast<const Dtype*>(memory->cpu_data());
-  return caffe_cpu_dot(count, data, data);
+  if constexpr (std::is_floating_point_v<Dtype>) {
+    const Dtype* data = static_cast<const Dtype*>(memory->cpu_data());
+    return caffe_cpu_dot(count, data, data);
+  }
+  NOT_IMPLEMENTED;
 }
 
 template <typename Dtype>
 void ScaleInPlace(const shared_ptr<SyncedMemory>& memory, int count, Dtype factor) {
   if (memory->head() == SyncedMemory::UNINITIALIZED) return;
-  caffe_scal(count, factor, static_cast<Dtype*>(memory->mutable_cpu_data()));
+  if constexpr (std::is_floating_point_v<Dtype>) {
+    caffe_scal(count, factor, static_cast<Dtype*>(memory->mutable_cpu_data()));
+    return;
+  }
+  NOT_IMPLEMENTED;
 }
 
 }  // namespace
@@ -327,10 +348,12 @@ void Blob<Dtype>::FromProto(const BlobProto& proto, bool reshape) {
     throw ValueError(Str("a stored blob has shape ", ShapeText(stored), ", expected ",
                          ShapeText(shape_)));
   }
-  CopyStored(proto.data(), proto.double_data(), count_, "data", mutable_cpu_data());
-  if (proto.diff_size() > 0 || proto.double_diff_size() > 0) {
-    CopyStored(proto.diff(), proto.double_diff(), count_, "diff", mutable_cpu_diff());
-  }
+  // Both are checked before either is copied: a refused blob changes no value.
+  const bool has_diff = proto.diff_size() > 0 || proto.double_diff_size() > 0;
+  CheckStored(proto.data(), proto.double_data(), count_, "data");
+  if (has_diff) CheckStored(proto.diff(), proto.double_diff(), count_, "diff");
+  CopyStored(proto.data(), proto.double_data(), mutable_cpu_data());
+  if (has_diff) CopyStored(proto.diff(), proto.double_diff(), mutable_cpu_diff());
 }
 
 template <>

@@ -25,6 +25,8 @@ void GlobalInit(int* pargc, char*** pargv) {
     const bool is_flag = i > 0 && name != argument;
     if (is_flag && std::strncmp(name, "minloglevel=", 12) == 0) {
       logging::SetMinSeverity(static_cast<logging::LogSeverity>(std::atoi(name + 12)));
+    } else if (is_flag && std::strncmp(name, "v=", 2) == 0) {
+      logging::SetVerboseLevel(std::atoi(name + 2));
     } else {
       (*pargv)[kept++] = (*pargv)[i];
     }

@@ -67,8 +67,7 @@ void SyncedMemory::AllocateHost() {
 void SyncedMemory::to_cpu() {
   switch (head_) {
     case UNINITIALIZED:
-      AllocateHost();
-      std::memset(cpu_ptr_, 0, size_);
+      AllocateHost();  // zero-filled
       head_ = HEAD_AT_CPU;
       break;
     case HEAD_PACKED:

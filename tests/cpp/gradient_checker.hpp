@@ -130,11 +130,6 @@ class GradientChecker {
     for (const int row : rows) {
       // Forward every time: Backward may use scratch that it has overwritten.
       Forward(layer, bottom, top);
-      int index = 0;
-      for (Blob<double>* blob : top) {
-        double* diff = blob->mutable_cpu_diff();
-        for (int i = 0; i < blob->count(); ++i, ++index) diff[i] = Weight(row, index);
-      }
       for (std::size_t i = 0; i < bottom.size(); ++i) {
         const double start = propagate[i] ? std::nan("") : kUntouched;
         FillWith(bottom[i], Half::kDiff, [&](int) { return start; });
@@ -142,6 +137,12 @@ class GradientChecker {
       for (const Input& input : inputs) {
         if (!input.is_parameter) continue;
         FillWith(input.blob, Half::kDiff, [](int) { return kOffset; });
+      }
+      // After the bottoms, which may share their diffs with the tops.
+      int index = 0;
+      for (Blob<double>* blob : top) {
+        double* diff = blob->mutable_cpu_diff();
+        for (int i = 0; i < blob->count(); ++i, ++index) diff[i] = Weight(row, index);
       }
       layer->Backward(top, propagate, bottom);
       for (std::size_t i = 0; i < bottom.size(); ++i) {

@@ -189,6 +189,58 @@ void ExpectInPlaceMatches(const std::string& text, const Shapes& shapes, int ind
   }
 }
 
+/// The float layer agrees with the double one, whose values and gradients are checked
+/// by reference loops and central differences: tops, bottom diffs, parameter diffs.
+inline void ExpectFloatMatchesDouble(const std::string& text, const Shapes& shapes,
+                                     OpKind kind, std::int64_t terms = 1, int tops = 1,
+                                     std::vector<bool> propagate = {},
+                                     Prepare<float> prepare = nullptr) {
+  SCOPED_TRACE(text + " in float");
+  LayerRun<float> single(text, shapes, tops);
+  LayerRun<double> exact(text, shapes, tops);
+  if (prepare) prepare(&single);
+  single.SetUp();
+  const auto copy = [](const Blob<float>& from, Blob<double>* to, Half half) {
+    const Doubles values = Values(from, half);
+    FillWith(to, half, [&](int i) { return values[i]; });
+  };
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    copy(*single.bottom[i], exact.bottom[i], Half::kData);
+  }
+  exact.SetUp();
+  for (std::size_t i = 0; i < single.layer->blobs().size(); ++i) {
+    copy(*single.layer->blobs()[i], exact.layer->blobs()[i].get(), Half::kData);
+  }
+  Caffe::set_random_seed(7);
+  single.Forward();
+  Caffe::set_random_seed(7);
+  exact.Forward();
+  single.Backward(propagate);
+  exact.Backward(propagate);
+  // Once more, now that the top diffs are equal to the last bit.
+  for (int i = 0; i < tops; ++i) copy(*single.top[i], exact.top[i], Half::kDiff);
+  for (auto& blob : exact.layer->blobs()) {
+    FillWith(blob.get(), Half::kDiff, [](int) { return 0; });
+  }
+  if (propagate.empty()) propagate.assign(shapes.size(), true);
+  exact.layer->Backward(exact.top, propagate, exact.bottom);
+
+  const Tolerance tolerance = ToleranceOf<float>(kind, terms);
+  for (int i = 0; i < tops; ++i) {
+    ExpectClose(single.Top(i), exact.Top(i), tolerance, "top " + std::to_string(i));
+  }
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    if (!propagate[i]) continue;
+    ExpectClose(single.BottomDiff(i), exact.BottomDiff(i), tolerance,
+                "diff of bottom " + std::to_string(i));
+  }
+  for (std::size_t i = 0; i < single.layer->blobs().size(); ++i) {
+    ExpectClose(Values(*single.layer->blobs()[i], Half::kDiff),
+                Values(*exact.layer->blobs()[i], Half::kDiff), tolerance,
+                "diff of parameter " + std::to_string(i));
+  }
+}
+
 /// How ExpectPackedMatchesPlain feeds and judges a layer.
 struct PackedCase {
   OpKind kind = OpKind::kCopy;

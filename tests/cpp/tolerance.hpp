@@ -78,6 +78,10 @@ struct GradientTolerance {
   double kink_range = 1e-3;
 };
 
+/// How far a count of n independent events of probability p may lie from n p: five
+/// standard deviations, which one count in two million exceeds.
+inline double CountTolerance(double n, double p) { return 5 * std::sqrt(n * p * (1 - p)); }
+
 /// Whether `got` passes for `want` in a blob whose largest magnitude is `largest`.
 inline bool IsClose(double got, double want, double largest, Tolerance tolerance) {
   if (std::isnan(want)) return std::isnan(got);

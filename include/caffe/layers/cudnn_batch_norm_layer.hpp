@@ -49,6 +49,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
 
   /// Takes over a plain ReLU in place behind it while training.
   bool AbsorbInPlace(const Layer<Dtype>& follower) override;
+  void ReleaseInPlace() override { relu_ = false; }
   void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
 
  protected:

@@ -54,6 +54,7 @@ class PoolingLayer : public Layer<Dtype> {
   /// Where each window's largest value was, in the layout it was computed in.
   vector<int> max_idx_;
   int max_idx_block_ = 1;
+  vector<int> max_idx_shape_;
 };
 
 }  // namespace caffe

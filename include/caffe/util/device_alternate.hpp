@@ -17,34 +17,34 @@
       "this build of Caffe has no GPU support; use CPU mode "        \
       "(caffe.set_mode_cpu()) or install a build made with CUDA")
 
-#define STUB_GPU(classname)                                                      \
-  template <typename Dtype>                                                      \
-  void classname<Dtype>::Forward_gpu(const std::vector<Blob<Dtype>*>& bottom,    \
-                                     const std::vector<Blob<Dtype>*>& top) {     \
-    NO_GPU;                                                                      \
-  }                                                                              \
-  template <typename Dtype>                                                      \
-  void classname<Dtype>::Backward_gpu(const std::vector<Blob<Dtype>*>& top,      \
-                                      const std::vector<bool>& propagate_down,   \
-                                      const std::vector<Blob<Dtype>*>& bottom) { \
-    NO_GPU;                                                                      \
+#define STUB_GPU(classname)                                                          \
+  template <typename Dtype>                                                          \
+  void classname<Dtype>::Forward_gpu(const std::vector<Blob<Dtype>*>& /*bottom*/,    \
+                                     const std::vector<Blob<Dtype>*>& /*top*/) {     \
+    NO_GPU;                                                                          \
+  }                                                                                  \
+  template <typename Dtype>                                                          \
+  void classname<Dtype>::Backward_gpu(const std::vector<Blob<Dtype>*>& /*top*/,      \
+                                      const std::vector<bool>& /*propagate_down*/,   \
+                                      const std::vector<Blob<Dtype>*>& /*bottom*/) { \
+    NO_GPU;                                                                          \
   }
 
-#define STUB_GPU_FORWARD(classname, funcname)                                  \
-  template <typename Dtype>                                                    \
-  void classname<Dtype>::funcname##_##gpu(                                     \
-      const std::vector<Blob<Dtype>*>& bottom,                                 \
-      const std::vector<Blob<Dtype>*>& top) {                                  \
-    NO_GPU;                                                                    \
+#define STUB_GPU_FORWARD(classname, funcname)      \
+  template <typename Dtype>                        \
+  void classname<Dtype>::funcname##_##gpu(         \
+      const std::vector<Blob<Dtype>*>& /*bottom*/, \
+      const std::vector<Blob<Dtype>*>& /*top*/) {  \
+    NO_GPU;                                        \
   }
 
-#define STUB_GPU_BACKWARD(classname, funcname)                                 \
-  template <typename Dtype>                                                    \
-  void classname<Dtype>::funcname##_##gpu(                                     \
-      const std::vector<Blob<Dtype>*>& top,                                    \
-      const std::vector<bool>& propagate_down,                                 \
-      const std::vector<Blob<Dtype>*>& bottom) {                               \
-    NO_GPU;                                                                    \
+#define STUB_GPU_BACKWARD(classname, funcname)       \
+  template <typename Dtype>                          \
+  void classname<Dtype>::funcname##_##gpu(           \
+      const std::vector<Blob<Dtype>*>& /*top*/,      \
+      const std::vector<bool>& /*propagate_down*/,   \
+      const std::vector<Blob<Dtype>*>& /*bottom*/) { \
+    NO_GPU;                                          \
   }
 
 #else  // CPU_ONLY

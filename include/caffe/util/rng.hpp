@@ -45,18 +45,29 @@ class Philox {
   void seed(std::uint64_t value) { *this = Philox(value, stream_); }
   void discard(unsigned long long count) { Seek(counter_ + count); }
 
+  /// The `count` draws from number `first` on, as operator() would give them after
+  /// Seek(first), and several times faster. Leaves this generator where it is.
+  void Draws(std::uint64_t first, std::size_t count, result_type* draws) const {
+    constexpr int kLanes = 16;
+    result_type blocks[4 * kLanes];
+    while (count > 0) {
+      Blocks<kLanes>(first / 4, blocks);
+      const std::size_t skip = first % 4;
+      const std::size_t taken = std::min(count, 4 * kLanes - skip);
+      std::copy_n(blocks + skip, taken, draws);
+      draws += taken;
+      first += taken;
+      count -= taken;
+    }
+  }
+
   friend bool operator==(const Philox& a, const Philox& b) {
     return a.seed_ == b.seed_ && a.stream_ == b.stream_ && a.counter_ == b.counter_;
   }
 
- private:
-  void Fill() {
-    const std::uint64_t index = counter_ / 4;
-    std::array<std::uint32_t, 4> x = {
-        static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
-        static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)};
-    std::uint32_t key0 = static_cast<std::uint32_t>(seed_);
-    std::uint32_t key1 = static_cast<std::uint32_t>(seed_ >> 32);
+  using Words = std::array<std::uint32_t, 4>;
+  /// The paper's function of a 128-bit counter and a 64-bit key, low word first.
+  static Words Block(Words x, std::uint32_t key0, std::uint32_t key1) {
     for (int round = 0; round < 10; ++round) {
       const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0];
       const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * x[2];
@@ -67,14 +78,49 @@ class Philox {
       key0 += 0x9E3779B9u;
       key1 += 0xBB67AE85u;
     }
-    block_ = x;
+    return x;
+  }
+
+ private:
+  void Fill() {
+    Blocks<1>(counter_ / 4, block_.data());
     filled_ = true;
+  }
+
+  // Blocks index .. index + kLanes - 1 of four draws each. The lanes are independent,
+  // so the compiler computes them side by side.
+  template <int kLanes>
+  void Blocks(std::uint64_t index, result_type* out) const {
+    std::uint32_t x[4][kLanes];
+    for (int i = 0; i < kLanes; ++i) {
+      x[0][i] = static_cast<std::uint32_t>(index + i);
+      x[1][i] = static_cast<std::uint32_t>((index + i) >> 32);
+      x[2][i] = static_cast<std::uint32_t>(stream_);
+      x[3][i] = static_cast<std::uint32_t>(stream_ >> 32);
+    }
+    std::uint32_t key0 = static_cast<std::uint32_t>(seed_);
+    std::uint32_t key1 = static_cast<std::uint32_t>(seed_ >> 32);
+    for (int round = 0; round < 10; ++round) {
+      for (int i = 0; i < kLanes; ++i) {
+        const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0][i];
+        const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * x[2][i];
+        x[0][i] = static_cast<std::uint32_t>(p1 >> 32) ^ x[1][i] ^ key0;
+        x[1][i] = static_cast<std::uint32_t>(p1);
+        x[2][i] = static_cast<std::uint32_t>(p0 >> 32) ^ x[3][i] ^ key1;
+        x[3][i] = static_cast<std::uint32_t>(p0);
+      }
+      key0 += 0x9E3779B9u;
+      key1 += 0xBB67AE85u;
+    }
+    for (int i = 0; i < kLanes; ++i) {
+      for (int j = 0; j < 4; ++j) out[4 * i + j] = x[j][i];
+    }
   }
 
   std::uint64_t seed_;
   std::uint64_t stream_;
   std::uint64_t counter_ = 0;
-  std::array<std::uint32_t, 4> block_ = {};
+  Words block_ = {};
   bool filled_ = false;
 };
 

@@ -11,17 +11,16 @@ namespace caffe {
 ///     SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
 ///     solver->SetActionFunction(handler.GetActionFunction());
 ///
-/// The destructor puts the former handlers back, so it can be used inside a
-/// process that has its own, such as Python. Objects nest like scopes. Signals
-/// are a matter of the whole process: one that arrives is reported once, by
-/// whichever action function is asked first.
+/// The process's former handlers are put back when the last such object goes, so
+/// it can be used inside a process that has its own, such as Python. Signals are a
+/// matter of the whole process: one that arrives is reported once, by whichever
+/// action function is asked first.
 class SignalHandler {
  public:
   /// The actions for the two signals; NONE swallows the signal.
   SignalHandler(SolverAction::Enum SIGINT_action, SolverAction::Enum SIGHUP_action);
   ~SignalHandler();
-  /// For Solver::SetActionFunction. It may outlive this object; it then reports
-  /// NONE.
+  /// For Solver::SetActionFunction; it may outlive this object.
   ActionCallback GetActionFunction();
 
  private:

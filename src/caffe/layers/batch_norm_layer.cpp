@@ -28,6 +28,13 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                          "variance and their factor"));
   }
   for (int i = 0; i < 3; ++i) {
+    const int size = i < 2 ? channels_ : 1;
+    if (this->blobs_[i]->count() != size) {
+      throw ValueError(Str("weights of shape ", ShapeText(this->blobs_[i]->shape()),
+                           ", expected (", size, ")"));
+    }
+  }
+  for (int i = 0; i < 3; ++i) {
     if (this->layer_param_.param_size() <= i) {
       this->layer_param_.add_param()->set_lr_mult(0);
     } else if (this->layer_param_.param(i).lr_mult() != 0) {
@@ -35,6 +42,9 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                            ", expected 0: statistics are not learned"));
     }
   }
+  // For a Backward without a Forward before it.
+  used_mean_.assign(channels_, 0);
+  inverse_std_.assign(channels_, 0);
 }
 
 template <typename Dtype>
@@ -45,6 +55,7 @@ void BatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                          channels_, " channels at axis 1"));
   }
   if (bottom[0] != top[0]) top[0]->ReshapeLike(*bottom[0]);
+  if (x_norm_.shape() != bottom[0]->shape()) x_norm_kept_ = false;
 }
 
 template <typename Dtype>

@@ -10,10 +10,13 @@ template <typename Dtype>
 void ConvolutionLayer<Dtype>::compute_output_shape() {
   this->output_shape_.clear();
   for (int i = 0; i < this->num_spatial_axes_; ++i) {
-    const int extent =
-        this->dilation_.cpu_data()[i] * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
-    const int room = this->input_shape(i + 1) + 2 * this->pad_.cpu_data()[i] - extent;
-    this->output_shape_.push_back(room < 0 ? 0 : room / this->stride_.cpu_data()[i] + 1);
+    // In 64 bits; what int cannot hold counts as a window that does not fit.
+    const int64_t extent =
+        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
+    const int64_t padded = this->input_shape(i + 1) + int64_t{2} * this->pad_.cpu_data()[i];
+    const bool fits = extent <= padded && padded <= INT_MAX;
+    this->output_shape_.push_back(
+        fits ? static_cast<int>((padded - extent) / this->stride_.cpu_data()[i]) + 1 : 0);
   }
 }
 

@@ -70,6 +70,9 @@ void CuDNNBatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
     this->layer_param_.mutable_param(i)->set_decay_mult(0);
   }
   this->param_propagate_down_.resize(4, true);
+  // For a Backward without a Forward before it.
+  mean_.assign(shape[1], 0);
+  inverse_std_.assign(shape[1], 0);
 }
 
 template <typename Dtype>
@@ -81,6 +84,7 @@ void CuDNNBatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                          ", expected ", channels, " channels at axis 1"));
   }
   if (bottom[0] != top[0]) top[0]->ReshapeLike(*bottom[0]);
+  if (input_copy_.shape() != bottom[0]->shape()) input_kept_ = false;
 }
 
 template <typename Dtype>

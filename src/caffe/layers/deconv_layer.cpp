@@ -10,10 +10,13 @@ template <typename Dtype>
 void DeconvolutionLayer<Dtype>::compute_output_shape() {
   this->output_shape_.clear();
   for (int i = 0; i < this->num_spatial_axes_; ++i) {
-    const int extent =
-        this->dilation_.cpu_data()[i] * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
-    this->output_shape_.push_back(this->stride_.cpu_data()[i] * (this->input_shape(i + 1) - 1) +
-                                  extent - 2 * this->pad_.cpu_data()[i]);
+    // In 64 bits; what int cannot hold counts as a window that does not fit.
+    const int64_t extent =
+        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
+    const int64_t padded =
+        int64_t{this->stride_.cpu_data()[i]} * (this->input_shape(i + 1) - 1) + extent;
+    const int64_t size = padded - int64_t{2} * this->pad_.cpu_data()[i];
+    this->output_shape_.push_back(padded <= INT_MAX && size > 0 ? static_cast<int>(size) : 0);
   }
 }
 

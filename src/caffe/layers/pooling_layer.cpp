@@ -51,15 +51,15 @@ void PoolingLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
 namespace {
 
 int PooledSize(int size, int kernel, int stride, int pad, PoolingParameter_RoundMode mode) {
-  const int room = size + 2 * pad - kernel;
+  const int64_t room = size + int64_t{2} * pad - kernel;
   if (room < 0 && mode == PoolingParameter_RoundMode_FLOOR) return 0;
-  int pooled = mode == PoolingParameter_RoundMode_FLOOR
+  int64_t pooled = mode == PoolingParameter_RoundMode_FLOOR
                    ? room / stride + 1
                    : (room + stride - 1) / stride + 1;
   if (room < 0) pooled = -room / stride >= 1 ? 0 : 1;
   // Differs from BVLC, which does this only with padding; see the header.
-  if (pooled > 0 && (pooled - 1) * stride >= size + pad) --pooled;
-  return pooled;
+  if (pooled > 0 && (pooled - 1) * stride >= int64_t{size} + pad) --pooled;
+  return static_cast<int>(pooled);
 }
 
 }  // namespace
@@ -87,6 +87,13 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   }
   for (Blob<Dtype>* blob : top) {
     blob->Reshape(bottom[0]->num(), channels_, pooled_height_, pooled_width_);
+  }
+  // Places found in an image of another shape: Backward needs a new Forward, and until
+  // then finds none.
+  if (max_idx_shape_ != bottom[0]->shape()) {
+    max_idx_shape_ = bottom[0]->shape();
+    max_idx_.assign(top[0]->count(), -1);
+    max_idx_block_ = 1;
   }
 }
 

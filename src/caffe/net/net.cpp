@@ -40,11 +40,10 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
 }
 
 template <typename Dtype>
-void Net<Dtype>::RethrowFor(int layer_id, const Error& error) const {
-  const string& name = layers_[layer_id]->layer_param().name();
+void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) {
   const string message = error.what();
-  if (message.find("'" + name + "'") != string::npos) throw error;
-  RethrowWithPrefix(error, Str("layer '", name, "' (", layers_[layer_id]->type(), "): "));
+  if (message.find("'" + layer.name() + "'") != string::npos) throw;
+  RethrowWithPrefix(error, Str("layer '", layer.name(), "' (", layer.type(), "): "));
 }
 
 template <typename Dtype>
@@ -123,7 +122,11 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
                          " propagate_down value(s), expected ", layer_param.bottom_size(),
                          ", one for every bottom, or none"));
   }
-  layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
+  try {
+    layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
+  } catch (const Error& error) {
+    RethrowFor(layer_param, error);
+  }
   layer_names_.push_back(layer_param.name());
   Layer<Dtype>* layer = layers_[layer_id].get();
   if (Caffe::root_solver()) LOG(INFO) << "Creating Layer " << layer_param.name();
@@ -153,7 +156,7 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   try {
     layer->SetUp(bottom_vecs_[layer_id], top_vecs_[layer_id]);
   } catch (const Error& error) {
-    RethrowFor(layer_id, error);
+    RethrowFor(layer_param, error);
   }
   if (Caffe::root_solver()) LOG(INFO) << "Setting up " << layer_names_[layer_id];
   for (size_t top_id = 0; top_id < top_vecs_[layer_id].size(); ++top_id) {
@@ -232,10 +235,11 @@ void Net<Dtype>::FindBackwardLayers() {
 }
 
 // An in-place layer right behind its producer may be computed by the producer in
-// the same pass over memory. Nothing can observe the blob in between.
+// the same pass over memory, until somebody looks at the blob in between.
 template <typename Dtype>
 void Net<Dtype>::AbsorbInPlaceLayers() {
   absorbed_.assign(layers_.size(), false);
+  if (debug_info_) return;
   for (size_t i = 0; i + 1 < layers_.size(); ++i) {
     const size_t next = i + 1;
     const bool in_place = top_vecs_[i].size() == 1 && bottom_vecs_[next].size() == 1 &&
@@ -251,18 +255,60 @@ void Net<Dtype>::AbsorbInPlaceLayers() {
   }
 }
 
+// Lets layer_id run by itself again if the layer before it does its work.
+template <typename Dtype>
+void Net<Dtype>::Separate(int layer_id) {
+  if (layer_id <= 0 || layer_id >= static_cast<int>(layers_.size())) return;
+  if (!absorbed_[layer_id]) return;
+  layers_[layer_id - 1]->ReleaseInPlace();
+  absorbed_[layer_id] = false;
+  TellPreservedTops();
+}
+
+template <typename Dtype>
+void Net<Dtype>::SeparateAll() {
+  for (size_t i = 0; i < layers_.size(); ++i) Separate(static_cast<int>(i));
+}
+
+template <typename Dtype>
+void Net<Dtype>::set_debug_info(const bool value) {
+  debug_info_ = value;
+  if (value) SeparateAll();
+}
+
+template <typename Dtype>
+void Net<Dtype>::add_before_forward(Callback* value) {
+  before_forward_.push_back(value);
+  SeparateAll();
+}
+
+template <typename Dtype>
+void Net<Dtype>::add_after_forward(Callback* value) {
+  after_forward_.push_back(value);
+  SeparateAll();
+}
+
 // A top is preserved unless a later layer works in place on it, or on a blob that
 // shares its memory.
 template <typename Dtype>
 void Net<Dtype>::TellPreservedTops() {
+  // Some share in Reshape, as can be seen by now; these only when they run.
   static const set<string> kSharing = {"Split", "Reshape", "Flatten"};
+  const auto same_memory = [this](int a, int b) {
+    return blobs_[a]->count() > 0 && blobs_[b]->count() > 0 &&
+           blobs_[a]->data() == blobs_[b]->data();
+  };
   vector<int> root(blobs_.size());
   for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<int>(i);
   vector<size_t> last_writer(blobs_.size(), 0);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    const bool shares = kSharing.count(layers_[i]->type()) > 0;
     for (int top : top_id_vecs_[i]) {
-      if (shares) root[top] = root[bottom_id_vecs_[i][0]];
+      bool shares = false;
+      for (int bottom : bottom_id_vecs_[i]) {
+        if (top == bottom || shares) continue;
+        shares = kSharing.count(layers_[i]->type()) > 0 || same_memory(top, bottom);
+        if (shares) root[top] = root[bottom];
+      }
       if (!shares && !absorbed_[i]) last_writer[root[top]] = i;
     }
   }
@@ -516,7 +562,11 @@ size_t Net<Dtype>::MemoryBytes() const {
   template bool Net<Dtype>::has_layer(const string&) const;                              \
   template int Net<Dtype>::LayerIndex(const string&) const;                              \
   template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&) const;\
-  template void Net<Dtype>::RethrowFor(int, const Error&) const;                         \
+  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&);             \
+  template void Net<Dtype>::Separate(int);                                               \
+  template void Net<Dtype>::set_debug_info(const bool);                                  \
+  template void Net<Dtype>::add_before_forward(Callback*);                               \
+  template void Net<Dtype>::add_after_forward(Callback*);                                \
   template size_t Net<Dtype>::MemoryBytes() const
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);

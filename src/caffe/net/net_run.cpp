@@ -11,6 +11,8 @@ template <typename Dtype>
 Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   CHECK_GE(start, 0) << "the first layer has index 0";
   CHECK_LT(end, static_cast<int>(layers_.size())) << "the net has no such layer";
+  Separate(start);
+  Separate(end + 1);
   Dtype loss = 0;
   for (int i = start; i <= end; ++i) {
     for (Callback* callback : before_forward_) callback->run(i);
@@ -18,7 +20,7 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
       try {
         loss += layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]);
       } catch (const Error& error) {
-        RethrowFor(i, error);
+        RethrowFor(layers_[i]->layer_param(), error);
       }
     }
     if (debug_info_) ForwardDebugInfo(i);
@@ -60,6 +62,8 @@ template <typename Dtype>
 void Net<Dtype>::BackwardFromTo(int start, int end) {
   CHECK_GE(end, 0) << "the first layer has index 0";
   CHECK_LT(start, static_cast<int>(layers_.size())) << "the net has no such layer";
+  Separate(start + 1);
+  Separate(end);
   for (int i = start; i >= end; --i) {
     for (Callback* callback : before_backward_) callback->run(i);
     if (layer_need_backward_[i]) {
@@ -67,7 +71,7 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
         try {
           layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
         } catch (const Error& error) {
-          RethrowFor(i, error);
+          RethrowFor(layers_[i]->layer_param(), error);
         }
       }
       if (debug_info_) BackwardDebugInfo(i);
@@ -110,7 +114,7 @@ void Net<Dtype>::Reshape() {
     try {
       layers_[i]->Reshape(bottom_vecs_[i], top_vecs_[i]);
     } catch (const Error& error) {
-      RethrowFor(i, error);
+      RethrowFor(layers_[i]->layer_param(), error);
     }
   }
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caffe/net.hpp"
@@ -20,6 +21,13 @@ string ShapesText(const vector<shared_ptr<Blob<Dtype>>>& blobs) {
     text += (text.empty() ? "" : ", ") + ShapeText(blob->shape());
   }
   return text;
+}
+
+void CheckCount(const char* what, int floats, int doubles, int expected) {
+  const int stored = doubles > 0 ? doubles : floats;
+  if (stored == expected) return;
+  throw ValueError(Str("the file has ", stored, " ", what, " values, expected ", expected,
+                       "; the file is damaged"));
 }
 
 }  // namespace
@@ -49,12 +57,12 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
   }
 }
 
+// Throws unless the stored blobs of `source` fit layer `target_id`.
 template <typename Dtype>
-void Net<Dtype>::CopyLayerBlobs(const LayerParameter& source, int target_id,
-                                const string& origin) {
+void Net<Dtype>::CheckStoredBlobs(const LayerParameter& source, int target_id) const {
   auto& target_blobs = layers_[target_id]->blobs();
   const auto who = [&]() {
-    return Str(origin, "layer '", source.name(), "' (", layers_[target_id]->type(), ")");
+    return Str("layer '", source.name(), "' (", layers_[target_id]->type(), ")");
   };
   if (static_cast<int>(target_blobs.size()) != source.blobs_size()) {
     throw ValueError(Str(who(), ": the file has ", source.blobs_size(),
@@ -62,19 +70,22 @@ void Net<Dtype>::CopyLayerBlobs(const LayerParameter& source, int target_id,
                          ShapesText(target_blobs),
                          "; rename the layer to train it from scratch"));
   }
-  // All are checked before the first is copied: a refused file changes nothing.
   for (int j = 0; j < source.blobs_size(); ++j) {
-    if (target_blobs[j]->ShapeEquals(source.blobs(j))) continue;
-    Blob<Dtype> stored;
-    stored.FromProto(source.blobs(j));
-    throw ValueError(Str(who(), ", weight blob ", j, ": the file has shape ",
-                         ShapeText(stored.shape()), ", expected ",
-                         ShapeText(target_blobs[j]->shape()),
-                         "; rename the layer to train it from scratch"));
-  }
-  for (int j = 0; j < source.blobs_size(); ++j) {
+    const BlobProto& stored = source.blobs(j);
     try {
-      target_blobs[j]->FromProto(source.blobs(j), false);
+      if (!target_blobs[j]->ShapeEquals(stored)) {
+        Blob<Dtype> other;
+        other.FromProto(stored);
+        throw ValueError(Str("the file has shape ", ShapeText(other.shape()),
+                             ", expected ", ShapeText(target_blobs[j]->shape()),
+                             "; rename the layer to train it from scratch"));
+      }
+      CheckCount("data", stored.data_size(), stored.double_data_size(),
+                 target_blobs[j]->count());
+      if (stored.diff_size() > 0 || stored.double_diff_size() > 0) {
+        CheckCount("diff", stored.diff_size(), stored.double_diff_size(),
+                   target_blobs[j]->count());
+      }
     } catch (const Error& error) {
       RethrowWithPrefix(error, Str(who(), ", weight blob ", j, ": "));
     }
@@ -83,6 +94,11 @@ void Net<Dtype>::CopyLayerBlobs(const LayerParameter& source, int target_id,
 
 template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
+  // All are checked before the first is copied: a refused file changes nothing.
+  for (const LayerParameter& source : param.layer()) {
+    const int target_id = LayerIndex(source.name());
+    if (target_id >= 0) CheckStoredBlobs(source, target_id);
+  }
   set<int> filled;
   for (const LayerParameter& source : param.layer()) {
     const int target_id = LayerIndex(source.name());
@@ -90,7 +106,9 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
       LOG(INFO) << "Ignoring source layer " << source.name();
       continue;
     }
-    CopyLayerBlobs(source, target_id, "");
+    for (int j = 0; j < source.blobs_size(); ++j) {
+      layers_[target_id]->blobs()[j]->FromProto(source.blobs(j), false);
+    }
     filled.insert(target_id);
   }
   vector<string> untouched;
@@ -140,6 +158,8 @@ template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
   const Hdf5File file = Hdf5File::Open(trained_filename);
   const Hdf5Group data(hdf5_open_group(file.id(), "data"));
+  // Copied when all have been read: a refused file changes nothing.
+  vector<pair<Blob<Dtype>*, shared_ptr<Blob<Dtype>>>> loaded;
   for (size_t i = 0; i < layers_.size(); ++i) {
     auto& target_blobs = layers_[i]->blobs();
     const string& name = layer_names_[i];
@@ -154,10 +174,12 @@ void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
       const string dataset = std::to_string(j);
       const bool owns = param_owners_[param_id_vecs_[i][j]] == -1;
       if (!owns && !hdf5_has_link(layer.id(), dataset)) continue;
-      hdf5_load_nd_dataset(layer.id(), dataset.c_str(), 0, kMaxBlobAxes,
-                           target_blobs[j].get());
+      auto blob = std::make_shared<Blob<Dtype>>(target_blobs[j]->shape());
+      hdf5_load_nd_dataset(layer.id(), dataset.c_str(), 0, kMaxBlobAxes, blob.get());
+      loaded.emplace_back(target_blobs[j].get(), blob);
     }
   }
+  for (const auto& [target, blob] : loaded) target->CopyFrom(*blob);
 }
 
 template <typename Dtype>

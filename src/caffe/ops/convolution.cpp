@@ -42,6 +42,7 @@ std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& prob
 template <typename T>
 void ConvolutionBackwardBias(const ConvolutionProblem& problem, Tensor<T> diff_dst,
                              T* diff_bias) {
+  if (diff_dst.count() == 0) return;
   const int block = problem.batch_is_axis0 ? diff_dst.block() : 1;
   const T* diff = diff_dst.Read(block);
   const int num = problem.dst[0];

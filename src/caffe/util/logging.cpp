@@ -13,7 +13,15 @@
 namespace caffe {
 
 void RethrowWithPrefix(const Error& error, const std::string& prefix) {
-  throw Error(error.kind(), prefix + error.what());
+  const std::string message = prefix + error.what();
+  // The subclass goes with the kind: callers may catch either.
+  switch (error.kind()) {
+    case ErrorKind::kValue: throw ValueError(message);
+    case ErrorKind::kFile: throw FileError(message);
+    case ErrorKind::kRuntime: throw RuntimeFailure(message);
+    case ErrorKind::kNotImplemented: throw NotImplementedFailure(message);
+  }
+  throw Error(error.kind(), message);
 }
 
 namespace logging {
@@ -27,7 +35,7 @@ int FromEnvironment(const char* name, int fallback) {
 struct State {
   std::mutex mutex;
   std::atomic<int> min_severity{FromEnvironment("GLOG_minloglevel", google::INFO)};
-  int verbose = FromEnvironment("GLOG_v", 0);
+  std::atomic<int> verbose{FromEnvironment("GLOG_v", 0)};
   Sink sink = nullptr;
   void* context = nullptr;
   std::FILE* file = nullptr;
@@ -67,6 +75,8 @@ void SetMinSeverity(LogSeverity severity) { GetState().min_severity = severity; 
 
 int VerboseLevel() { return GetState().verbose; }
 
+void SetVerboseLevel(int level) { GetState().verbose = level; }
+
 void SetSink(Sink sink, void* context) {
   State& state = GetState();
   std::lock_guard<std::mutex> lock(state.mutex);
@@ -104,6 +114,7 @@ Message::~Message() {
 }
 
 FatalMessage::~FatalMessage() noexcept(false) {
+  if (std::uncaught_exceptions() > exceptions_) return;
   std::string text;
   if (!condition_.empty()) text = Str("Check failed: ", condition_, " ");
   text += stream_.str();

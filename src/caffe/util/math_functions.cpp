@@ -61,6 +61,10 @@ void caffe_cpu_gemm<float>(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE T
                            const int M, const int N, const int K, const float alpha,
                            const float* A, const float* B, const float beta, float* C) {
   if (M == 0 || N == 0) return;
+  if (K == 0) {  // oneDNN refuses it; BLAS defines it
+    caffe_cpu_axpby<float>(M * N, 0, C, beta, C);
+    return;
+  }
   const char a = TransA == CblasNoTrans ? 'N' : 'T';
   const char b = TransB == CblasNoTrans ? 'N' : 'T';
   const dnnl_status_t status =

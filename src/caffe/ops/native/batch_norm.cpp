@@ -130,9 +130,10 @@ void BatchNormApply(Tensor<T> src, const std::vector<T>& multiplier,
       T* out = y + offset;
       const V a = Load<K>(&multiplier[c]), b = Load<K>(&shift[c]), zero = {};
       if (relu) {
+        // Compared this way NaN stays NaN, as in ReLU: a diverged run must show.
         for (int64_t s = 0; s < e.spatial; ++s) {
           const V value = a * Load<K>(in + s * K) + b;
-          Store<K>(out + s * K, Choose<K, T>(value > zero, value, zero));
+          Store<K>(out + s * K, Choose<K, T>(value < zero, zero, value));
         }
       } else {
         for (int64_t s = 0; s < e.spatial; ++s) {

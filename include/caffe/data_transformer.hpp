@@ -1,0 +1,98 @@
+#ifndef CAFFE_DATA_TRANSFORMER_HPP
+#define CAFFE_DATA_TRANSFORMER_HPP
+
+#include <vector>
+
+#include "caffe/blob.hpp"
+#include "caffe/common.hpp"
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+/// Turns images into network input:
+///
+///   out(c, h, w) = (image(c, h + h_off, w + w_off) - mean) * scale
+///
+/// with the columns reversed where mirrored. The crop is random in TRAIN and centred
+/// in TEST; the mean is that of the pixel's place in the uncropped image (mean_file),
+/// of its channel or of all (mean_value). Images are 8-bit blue-green-red.
+///
+/// A wrong parameter, or an image that does not fit them, throws ValueError; a datum
+/// that is damaged throws FileError.
+template <typename Dtype>
+class DataTransformer {
+ public:
+  explicit DataTransformer(const TransformationParameter& param, Phase phase);
+  virtual ~DataTransformer() {}
+
+  /// Seeds the random draws from caffe_rng(), if there are any to make.
+  void InitRand();
+
+  /// Transform one image into a blob of shape (1, C, H, W), several into one of as
+  /// many; the blobs keep their shape, which must be InferBlobShape's but for N.
+  void Transform(const Datum& datum, Blob<Dtype>* transformed_blob);
+  void Transform(const vector<Datum>& datum_vector, Blob<Dtype>* transformed_blob);
+  void Transform(const vector<cv::Mat>& mat_vector, Blob<Dtype>* transformed_blob);
+  void Transform(const cv::Mat& cv_img, Blob<Dtype>* transformed_blob);
+  /// Transforms a batch of values with one crop and one mirroring for all. Differs
+  /// from BVLC: the input stays as it is. An empty output gets its shape.
+  void Transform(Blob<Dtype>* input_blob, Blob<Dtype>* transformed_blob);
+
+  vector<int> InferBlobShape(const Datum& datum);
+  /// With N images.
+  vector<int> InferBlobShape(const vector<Datum>& datum_vector);
+  vector<int> InferBlobShape(const vector<cv::Mat>& mat_vector);
+  vector<int> InferBlobShape(const cv::Mat& cv_img);
+
+  /// Decodes an encoded datum as force_color and force_gray say. Throws FileError.
+  cv::Mat Decode(const Datum& datum) const;
+  /// Transforms one image, or a raw datum, into an output of `shape` (1, C, H, W),
+  /// with the next draws of `rng`, which may be null where nothing is drawn. Safe to
+  /// call from several threads.
+  void Transform(const cv::Mat& cv_img, const vector<int>& shape, rng_t* rng,
+                 Dtype* out) const;
+  void Transform(const Datum& raw, const vector<int>& shape, rng_t* rng,
+                 Dtype* out) const;
+  /// Whether there are random draws: mirror, or a crop in TRAIN.
+  bool NeedsRand() const;
+
+ protected:
+  /// Uniform in {0, 1, ..., n - 1}.
+  virtual int Rand(int n);
+
+  TransformationParameter param_;
+  shared_ptr<Caffe::RNG> rng_;
+  Phase phase_;
+  Blob<Dtype> data_mean_;
+  vector<Dtype> mean_values_;
+
+ private:
+  /// An image in memory, whatever its layout.
+  template <typename Pixel>
+  struct View;
+  /// What is drawn for one image.
+  struct Choice {
+    bool mirror = false;
+    int h_off = 0;
+    int w_off = 0;
+  };
+
+  template <typename Draw>
+  Choice Choose(int height, int width, Draw draw) const;
+  Choice ChooseByRand(int height, int width);
+  Choice ChooseBy(rng_t* rng, int height, int width) const;
+  vector<int> OutputShape(int num, int channels, int height, int width) const;
+  void CheckFit(const vector<int>& shape, int channels, int height, int width) const;
+  Dtype MeanValue(int channel) const;
+  template <typename Pixel>
+  void TransformView(const View<Pixel>& view, const vector<int>& shape, Choice choice,
+                     Dtype* out) const;
+  void TransformMat(const cv::Mat& image, const vector<int>& shape, Choice choice,
+                    Dtype* out) const;
+  void TransformRaw(const Datum& datum, const vector<int>& shape, Choice choice,
+                    Dtype* out) const;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_DATA_TRANSFORMER_HPP

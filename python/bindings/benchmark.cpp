@@ -1,0 +1,35 @@
+#include "benchmark.hpp"
+
+#include "caffe/util/benchmark.hpp"
+
+namespace caffe::python {
+
+LayerTimes TimeLayers(NetHandle& handle) {
+  Computing computing(handle.session);
+  Net<float>& net = *handle.net;
+  const std::size_t count = net.layers().size();
+  LayerTimes times;
+  times.forward_ms.resize(count);
+  times.backward_ms.resize(count);
+  Timer total, timer;
+  total.Start();
+  // By the layers' own methods: the net's would add its housekeeping to each.
+  for (std::size_t i = 0; i < count; ++i) {
+    if (net.layer_absorbed(static_cast<int>(i))) continue;
+    timer.Start();
+    net.layers()[i]->Forward(net.bottom_vecs()[i], net.top_vecs()[i]);
+    times.forward_ms[i] = timer.MicroSeconds() / 1000.;
+  }
+  for (std::size_t i = count; i-- > 0;) {
+    if (net.layer_absorbed(static_cast<int>(i)) || !net.layer_need_backward()[i]) continue;
+    timer.Start();
+    net.layers()[i]->Backward(net.top_vecs()[i], net.bottom_need_backward()[i],
+                              net.bottom_vecs()[i]);
+    times.backward_ms[i] = timer.MicroSeconds() / 1000.;
+  }
+  times.total_ms = total.MicroSeconds() / 1000.;
+  Settle(net);
+  return times;
+}
+
+}  // namespace caffe::python

@@ -1,0 +1,291 @@
+#include "net.hpp"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <utility>
+
+#include "benchmark.hpp"
+#include "blob.hpp"
+#include "caffe/layers/memory_data_layer.hpp"
+#include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
+#include "layer.hpp"
+
+namespace caffe::python {
+namespace {
+
+using FloatArray = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
+
+NetHandle* FromFile(const string& file, int phase, int level, const vector<string>& stages) {
+  auto session = Session::Create();
+  std::shared_ptr<Net<float>> net;
+  {
+    Computing computing(session);
+    net = std::make_shared<Net<float>>(file, static_cast<Phase>(phase), level, &stages);
+  }
+  return new NetHandle(std::move(net), std::move(session));
+}
+
+NetHandle* FromMessage(const nb::bytes& serialized, int phase, int level,
+                       const vector<string>& stages) {
+  auto param = ParseMessage<NetParameter>(serialized);
+  auto session = Session::Create();
+  std::shared_ptr<Net<float>> net;
+  {
+    Computing computing(session);
+    UpgradeNetAsNeeded("NetParameter", &param);
+    param.mutable_state()->set_phase(static_cast<Phase>(phase));
+    param.mutable_state()->set_level(level);
+    for (const string& stage : stages) param.mutable_state()->add_stage(stage);
+    net = std::make_shared<Net<float>>(param);
+  }
+  return new NetHandle(std::move(net), std::move(session));
+}
+
+nb::list Blobs(const NetHandle& self) {
+  nb::list blobs;
+  for (const auto& blob : self.net->blobs()) {
+    blobs.append(nb::cast(BlobHandle(blob, self.session)));
+  }
+  return blobs;
+}
+
+nb::list Layers(const NetHandle& self) {
+  nb::list layers;
+  for (const auto& layer : self.net->layers()) {
+    layers.append(nb::cast(LayerHandle{layer, self.session}));
+  }
+  return layers;
+}
+
+nb::list LossWeights(const NetHandle& self) {
+  nb::list weights;
+  for (std::size_t i = 0; i < self.net->blobs().size(); ++i) {
+    const auto& all = self.net->blob_loss_weights();
+    weights.append(i < all.size() ? all[i] : 0.f);
+  }
+  return weights;
+}
+
+using CallbackFunction = nb::typed<nb::callable, nb::object(int)>;
+using AddCallback = void (Net<float>::*)(Net<float>::Callback*);
+
+void Register(NetHandle& self, AddCallback add, nb::object function) {
+  Locked lock(self.session);
+  self.callbacks.push_back(
+      std::make_unique<NetCallback>(self.net.get(), std::move(function)));
+  (self.net.get()->*add)(self.callbacks.back().get());
+}
+
+void SetInputArrays(NetHandle& self, const FloatArray& data, const FloatArray& labels) {
+  Locked lock(self.session);
+  auto* layer = self.net->layers().empty()
+                    ? nullptr
+                    : dynamic_cast<MemoryDataLayer<float>*>(self.net->layers()[0].get());
+  if (!layer) {
+    throw ValueError(Str("set_input_arrays: net '", self.net->name(),
+                         "' does not begin with a MemoryData layer, the only kind that takes "
+                         "arrays"));
+  }
+  const int shape[] = {layer->channels(), layer->height(), layer->width()};
+  if (data.ndim() != 4 || data.shape(1) != static_cast<size_t>(shape[0]) ||
+      data.shape(2) != static_cast<size_t>(shape[1]) ||
+      data.shape(3) != static_cast<size_t>(shape[2])) {
+    string got;
+    for (size_t i = 0; i < data.ndim(); ++i) got += Str(i ? ", " : "", data.shape(i));
+    throw ValueError(Str("set_input_arrays: data has shape (", got, "), expected (N, ",
+                         shape[0], ", ", shape[1], ", ", shape[2], ")"));
+  }
+  if (labels.size() != data.shape(0)) {
+    throw ValueError(Str("set_input_arrays: ", labels.size(), " labels, expected ",
+                         data.shape(0), ", one for each image"));
+  }
+  if (data.shape(0) == 0 || data.shape(0) % layer->batch_size() != 0) {
+    throw ValueError(Str("set_input_arrays: ", data.shape(0),
+                         " images, expected a multiple of the batch size, ",
+                         layer->batch_size()));
+  }
+  // Reset takes pointers to non-const for Caffe's sake; the layer only reads.
+  layer->Reset(const_cast<float*>(data.data()), const_cast<float*>(labels.data()),
+               static_cast<int>(data.shape(0)));
+  auto arrays = std::make_shared<std::vector<nb::object>>();
+  arrays->push_back(nb::cast(data));
+  arrays->push_back(nb::cast(labels));
+  self.session->input_arrays = std::move(arrays);
+}
+
+int Traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self)) return 0;
+  for (auto& callback : nb::inst_ptr<NetHandle>(self)->callbacks) {
+    Py_VISIT(callback->function().ptr());
+  }
+  return 0;
+}
+
+int Clear(PyObject* self) {
+  // The net still points to the callbacks themselves.
+  for (auto& callback : nb::inst_ptr<NetHandle>(self)->callbacks) {
+    callback->function().reset();
+  }
+  return 0;
+}
+
+PyType_Slot kSlots[] = {{Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
+                        {Py_tp_clear, reinterpret_cast<void*>(Clear)},
+                        {0, nullptr}};
+
+}  // namespace
+
+void NetCallback::run(int layer) {
+  nb::gil_scoped_acquire gil;
+  if (!function_.is_valid()) return;
+  Settle(*net_);
+  function_(layer);
+  Settle(*net_);
+}
+
+NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
+    : net(std::move(net)), session(std::move(session)) {
+  this->session->nets.push_back(this->net);
+}
+
+void BindNet(nb::module_& m) {
+  nb::class_<LayerTimes>(m, "LayerTimes", "One forward and backward run, in milliseconds.")
+      .def_ro("forward_ms", &LayerTimes::forward_ms, "By layer.")
+      .def_ro("backward_ms", &LayerTimes::backward_ms, "By layer.")
+      .def_ro("total_ms", &LayerTimes::total_ms, "Both passes.");
+
+  nb::class_<NetHandle>(m, "Net", nb::type_slots(kSlots), "The engine's side of caffe.Net.")
+      .def_static("from_file", &FromFile, nb::rv_policy::take_ownership, nb::arg("file"),
+                  nb::arg("phase"), nb::arg("level"), nb::arg("stages"))
+      .def_static("from_message", &FromMessage, nb::rv_policy::take_ownership,
+                  nb::arg("serialized"), nb::arg("phase"), nb::arg("level"),
+                  nb::arg("stages"))
+      .def_prop_ro("name", [](const NetHandle& self) { return self.net->name(); })
+      .def_prop_ro("phase", [](const NetHandle& self) { return int{self.net->phase()}; })
+      .def_prop_ro("blob_names", [](const NetHandle& self) { return self.net->blob_names(); })
+      .def_prop_ro("layer_names", [](const NetHandle& self) { return self.net->layer_names(); })
+      .def_prop_ro("blobs", &Blobs, nb::sig("def blobs(self) -> list[Blob]"))
+      .def_prop_ro("layers", &Layers, nb::sig("def layers(self) -> list[EngineLayer]"))
+      .def_prop_ro("blob_loss_weights", &LossWeights,
+                   nb::sig("def blob_loss_weights(self) -> list[float]"))
+      .def_prop_ro("inputs",
+                   [](const NetHandle& self) { return self.net->input_blob_indices(); })
+      .def_prop_ro("outputs",
+                   [](const NetHandle& self) { return self.net->output_blob_indices(); })
+      .def("top_ids", [](const NetHandle& self, int i) { return self.net->top_ids(i); },
+           nb::arg("layer"))
+      .def("bottom_ids", [](const NetHandle& self, int i) { return self.net->bottom_ids(i); },
+           nb::arg("layer"))
+      .def("layer_absorbed",
+           [](const NetHandle& self, int i) {
+             CHECK_GE(i, 0);
+             CHECK_LT(i, static_cast<int>(self.net->layers().size()));
+             return self.net->layer_absorbed(i);
+           },
+           nb::arg("layer"))
+      .def("memory_bytes", [](const NetHandle& self) { return self.net->MemoryBytes(); })
+      .def("forward",
+           [](NetHandle& self, int start, int end) {
+             Computing computing(self.session);
+             return self.net->ForwardFromTo(start, end);
+           },
+           nb::arg("start"), nb::arg("end"))
+      .def("backward",
+           [](NetHandle& self, int start, int end) {
+             Computing computing(self.session);
+             self.net->BackwardFromTo(start, end);
+           },
+           nb::arg("start"), nb::arg("end"))
+      .def("time_layers", &TimeLayers)
+      .def("reshape",
+           [](NetHandle& self) {
+             Computing computing(self.session);
+             self.net->Reshape();
+           })
+      .def("clear_param_diffs",
+           [](NetHandle& self) {
+             Computing computing(self.session);
+             self.net->ClearParamDiffs();
+           })
+      .def("copy_from",
+           [](NetHandle& self, const string& file) {
+             Computing computing(self.session);
+             self.net->CopyTrainedLayersFrom(file);
+             Settle(*self.net);
+           },
+           nb::arg("file"))
+      .def("copy_from_hdf5",
+           [](NetHandle& self, const string& file) {
+             Computing computing(self.session);
+             self.net->CopyTrainedLayersFromHDF5(file);
+             Settle(*self.net);
+           },
+           nb::arg("file"))
+      .def("share_with",
+           [](NetHandle& self, const NetHandle& other) {
+             // From now on they use one memory, so they must take turns.
+             Join(self.session, other.session);
+             Computing computing(self.session);
+             self.net->ShareTrainedLayersWith(other.net.get());
+           },
+           nb::arg("other"))
+      .def("save",
+           [](const NetHandle& self, const string& file, bool write_diff) {
+             Computing computing(self.session);
+             NetParameter param;
+             self.net->ToProto(&param, write_diff);
+             WriteProtoToBinaryFile(param, file);
+           },
+           nb::arg("file"), nb::arg("write_diff"))
+      .def("save_hdf5",
+           [](const NetHandle& self, const string& file, bool write_diff) {
+             Computing computing(self.session);
+             self.net->ToHDF5(file, write_diff);
+           },
+           nb::arg("file"), nb::arg("write_diff"))
+      .def("to_proto",
+           [](const NetHandle& self, bool write_diff) {
+             string serialized;
+             {
+               Computing computing(self.session);
+               NetParameter param;
+               self.net->ToProto(&param, write_diff);
+               if (!param.SerializeToString(&serialized)) {
+                 throw ValueError("to_proto: the net is larger than a message may be, 2 GiB");
+               }
+             }
+             return nb::bytes(serialized.data(), serialized.size());
+           },
+           nb::arg("write_diff"))
+      .def("set_input_arrays", &SetInputArrays, nb::arg("data"), nb::arg("labels"))
+      .def("set_debug_info",
+           [](NetHandle& self, bool value) { self.net->set_debug_info(value); },
+           nb::arg("value"))
+      .def("before_forward",
+           [](NetHandle& self, CallbackFunction function) {
+             Register(self, &Net<float>::add_before_forward, std::move(function));
+           },
+           nb::arg("function"))
+      .def("after_forward",
+           [](NetHandle& self, CallbackFunction function) {
+             Register(self, &Net<float>::add_after_forward, std::move(function));
+           },
+           nb::arg("function"))
+      .def("before_backward",
+           [](NetHandle& self, CallbackFunction function) {
+             Register(self, &Net<float>::add_before_backward, std::move(function));
+           },
+           nb::arg("function"))
+      .def("after_backward",
+           [](NetHandle& self, CallbackFunction function) {
+             Register(self, &Net<float>::add_after_backward, std::move(function));
+           },
+           nb::arg("function"));
+}
+
+}  // namespace caffe::python

@@ -1,0 +1,60 @@
+"""`caffe test`."""
+
+from __future__ import annotations
+
+from caffe.cli.command import (
+    GPU,
+    ITERATIONS,
+    LEVEL,
+    MODEL,
+    PLUGIN,
+    STAGE,
+    WEIGHTS,
+    Command,
+    load_net,
+    required,
+    split,
+)
+from caffe.cli.flags import Values
+from caffe.cli.tool import log
+from caffe.proto.caffe_pb2 import TEST
+
+
+def run(flags: Values) -> int:
+    """Scores a net: logs its outputs batch by batch, then their means."""
+    weights = split(required(flags, "weights", "the caffemodel to score"))
+    net = load_net(flags, TEST, weights)
+    log(f"Running for {flags.iterations} iterations.")
+    outputs = net.outputs
+    sums: list[tuple[str, float]] = []
+    total_loss = 0.0
+    for batch in range(flags.iterations):
+        total_loss += net._forward(0, len(net.layers) - 1)
+        scores = [
+            (name, score)
+            for name in outputs
+            for score in net.blobs[name].data.ravel().tolist()
+        ]
+        for name, score in scores:
+            log(f"Batch {batch}, {name} = {score:g}")
+        if not sums:
+            sums = [(name, 0.0) for name, _ in scores]
+        sums = [
+            (name, total + score)
+            for (name, total), (_, score) in zip(sums, scores, strict=True)
+        ]
+    log(f"Loss: {total_loss / flags.iterations:g}")
+    for name, total in sums:
+        mean = total / flags.iterations
+        weight = net.blob_loss_weights[name]
+        loss = f" (* {weight:g} = {weight * mean:g} loss)" if weight else ""
+        log(f"{name} = {mean:g}{loss}")
+    return 0
+
+
+COMMAND = Command(
+    "test",
+    "score a net",
+    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PLUGIN),
+    run,
+)

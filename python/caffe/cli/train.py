@@ -1,0 +1,92 @@
+"""`caffe train`."""
+
+from __future__ import annotations
+
+from caffe.cli.command import (
+    GPU,
+    LEVEL,
+    PLUGIN,
+    STAGE,
+    WEIGHTS,
+    Command,
+    required,
+    split,
+    use_device,
+)
+from caffe.cli.flags import Flag, UsageError, Values
+from caffe.cli.tool import load_plugins, log, require_file
+from caffe.proto.caffe_pb2 import SolverParameter
+
+_EFFECTS = ("stop", "snapshot", "none")
+
+
+def run(flags: Values) -> int:
+    """Trains as a solver prototxt says, until max_iter or a signal."""
+    from caffe import _caffe
+    from caffe.solver import get_solver, read_solver
+
+    file = required(flags, "solver", "the solver prototxt")
+    if flags.snapshot and flags.weights:
+        raise UsageError(
+            "-snapshot and -weights were both given; give a snapshot to go on with it, "
+            "or weights to start anew from them"
+        )
+    load_plugins(flags.plugin)
+    for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
+        require_file(path, "file")
+    param = read_solver(file)
+    param.train_state.level = flags.level
+    param.train_state.stage.extend(split(flags.stage))
+    if (
+        not flags.gpu
+        and param.HasField("solver_mode")
+        and param.solver_mode == SolverParameter.GPU
+    ):
+        flags = flags.replace(gpu=str(param.device_id))
+    use_device(flags)
+    # Weights that the prototxt names are for a new run, and yield to the flag.
+    if flags.snapshot or flags.weights:
+        param.ClearField("weights")
+    if flags.weights:
+        param.weights.append(flags.weights)
+
+    actions = {
+        "stop": _caffe.SolverAction.STOP,
+        "snapshot": _caffe.SolverAction.SNAPSHOT,
+        "none": _caffe.SolverAction.NONE,
+    }
+    signals = _caffe.SignalHandler(
+        actions[flags.sigint_effect], actions[flags.sighup_effect]
+    )
+    solver = get_solver(param)
+    solver.set_action_function(signals)
+    if flags.snapshot:
+        log(f"Resuming from {flags.snapshot}")
+        solver.restore(flags.snapshot)
+    log("Starting Optimization")
+    solver.solve()
+    log("Optimization Done.")
+    if failures := solver.snapshot_failures:
+        raise OSError(
+            f"{failures} of the snapshots that were due could not be written; the log "
+            "says why"
+        )
+    return 0
+
+
+COMMAND = Command(
+    "train",
+    "train or fine-tune a net",
+    (
+        Flag("solver", "", "Solver prototxt."),
+        Flag("snapshot", "", "Solverstate to go on from."),
+        WEIGHTS,
+        GPU,
+        LEVEL,
+        STAGE,
+        Flag("sigint_effect", "stop", "What SIGINT (Ctrl-C) does.", _EFFECTS),
+        Flag("sighup_effect", "snapshot", "What SIGHUP does.", _EFFECTS),
+        PLUGIN,
+    ),
+    run,
+)

@@ -1,0 +1,191 @@
+"""Pictures of nets, drawn by Graphviz.
+
+    caffe.draw.draw_net_to_file(net.to_proto(), "net.png", rankdir="TB")
+
+`dot_source` needs nothing installed; the other functions run the `dot` program.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from caffe.proto import caffe_pb2
+
+_LAYER_COLOR = "#6495ED"
+_LAYER_COLORS = {
+    "Convolution": "#FF5050",
+    "Deconvolution": "#FF5050",
+    "Pooling": "#FF9900",
+    "InnerProduct": "#CC33FF",
+}
+_BLOB_STYLE = 'shape=octagon,fillcolor="#E0E0E0",style=filled'
+
+
+def get_layer_label(
+    layer: caffe_pb2.LayerParameter, rankdir: str, display_lrm: bool = False
+) -> str:
+    """The text in a layer's box: name, type and geometry.
+
+    Parts are put beside each other when the net runs downwards ("TB", "BT").
+    """
+    parts = [layer.name, f"({layer.type})"]
+    if layer.type in ("Convolution", "Deconvolution"):
+        conv = layer.convolution_param
+        parts += _geometry(conv)
+        parts += [
+            f"{name}: {getattr(conv, name)}"
+            for name in ("group",)
+            if getattr(conv, name) != 1
+        ]
+        if list(conv.dilation) not in ([], [1]):
+            parts.append(f"dilation: {_join(conv.dilation)}")
+    elif layer.type == "Pooling":
+        pool = layer.pooling_param
+        parts.append(caffe_pb2.PoolingParameter.PoolMethod.Name(pool.pool))
+        parts += ["global"] if pool.global_pooling else _geometry(pool)
+    if display_lrm and (rates := [spec.lr_mult for spec in layer.param]):
+        parts.append(f"lr_mult: {_join(rates)}")
+    return (" " if rankdir in ("TB", "BT") else "\\n").join(parts)
+
+
+def _geometry(param: Any) -> list[str]:
+    found = []
+    for name, default in (("kernel_size", None), ("stride", 1), ("pad", 0)):
+        short = name.removesuffix("_size")
+        pair = [getattr(param, f"{short}_{axis}") for axis in "hw"]
+        value = getattr(param, name)
+        values = list(value) if hasattr(value, "__len__") else [value]
+        if any(pair):
+            values = pair
+        if values and any(item != default for item in values):
+            found.append(f"{name}: {_join(values)}")
+    return found
+
+
+def _join(values: Iterable[float]) -> str:
+    return "x".join(f"{value:g}" for value in values)
+
+
+def _edge_label(layer: caffe_pb2.LayerParameter) -> str:
+    """The number of channels a layer makes, where its parameters tell."""
+    if layer.type in ("Convolution", "Deconvolution"):
+        return str(layer.convolution_param.num_output)
+    if layer.type == "InnerProduct":
+        return str(layer.inner_product_param.num_output)
+    return ""
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def _in_phase(layer: caffe_pb2.LayerParameter, phase: int | None) -> bool:
+    """Whether the include and exclude rules let a layer into the phase."""
+
+    def met(rules: Any) -> bool:
+        return any(not rule.HasField("phase") or rule.phase == phase for rule in rules)
+
+    if phase is None:
+        return True
+    return met(layer.include) if layer.include else not met(layer.exclude)
+
+
+def dot_source(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str = "LR",
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> str:
+    """The net in Graphviz's language.
+
+    Args:
+        caffe_net: The net.
+        rankdir: Direction: "LR", "RL", "TB" or "BT".
+        label_edges: Write the number of channels at the edges.
+        phase: Only the layers of `caffe.TRAIN` or `caffe.TEST`.
+        display_lrm: Write the learning rate multipliers into the boxes.
+    """
+    if rankdir not in ("LR", "RL", "TB", "BT"):
+        raise ValueError(f"draw: rankdir is '{rankdir}', expected LR, RL, TB or BT")
+    lines = [f"digraph {_quote(caffe_net.name or 'Net')} {{", f"  rankdir={rankdir};"]
+    blobs: dict[str, None] = {}
+    edges = []
+    for index, layer in enumerate(caffe_net.layer):
+        if not _in_phase(layer, phase):
+            continue
+        node = f"layer{index}"
+        label = _quote(get_layer_label(layer, rankdir, display_lrm))
+        color = _LAYER_COLORS.get(layer.type, _LAYER_COLOR)
+        lines.append(
+            f'  {node} [label={label},shape=box,fillcolor="{color}",style=filled];'
+        )
+        for blob in layer.bottom:
+            edges.append(f"  {_quote('blob ' + blob)} -> {node};")
+        for blob in layer.top:
+            text = f" [label={_quote(_edge_label(layer))}]" if label_edges else ""
+            edges.append(f"  {node} -> {_quote('blob ' + blob)}{text};")
+        blobs.update(dict.fromkeys([*layer.bottom, *layer.top]))
+    for blob in blobs:
+        lines.append(
+            f"  {_quote('blob ' + blob)} [label={_quote(blob)},{_BLOB_STYLE}];"
+        )
+    return "\n".join([*lines, *edges, "}", ""])
+
+
+def get_pydot_graph(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> Any:
+    """The net as a graph of the package `pydot`, which must be installed."""
+    import pydot  # type: ignore[import-not-found, unused-ignore]
+
+    source = dot_source(caffe_net, rankdir, label_edges, phase, display_lrm)
+    return pydot.graph_from_dot_data(source)[0]
+
+
+def draw_net(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    ext: str = "png",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> bytes:
+    """The picture in a format that Graphviz writes: png, svg, pdf, ...
+
+    Raises:
+        RuntimeError: Graphviz is missing or does not know the format.
+    """
+    source = dot_source(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
+    try:
+        run = subprocess.run(
+            ["dot", f"-T{ext}"], input=source.encode(), capture_output=True, check=False
+        )
+    except OSError as error:
+        raise RuntimeError(
+            f"draw: cannot run Graphviz's dot ({error.strerror}); install it with "
+            "`apt-get install graphviz`"
+        ) from None
+    if run.returncode:
+        raise RuntimeError(f"draw: dot -T{ext}: {run.stderr.decode().strip()}")
+    return run.stdout
+
+
+def draw_net_to_file(
+    caffe_net: caffe_pb2.NetParameter,
+    filename: str | os.PathLike[str],
+    rankdir: str = "LR",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> None:
+    """Writes the picture to a file whose ending names the format."""
+    path = Path(filename)
+    picture = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
+    path.write_bytes(picture)

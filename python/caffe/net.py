@@ -1,0 +1,480 @@
+"""`caffe.Net`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe import _caffe
+from caffe.proto.caffe_pb2 import NetParameter
+
+Array = npt.NDArray[Any]
+Path = str | os.PathLike[str]
+Network = Path | NetParameter
+Weights = Path | Sequence[Path]
+
+
+class Net:
+    """A network, ready to run.
+
+    Values go in and out through `net.blobs["name"].data`, NumPy arrays that share the
+    memory of the net. They stay valid for as long as they are referenced, and show the
+    values of the latest run.
+
+    All methods raise ValueError for wrong definitions, shapes and names, OSError for
+    files, and NotImplementedError and RuntimeError for what the engine cannot do. The
+    interpreter's lock is released while computing; two threads that use one net take
+    turns.
+    """
+
+    @overload
+    def __init__(
+        self,
+        network_file: Network,
+        phase: int,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: Weights | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, network_file: Network, weights: Path, phase: int) -> None: ...
+
+    def __init__(self, network_file: Network, *args: Any, **kwargs: Any) -> None:
+        """Builds the net, and fills it if weights are given.
+
+        Args:
+            network_file: Prototxt, or a NetParameter.
+            phase: `caffe.TRAIN` or `caffe.TEST`.
+            level: Compared with the layers' include and exclude rules, like the phase
+                and the stages.
+            stages: Stages that are met.
+            weights: Caffemodel or HDF5 file, or several, applied in order.
+            *args: These in this order, or the old form `(weights, phase)`.
+            **kwargs: The same by name.
+        """
+        if args and isinstance(args[0], (str, os.PathLike)):
+            phase, level, stages, weights = _old_form(*args, **kwargs)
+        else:
+            phase, level, stages, weights = _new_form(*args, **kwargs)
+        make = (int(phase), int(level), list(stages or ()))
+        if isinstance(network_file, NetParameter):
+            engine = _caffe.Net.from_message(network_file.SerializeToString(), *make)
+        else:
+            engine = _caffe.Net.from_file(os.fspath(network_file), *make)
+        self._attach(engine)
+        if weights is not None:
+            if isinstance(weights, (str, os.PathLike)):
+                weights = [weights]
+            for file in weights:
+                self.copy_from(file)
+
+    @classmethod
+    def _of(cls, engine: _caffe.Net) -> Net:
+        """The Python side of a net that a solver owns."""
+        net = cls.__new__(cls)
+        net._attach(engine)
+        return net
+
+    def _attach(self, engine: _caffe.Net) -> None:
+        self._engine = engine
+        self._blob_names = engine.blob_names
+        self._layer_names = engine.layer_names
+        self._inputs = engine.inputs
+        self._outputs = engine.outputs
+        self._blob_loss_weights = engine.blob_loss_weights
+        self._layers = engine.layers
+        self._blobs = OrderedDict(zip(self._blob_names, engine.blobs, strict=True))
+        self._params = OrderedDict(
+            (name, layer.blobs)
+            for name, layer in zip(self._layer_names, self._layers, strict=True)
+            if len(layer.blobs)
+        )
+
+    @property
+    def name(self) -> str:
+        """Name in the prototxt."""
+        return self._engine.name
+
+    @property
+    def phase(self) -> int:
+        """`caffe.TRAIN` or `caffe.TEST`."""
+        return self._engine.phase
+
+    @property
+    def blobs(self) -> OrderedDict[str, _caffe.Blob]:
+        """All blobs by name, in the order in which they are computed."""
+        return self._blobs
+
+    @property
+    def params(self) -> OrderedDict[str, _caffe.BlobVec]:
+        """The learned blobs of the layers that have any, by layer name."""
+        return self._params
+
+    @property
+    def layers(self) -> list[_caffe.EngineLayer]:
+        """The layers in order; each has `type`, `name` and `blobs`."""
+        return self._layers
+
+    @property
+    def layer_dict(self) -> OrderedDict[str, _caffe.EngineLayer]:
+        """The layers by name."""
+        return OrderedDict(zip(self._layer_names, self._layers, strict=True))
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the input blobs: those of Input layers."""
+        return [self._blob_names[index] for index in self._inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the output blobs: those that no layer reads."""
+        return [self._blob_names[index] for index in self._outputs]
+
+    @property
+    def top_names(self) -> OrderedDict[str, list[str]]:
+        """Names of the blobs that each layer writes, by layer name."""
+        return self._names_of(self._engine.top_ids)
+
+    @property
+    def bottom_names(self) -> OrderedDict[str, list[str]]:
+        """Names of the blobs that each layer reads, by layer name."""
+        return self._names_of(self._engine.bottom_ids)
+
+    def _names_of(
+        self, blob_ids: Callable[[int], list[int]]
+    ) -> OrderedDict[str, list[str]]:
+        return OrderedDict(
+            (layer, [self._blob_names[blob] for blob in blob_ids(index)])
+            for index, layer in enumerate(self._layer_names)
+        )
+
+    @property
+    def blob_loss_weights(self) -> OrderedDict[str, float]:
+        """Weight of each blob in the objective, by name."""
+        return OrderedDict(zip(self._blob_names, self._blob_loss_weights, strict=True))
+
+    def _layer_index(self, name: str) -> int:
+        if name not in self._layer_names:
+            raise ValueError(
+                f"net '{self.name}': no layer {_unknown(name, self._layer_names)}"
+            )
+        return self._layer_names.index(name)
+
+    def _fill(self, values: Mapping[str, Array], names: list[str], part: str) -> None:
+        """Copies arrays into the data or diff of the blobs, which must be `names`."""
+        if set(values) != set(names):
+            raise ValueError(
+                f"net '{self.name}': got arrays for {_listed(values)}, expected them "
+                f"for {_listed(names)}"
+            )
+        for name, value in values.items():
+            target = getattr(self._blobs[name], part)
+            if np.shape(value)[:1] != target.shape[:1]:
+                raise ValueError(
+                    f"net '{self.name}', blob '{name}': array has shape "
+                    f"{np.shape(value)}, expected {target.shape}; for another batch "
+                    "size use blob.reshape() and net.reshape(), or forward_all()"
+                )
+            target[...] = value
+
+    def _check_blobs(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._blobs:
+                known = self._blob_names
+                raise ValueError(f"net '{self.name}': no blob {_unknown(name, known)}")
+
+    def forward(
+        self,
+        blobs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: Array,
+    ) -> dict[str, Array]:
+        """Runs the net.
+
+        Args:
+            blobs: Blobs to return besides the outputs.
+            start: Name of the first layer to run; by default the first of the net.
+            end: Name of the last; by default the last. Its tops are then the outputs.
+            **kwargs: Values of all the input blobs, by name.
+
+        Returns:
+            Arrays by blob name. They share the net's memory: copy what has to
+            outlast the next run.
+        """
+        return self._run_forward(blobs or (), start, end, kwargs)
+
+    def _run_forward(
+        self,
+        blobs: Iterable[str],
+        start: str | None,
+        end: str | None,
+        inputs: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        first = 0 if start is None else self._layer_index(start)
+        last = len(self._layers) - 1 if end is None else self._layer_index(end)
+        names = self.outputs if end is None else self.top_names[end]
+        wanted = list(dict.fromkeys([*names, *blobs]))
+        self._check_blobs(wanted)
+        if inputs:
+            self._fill(inputs, self.inputs, "data")
+        self._forward(first, last)
+        return {name: self._blobs[name].data for name in wanted}
+
+    def _forward(self, start: int, end: int) -> float:
+        """Runs the layers start..end by index; returns their weighted loss."""
+        return self._engine.forward(start, end)
+
+    def backward(
+        self,
+        diffs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **kwargs: Array,
+    ) -> dict[str, Array]:
+        """Runs the net backwards.
+
+        Args:
+            diffs: Blobs whose gradients to return besides those of the inputs.
+            start: Name of the first layer to run, by default the last of the net.
+            end: Name of the last to run, by default the first of the net. The
+                gradients of its bottoms are then returned.
+            **kwargs: Gradients of all the output blobs, by name.
+
+        Returns:
+            Arrays of gradients by blob name, which share the net's memory.
+        """
+        return self._run_backward(diffs or (), start, end, kwargs)
+
+    def _run_backward(
+        self,
+        diffs: Iterable[str],
+        start: str | None,
+        end: str | None,
+        gradients: Mapping[str, Array],
+    ) -> dict[str, Array]:
+        first = len(self._layers) - 1 if start is None else self._layer_index(start)
+        last = 0 if end is None else self._layer_index(end)
+        names = self.inputs if end is None else self.bottom_names[end]
+        wanted = list(dict.fromkeys([*names, *diffs]))
+        self._check_blobs(wanted)
+        if gradients:
+            self._fill(gradients, self.outputs, "diff")
+        self._backward(first, last)
+        return {name: self._blobs[name].diff for name in wanted}
+
+    def _backward(self, start: int, end: int) -> None:
+        """Runs the layers start..end backwards by index; start >= end."""
+        self._engine.backward(start, end)
+
+    def forward_all(
+        self, blobs: Sequence[str] | None = None, **kwargs: Array
+    ) -> dict[str, Array]:
+        """Runs as many batches as it takes to process all of the inputs.
+
+        Args:
+            blobs: Blobs to return besides the outputs.
+            **kwargs: Values of all the input blobs, of any length.
+
+        Returns:
+            Arrays by blob name, one entry per input; for blobs without a batch axis,
+            such as losses, one entry per batch.
+        """
+        return self._run_all(blobs or (), kwargs)
+
+    def _run_all(
+        self, blobs: Iterable[str], inputs: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        batches: dict[str, list[Array]] = {}
+        for batch in self._batches(inputs):
+            for name, array in self._run_forward(blobs, None, None, batch).items():
+                batches.setdefault(name, []).append(array.copy())
+        return self._joined(batches, inputs)
+
+    def forward_backward_all(
+        self,
+        blobs: Sequence[str] | None = None,
+        diffs: Sequence[str] | None = None,
+        **kwargs: Array,
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Runs all of the inputs forward and backward.
+
+        Args:
+            blobs: Blobs to return besides the outputs.
+            diffs: Blobs whose gradients to return besides those of the inputs.
+            **kwargs: Values of all the input blobs and gradients of all the output
+                blobs, of any length.
+
+        Returns:
+            Data and gradients by blob name, as in `forward_all`.
+        """
+        data: dict[str, list[Array]] = {}
+        gradients: dict[str, list[Array]] = {}
+        inputs = {name: kwargs[name] for name in kwargs if name in self.inputs}
+        outputs = {name: kwargs[name] for name in kwargs if name not in inputs}
+        for batch, diff in zip(
+            self._batches(inputs), self._batches(outputs), strict=True
+        ):
+            for name, array in self._run_forward(
+                blobs or (), None, None, batch
+            ).items():
+                data.setdefault(name, []).append(array.copy())
+            for name, array in self._run_backward(
+                diffs or (), None, None, diff
+            ).items():
+                gradients.setdefault(name, []).append(array.copy())
+        return self._joined(data, inputs), self._joined(gradients, inputs)
+
+    def _batches(self, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+        """Cuts arrays into batches; the last one is filled up with zeros."""
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(
+                f"net '{self.name}': arrays of lengths {lengths}, expected one length "
+                "and at least one array"
+            )
+        (total,) = set(lengths.values())
+        (size,) = {
+            self._blobs[name].shape[0] for name in arrays if name in self._blobs
+        } or {1}
+        for begin in range(0, total, size):
+            batch = {}
+            for name, array in arrays.items():
+                part = np.asarray(array[begin : begin + size])
+                if len(part) < size:
+                    padding = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
+                    part = np.concatenate([part, padding])
+                batch[name] = part
+            yield batch
+
+    @staticmethod
+    def _joined(
+        batches: Mapping[str, list[Array]], inputs: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        total = len(next(iter(inputs.values())))
+        return {
+            name: np.concatenate(parts)[:total] if parts[0].ndim else np.stack(parts)
+            for name, parts in batches.items()
+        }
+
+    def reshape(self) -> None:
+        """Adapts all shapes to those of the input blobs."""
+        self._engine.reshape()
+
+    def clear_param_diffs(self) -> None:
+        """Sets the gradients of all learned blobs to zero."""
+        self._engine.clear_param_diffs()
+
+    def copy_from(self, filename: Path) -> None:
+        """Fills the layers from those of the same names in a caffemodel or HDF5 file.
+
+        Raises:
+            ValueError: A layer there has blobs of other shapes or another number.
+        """
+        self._engine.copy_from(os.fspath(filename))
+
+    def load_hdf5(self, filename: Path) -> None:
+        """Like `copy_from`, for HDF5 files of any name."""
+        self._engine.copy_from_hdf5(os.fspath(filename))
+
+    def share_with(self, other: Net) -> None:
+        """Uses the learned blobs of `other` in the layers of the same names."""
+        self._engine.share_with(other._engine)
+
+    def save(self, filename: Path, write_diff: bool = False) -> None:
+        """Writes a caffemodel: complete or not at all."""
+        self._engine.save(os.fspath(filename), write_diff)
+
+    def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
+        """Writes the learned blobs in HDF5 format: completely or not at all."""
+        self._engine.save_hdf5(os.fspath(filename), write_diff)
+
+    def to_proto(self, write_diff: bool = False) -> NetParameter:
+        """The net with its learned blobs as a message."""
+        return NetParameter.FromString(self._engine.to_proto(write_diff))
+
+    def set_input_arrays(self, data: Array, labels: Array) -> None:
+        """Makes a net that begins with a MemoryData layer read from these arrays.
+
+        Args:
+            data: float32 (N, channels, height, width); N a multiple of the batch size.
+            labels: N labels.
+        """
+        self._engine.set_input_arrays(
+            np.ascontiguousarray(data, dtype=np.float32),
+            np.ascontiguousarray(labels, dtype=np.float32),
+        )
+
+    _set_input_arrays = set_input_arrays
+
+    def set_debug_info(self, value: bool) -> None:
+        """Logs the mean absolute values of all blobs in every run."""
+        self._engine.set_debug_info(value)
+
+    def memory_bytes(self) -> int:
+        """Bytes that activations and learned blobs occupy, data and gradients."""
+        return self._engine.memory_bytes()
+
+    def before_forward(self, function: Callable[[int], object]) -> None:
+        """Calls `function(layer index)` before each layer runs forward."""
+        self._engine.before_forward(function)
+
+    def after_forward(self, function: Callable[[int], object]) -> None:
+        """Calls `function(layer index)` after each layer has run forward."""
+        self._engine.after_forward(function)
+
+    def before_backward(self, function: Callable[[int], object]) -> None:
+        """Calls `function(layer index)` before each layer runs backward."""
+        self._engine.before_backward(function)
+
+    def after_backward(self, function: Callable[[int], object]) -> None:
+        """Calls `function(layer index)` after each layer has run backward."""
+        self._engine.after_backward(function)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._engine.top_ids(layer)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._engine.bottom_ids(layer)
+
+    def __repr__(self) -> str:
+        return (
+            f"<caffe.{type(self).__name__} '{self.name}', {len(self._layers)} layers>"
+        )
+
+
+_Arguments = tuple[int, int, Sequence[str] | None, Weights | None]
+
+
+def _new_form(
+    phase: int,
+    level: int = 0,
+    stages: Sequence[str] | None = None,
+    weights: Weights | None = None,
+) -> _Arguments:
+    return phase, level, stages, weights
+
+
+def _old_form(
+    weights: Weights,
+    phase: int,
+    level: int = 0,
+    stages: Sequence[str] | None = None,
+) -> _Arguments:
+    return phase, level, stages, weights
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"'{name}'" + (f"; the closest is '{close[0]}'" if close else "")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "no blob"

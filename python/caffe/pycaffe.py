@@ -1,0 +1,160 @@
+"""The engine as Python objects: settings, `Blob`, and the base of Python layers.
+
+Nets are in `caffe.net`, solvers in `caffe.solver`; everything is re-exported here and
+in `caffe` itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from caffe import _caffe
+from caffe._caffe import (
+    Blob,
+    layer_type_list,
+    set_device,
+    set_mode_cpu,
+    set_mode_gpu,
+    set_multiprocess,
+    set_random_seed,
+    set_solver_count,
+    set_solver_rank,
+    solver_count,
+    solver_rank,
+)
+from caffe.net import Net
+from caffe.solver import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    Solver,
+    get_solver,
+)
+
+__version__ = _caffe.version
+
+__all__ = [
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Blob",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Solver",
+    "__version__",
+    "get_solver",
+    "has_nccl",
+    "init_log",
+    "layer_type_list",
+    "load_plugin",
+    "log",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+]
+
+
+class Layer:
+    """Base of layers written in Python (`type: "Python"` in a prototxt).
+
+    A net imports `python_param.module`, makes an object of the class
+    `python_param.layer` and calls its methods. The module is found as by any import;
+    loading a prototxt therefore runs code, so use only files that you trust.
+
+        class Double(caffe.Layer):
+            def reshape(self, bottom, top):
+                top[0].reshape(*bottom[0].shape)
+
+            def forward(self, bottom, top):
+                top[0].data[...] = 2 * bottom[0].data
+
+            def backward(self, top, propagate_down, bottom):
+                if propagate_down[0]:
+                    bottom[0].diff[...] = 2 * top[0].diff
+
+    Attributes:
+        name: Name of the layer.
+        param_str: The text of `python_param.param_str`.
+        phase: `caffe.TRAIN` or `caffe.TEST`.
+        blobs: Learned arrays; `setup` adds them with `self.blobs.add_blob(*shape)` and
+            `backward` adds to their `diff`.
+    """
+
+    name: str
+    param_str: str
+    phase: int
+    blobs: _caffe.BlobVec
+    type = "Python"
+
+    def __init__(self, param: Any = None, *args: Any) -> None:
+        """Takes the LayerParameter; the attributes but `blobs` are set already."""
+
+    def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Reads parameters and adds blobs; called once."""
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Gives the tops their shapes; called before every forward."""
+        raise NotImplementedError(f"{type(self).__name__} has no method 'reshape'")
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Computes the tops' data."""
+        raise NotImplementedError(f"{type(self).__name__} has no method 'forward'")
+
+    def backward(
+        self,
+        top: Sequence[Blob],
+        propagate_down: Sequence[bool],
+        bottom: Sequence[Blob],
+    ) -> None:
+        """Computes the diffs of those bottoms that `propagate_down` marks."""
+        raise NotImplementedError(f"{type(self).__name__} has no method 'backward'")
+
+
+def load_plugin(path: str | os.PathLike[str]) -> list[str]:
+    """Loads layers and solvers from a shared object that registers them.
+
+    Returns:
+        The names of the types it added. `caffe build-plugin` makes such files.
+
+    Raises:
+        OSError: The file is missing or was built against another version.
+        ValueError: It registers nothing, or a name that is taken.
+    """
+    return _caffe.load_plugin(os.fspath(path))
+
+
+def init_log(level: int = 0, stderr: bool = True) -> None:
+    """Sets the lowest severity printed: 0 info, 1 warning, 2 error.
+
+    `stderr` is accepted for Caffe's sake: lines always go there.
+    """
+    _caffe.set_log_level(level)
+
+
+def log(message: str) -> None:
+    """Prints a line in the format of the engine's own, with the caller's position."""
+    caller = sys._getframe(1)
+    _caffe.log(message, 0, caller.f_code.co_filename, caller.f_lineno)
+
+
+def has_nccl() -> bool:
+    """Whether gradients can be summed between the GPUs of a machine."""
+    return False
+
+
+_caffe.load_plugins_from_environment()

@@ -1,0 +1,190 @@
+"""`caffe.SGDSolver` and the other solvers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import ClassVar
+
+from caffe import _caffe
+from caffe.net import Net
+from caffe.proto.caffe_pb2 import SolverParameter
+
+Path = str | os.PathLike[str]
+# What an action function may ask for.
+ActionFunction = Callable[[], _caffe.SolverAction]
+
+
+class Solver:
+    """Trains a net: the class for any `type` that a solver prototxt may name.
+
+    Ctrl-C raises KeyboardInterrupt when the running iteration is done; the solver can
+    go on from there. The interpreter's lock is released while computing.
+    """
+
+    _type: ClassVar[str | None] = None
+
+    def __init__(self, solver_file: Path | SolverParameter) -> None:
+        """Builds the solver and its nets.
+
+        Args:
+            solver_file: Solver prototxt, or a SolverParameter. Its `type` counts only
+                for `caffe.Solver` and `caffe.get_solver`.
+        """
+        if isinstance(solver_file, SolverParameter):
+            param = SolverParameter()
+            param.CopyFrom(solver_file)
+        else:
+            param = read_solver(solver_file)
+        if self._type is not None:
+            param.type = self._type
+        self._engine = _caffe.Solver.from_message(param.SerializeToString())
+        self._net = Net._of(self._engine.net)
+        self._test_nets = [Net._of(net) for net in self._engine.test_nets]
+
+    @property
+    def net(self) -> Net:
+        """The net that is trained."""
+        return self._net
+
+    @property
+    def test_nets(self) -> list[Net]:
+        """The nets that are tested; they share the weights of `net` when they run."""
+        return self._test_nets
+
+    @property
+    def iter(self) -> int:
+        """Number of updates the weights have had."""
+        return self._engine.iter
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the iteration that comes next."""
+        return self._engine.lr
+
+    @property
+    def type(self) -> str:
+        """Name of the update rule, as in a solver prototxt."""
+        return self._engine.type
+
+    @property
+    def param(self) -> SolverParameter:
+        """A copy of the settings."""
+        return SolverParameter.FromString(self._engine.param)
+
+    @property
+    def smoothed_loss(self) -> float:
+        """Mean of the losses of the last `average_loss` iterations."""
+        return self._engine.smoothed_loss
+
+    @property
+    def snapshot_failures(self) -> int:
+        """Number of snapshots that were due and could not be written."""
+        return self._engine.snapshot_failures
+
+    def step(self, iterations: int) -> None:
+        """Trains for this many iterations, with tests and snapshots as they are due."""
+        self._engine.step(iterations)
+
+    def solve(self, resume_file: Path | None = None) -> None:
+        """Trains until `max_iter`, from a solverstate if one is given."""
+        self._engine.solve(None if resume_file is None else os.fspath(resume_file))
+
+    def apply_update(self) -> None:
+        """Updates the weights from the gradients in the net."""
+        self._engine.apply_update()
+
+    def restore(self, filename: Path) -> None:
+        """Continues from a solverstate and the weights it names."""
+        self._engine.restore(os.fspath(filename))
+
+    def snapshot(self) -> None:
+        """Writes <snapshot_prefix>_iter_<iter>.caffemodel and .solverstate."""
+        self._engine.snapshot()
+
+    def share_weights(self, net: Net) -> None:
+        """Makes `net` use the weights of the train net."""
+        net.share_with(self._net)
+
+    def add_callback(
+        self,
+        on_start: Callable[[], object],
+        on_gradients_ready: Callable[[], object],
+    ) -> None:
+        """Calls functions before an iteration's first forward and before its update."""
+        self._engine.add_callback(on_start, on_gradients_ready)
+
+    def set_action_function(self, function: ActionFunction | None) -> None:
+        """Asks `function` after every iteration whether to stop or to snapshot.
+
+        It returns an entry of `caffe._caffe.SolverAction`.
+        """
+        self._engine.action = function
+
+    def __repr__(self) -> str:
+        return (
+            f"<caffe.{type(self).__name__} of net '{self.net.name}', iter {self.iter}>"
+        )
+
+
+class SGDSolver(Solver):
+    """Stochastic gradient descent with momentum."""
+
+    _type = "SGD"
+
+
+class NesterovSolver(Solver):
+    """Nesterov's accelerated gradient."""
+
+    _type = "Nesterov"
+
+
+class AdaGradSolver(Solver):
+    """AdaGrad (Duchi, Hazan, Singer, JMLR 2011)."""
+
+    _type = "AdaGrad"
+
+
+class RMSPropSolver(Solver):
+    """RMSProp (Tieleman, Hinton, 2012)."""
+
+    _type = "RMSProp"
+
+
+class AdaDeltaSolver(Solver):
+    """AdaDelta (Zeiler, 2012)."""
+
+    _type = "AdaDelta"
+
+
+class AdamSolver(Solver):
+    """Adam (Kingma, Ba, ICLR 2015)."""
+
+    _type = "Adam"
+
+
+_CLASSES = {
+    cls._type: cls
+    for cls in (
+        SGDSolver,
+        NesterovSolver,
+        AdaGradSolver,
+        RMSPropSolver,
+        AdaDeltaSolver,
+        AdamSolver,
+    )
+}
+
+
+def read_solver(solver_file: Path) -> SolverParameter:
+    """A solver prototxt as a message, upgraded from older formats."""
+    return SolverParameter.FromString(_caffe.read_solver(os.fspath(solver_file)))
+
+
+def get_solver(solver_file: Path | SolverParameter) -> Solver:
+    """A solver of the `type` that the prototxt names."""
+    if isinstance(solver_file, SolverParameter):
+        param = solver_file
+    else:
+        param = read_solver(solver_file)
+    return _CLASSES.get(param.type, Solver)(param)

@@ -1,0 +1,19 @@
+#ifndef CAFFE_DATA_DECODED_SAMPLE_HPP_
+#define CAFFE_DATA_DECODED_SAMPLE_HPP_
+
+#include <opencv2/core.hpp>
+
+#include "caffe/proto/caffe.pb.h"
+
+namespace caffe {
+
+struct DecodedSample {
+  cv::Mat image;  ///< empty for a raw datum
+  Datum datum;    ///< raw, unless there is an image
+  int label = 0;
+  bool blank = false;  ///< stands for an undecodable image: all zeros once transformed
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_DATA_DECODED_SAMPLE_HPP_

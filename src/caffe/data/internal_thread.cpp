@@ -1,0 +1,59 @@
+#include "caffe/internal_thread.hpp"
+
+#include "caffe/util/math_functions.hpp"
+
+namespace caffe {
+namespace {
+
+thread_local std::stop_token current_token;
+
+}  // namespace
+
+const std::stop_token& CurrentStopToken() { return current_token; }
+
+InternalThread::InternalThread() : seed_(caffe_rng_rand()) {}
+
+InternalThread::~InternalThread() { StopInternalThread(); }
+
+bool InternalThread::is_started() const { return thread_.joinable(); }
+
+bool InternalThread::must_stop() { return CurrentStopToken().stop_requested(); }
+
+void InternalThread::StartInternalThread() {
+  CHECK(!is_started()) << "the internal thread runs already";
+  const Caffe::Brew mode = Caffe::mode();
+  const int solver_count = Caffe::solver_count();
+  const int solver_rank = Caffe::solver_rank();
+  const bool multiprocess = Caffe::multiprocess();
+#ifndef CPU_ONLY
+  int device = 0;
+  CUDA_CHECK(cudaGetDevice(&device));
+#endif
+  thread_ = std::jthread([=, this](std::stop_token token) {
+    current_token = token;
+    try {
+#ifndef CPU_ONLY
+      CUDA_CHECK(cudaSetDevice(device));
+#endif
+      Caffe::set_mode(mode);
+      Caffe::set_random_seed(seed_);
+      Caffe::set_solver_count(solver_count);
+      Caffe::set_solver_rank(solver_rank);
+      Caffe::set_multiprocess(multiprocess);
+      InternalThreadEntry();
+    } catch (const ThreadInterrupted&) {
+    } catch (const std::exception& error) {
+      // An entry that can fail hands its error over itself; this is the last resort
+      // before std::terminate.
+      LOG(ERROR) << "an internal thread ended: " << error.what();
+    }
+  });
+}
+
+void InternalThread::StopInternalThread() {
+  if (!is_started()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+}  // namespace caffe

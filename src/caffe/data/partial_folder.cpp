@@ -1,0 +1,81 @@
+#include "caffe/data/partial_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "caffe/error.hpp"
+
+namespace caffe {
+namespace {
+
+[[noreturn]] void FailExists(const std::string& target) {
+  throw FileError(
+      Str("database '", target, "' exists already; remove it or choose another name"));
+}
+
+[[noreturn]] void Fail(const std::string& target, const std::string& reason) {
+  throw FileError(Str("database '", target, "' cannot be created: ", reason));
+}
+
+}  // namespace
+
+PartialFolder::PartialFolder(const std::string& target) : target_(target) {
+  while (target_.size() > 1 && target_.back() == '/') target_.pop_back();
+  if (target_.empty()) throw ValueError("the database has no name");
+  struct stat info;
+  if (::lstat(target_.c_str(), &info) == 0) FailExists(target_);
+  partial_ = target_ + ".partial";
+  if (::mkdir(partial_.c_str(), 0777) != 0 && errno != EEXIST) {
+    Fail(target_, std::strerror(errno));
+  }
+  lock_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0) Fail(target_, Str("'", partial_, "': ", std::strerror(errno)));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    const int code = errno;
+    ::close(lock_);
+    Fail(target_, code == EWOULDBLOCK ? "another process is building it"
+                                      : std::strerror(code));
+  }
+  std::error_code error;
+  std::filesystem::remove_all(path(), error);
+  if (error) {
+    ::close(lock_);
+    Fail(target_, Str("'", path(), "' cannot be removed: ", error.message()));
+  }
+}
+
+PartialFolder::~PartialFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(partial_, ignored);
+  ::close(lock_);
+}
+
+void PartialFolder::Commit() {
+  int failed = ::renameat2(AT_FDCWD, path().c_str(), AT_FDCWD, target_.c_str(),
+                           RENAME_NOREPLACE);
+  // Some network file systems know no NOREPLACE.
+  if (failed && errno == EINVAL) {
+    struct stat info;
+    if (::lstat(target_.c_str(), &info) == 0) FailExists(target_);
+    failed = std::rename(path().c_str(), target_.c_str());
+  }
+  if (failed && errno == EEXIST) FailExists(target_);
+  if (failed) Fail(target_, std::strerror(errno));
+  // The name is on the disk when its folder is.
+  std::string parent = std::filesystem::path(target_).parent_path().string();
+  const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY);
+  if (folder >= 0) {
+    ::fsync(folder);
+    ::close(folder);
+  }
+}
+
+}  // namespace caffe

@@ -1,0 +1,105 @@
+#include "caffe/layers/axpy_layer.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "caffe/layers/channel_tiles.hpp"
+#include "caffe/layers/layer_name.hpp"
+#include "caffe/ops/layout.hpp"
+
+namespace caffe {
+namespace {
+
+template <typename Dtype>
+ChannelTiles AxpyTiles(const Blob<Dtype>& x, int block) {
+  return TilesOf(1, x.count(0, 2), x.count(2), block);
+}
+
+}  // namespace
+
+template <typename Dtype>
+void AxpyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                               const vector<Blob<Dtype>*>& top) {
+  constexpr const char* kOrder = " Bottoms are a, x, y in that order.";
+  const vector<int>& y = bottom[2]->shape();
+  if (y.size() < 2) {
+    throw ValueError(Str(NameOfBottom(this->layer_param_, 2), ": shape ", ShapeText(y),
+                         ", expected (N, C, H, W).", kOrder));
+  }
+  if (bottom[1]->shape() != y) {
+    throw ValueError(Str(NameOfBottom(this->layer_param_, 1), ": shape ",
+                         ShapeText(bottom[1]->shape()), ", expected ", ShapeText(y),
+                         " like bottom[2].", kOrder));
+  }
+  const vector<int>& a = bottom[0]->shape();
+  const bool leads = a.size() >= 2 && a[0] == y[0] && a[1] == y[1];
+  if (!leads || !std::all_of(a.begin() + 2, a.end(), [](int dim) { return dim == 1; })) {
+    throw ValueError(Str(NameOfBottom(this->layer_param_, 0), ": shape ", ShapeText(a),
+                         ", expected ", ShapeText({y[0], y[1], 1, 1}), " or ",
+                         ShapeText({y[0], y[1]}), " to go with bottom[1] of shape ",
+                         ShapeText(y), ".", kOrder));
+  }
+  if (top[0] == bottom[0] || top[0] == bottom[1]) {
+    throw ValueError(Str(NameOf(this->layer_param_), ": the top is bottom[",
+                         top[0] == bottom[0] ? 0 : 1,
+                         "]; only bottom[2] (y) may be used in place.", kOrder));
+  }
+  top[0]->ReshapeLike(*bottom[1]);
+}
+
+template <typename Dtype>
+void AxpyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                   const vector<Blob<Dtype>*>& top) {
+  const int block = std::max(BlockOf(*bottom[1]), BlockOf(*bottom[2]));
+  const Dtype* a = bottom[0]->cpu_data();
+  const Dtype* x = Read(*bottom[1], block);
+  const bool in_place = top[0] == bottom[2];
+  const Dtype* y = in_place ? nullptr : Read(*bottom[2], block);
+  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
+  if (in_place) y = out;
+  const ChannelTiles tiles = AxpyTiles(*bottom[1], block);
+  ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
+    MapTile(tiles, [=](std::int64_t i, int j) {
+      out[first + i] = a[channel + j] * x[first + i] + y[first + i];
+    });
+  });
+}
+
+template <typename Dtype>
+void AxpyLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                    const vector<bool>& propagate_down,
+                                    const vector<Blob<Dtype>*>& bottom) {
+  const int block = DiffBlockOf(*top[0]);
+  const Dtype* a = bottom[0]->cpu_data();
+  const Dtype* x = propagate_down[0] ? Read(*bottom[1], block) : nullptr;
+  const Dtype* d_out = ReadDiff(*top[0], block);
+  // In place, dy is d_out already.
+  const bool copies = propagate_down[2] && top[0] != bottom[2];
+  Dtype* da = propagate_down[0] ? bottom[0]->mutable_cpu_diff() : nullptr;
+  Dtype* dx = propagate_down[1] ? WriteDiff(bottom[1], block) : nullptr;
+  Dtype* dy = copies ? WriteDiff(bottom[2], block) : nullptr;
+  const ChannelTiles tiles = AxpyTiles(*bottom[1], block);
+  // All three gradients tile by tile: d_out comes from memory once.
+  ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
+    if (da) {
+      std::fill(da + channel, da + channel + tiles.width, Dtype(0));
+      SumTile(tiles, da + channel,
+              [=](std::int64_t i, int) { return d_out[first + i] * x[first + i]; });
+    }
+    if (dx) {
+      MapTile(tiles, [=](std::int64_t i, int j) {
+        dx[first + i] = a[channel + j] * d_out[first + i];
+      });
+    }
+    if (dy) std::copy_n(d_out + first, tiles.tile_size(), dy + first);
+  });
+}
+
+#ifdef CPU_ONLY
+STUB_GPU(AxpyLayer);
+#endif
+
+INSTANTIATE_CLASS(AxpyLayer);
+REGISTER_LAYER_CLASS(Axpy);
+
+}  // namespace caffe

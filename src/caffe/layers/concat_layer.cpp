@@ -1,0 +1,92 @@
+#include "caffe/layers/concat_layer.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "caffe/layers/layer_name.hpp"
+#include "caffe/layers/strips.hpp"
+#include "caffe/ops/layout.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void ConcatLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
+                                    const vector<Blob<Dtype>*>& /*top*/) {
+  const ConcatParameter& param = this->layer_param_.concat_param();
+  if (param.has_axis() && param.has_concat_dim()) {
+    throw ValueError(Str(NameOf(this->layer_param_),
+                         " has both axis and its old name concat_dim; give one"));
+  }
+}
+
+template <typename Dtype>
+void ConcatLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                                 const vector<Blob<Dtype>*>& top) {
+  const ConcatParameter& param = this->layer_param_.concat_param();
+  concat_axis_ = bottom[0]->CanonicalAxisIndex(
+      param.has_concat_dim() ? static_cast<int>(param.concat_dim()) : param.axis());
+  vector<int> shape = bottom[0]->shape();
+  std::int64_t extent = shape[concat_axis_];
+  for (size_t i = 1; i < bottom.size(); ++i) {
+    vector<int> other = bottom[i]->shape();
+    if (other.size() == shape.size()) {
+      extent += other[concat_axis_];
+      other[concat_axis_] = shape[concat_axis_];
+    }
+    if (other != shape) {
+      throw ValueError(Str(NameOfBottom(this->layer_param_, i), ": shape ",
+                           ShapeText(bottom[i]->shape()), ", expected ", ShapeText(shape),
+                           " like bottom[0] except on axis ", concat_axis_));
+    }
+  }
+  if (extent > INT_MAX) {
+    throw ValueError(Str(NameOf(this->layer_param_), ": the extents on axis ",
+                         concat_axis_, " add up to ", extent, ", more than ", INT_MAX));
+  }
+  shape[concat_axis_] = static_cast<int>(extent);
+  top[0]->Reshape(shape);
+  if (bottom.size() == 1) {
+    top[0]->ShareData(*bottom[0]);
+    top[0]->ShareDiff(*bottom[0]);
+  }
+}
+
+template <typename Dtype>
+void ConcatLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                     const vector<Blob<Dtype>*>& top) {
+  if (bottom.size() == 1) return;
+  int block = 1;
+  for (const Blob<Dtype>* b : bottom) block = std::max(block, BlockOf(*b));
+  block = StripBlock(block, concat_axis_, bottom);
+  std::int64_t row;
+  auto strips = StripsOf<const Dtype*>(bottom, concat_axis_, &row);
+  for (size_t i = 0; i < bottom.size(); ++i) strips[i].part = Read(*bottom[i], block);
+  Dtype* whole = Write(top[0], block);
+  ForEachStrip(strips, top[0]->count(0, concat_axis_), row,
+               [=](const Dtype* part, std::int64_t at, std::int64_t length) {
+                 std::copy_n(part, length, whole + at);
+               });
+}
+
+template <typename Dtype>
+void ConcatLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                      const vector<bool>& propagate_down,
+                                      const vector<Blob<Dtype>*>& bottom) {
+  if (bottom.size() == 1) return;
+  const int block = StripBlock(DiffBlockOf(*top[0]), concat_axis_, bottom);
+  std::int64_t row;
+  auto strips = StripsOf<Dtype*>(bottom, concat_axis_, &row);
+  for (size_t i = 0; i < bottom.size(); ++i) {
+    if (propagate_down[i]) strips[i].part = WriteDiff(bottom[i], block);
+  }
+  const Dtype* whole = ReadDiff(*top[0], block);
+  ForEachStrip(strips, top[0]->count(0, concat_axis_), row,
+               [=](Dtype* part, std::int64_t at, std::int64_t length) {
+                 std::copy_n(whole + at, length, part);
+               });
+}
+
+INSTANTIATE_CLASS(ConcatLayer);
+REGISTER_LAYER_CLASS(Concat);
+
+}  // namespace caffe

@@ -1,0 +1,101 @@
+#include "caffe/layers/dropout_layer.hpp"
+
+#include <vector>
+
+#include "caffe/layers/layer_name.hpp"
+#include "caffe/ops/layout.hpp"
+#include "caffe/util/parallel.hpp"
+#include "caffe/util/rng.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+void DropoutLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                     const vector<Blob<Dtype>*>& top) {
+  NeuronLayer<Dtype>::LayerSetUp(bottom, top);
+  const float ratio = this->layer_param_.dropout_param().dropout_ratio();
+  if (!(ratio >= 0 && ratio < 1)) {
+    throw ValueError(Str(NameOf(this->layer_param_), ": dropout_ratio is ", ratio,
+                         ", expected at least 0 and below 1"));
+  }
+  threshold_ = ratio;
+  scale_ = 1 / (1 - threshold_);
+  seed_ = stream_ = first_draw_ = 0;
+}
+
+template <typename Dtype>
+void DropoutLayer<Dtype>::Apply(const Blob<Dtype>& blob, int block, const Dtype* src,
+                                Dtype* dst) const {
+  constexpr int kPart = 4096;
+  // A draw is below this with probability threshold_, which is below 1.
+  const auto dropped_below = static_cast<std::uint32_t>(threshold_ * 0x1p32);
+  const Dtype scale = scale_;
+  const std::int64_t count = blob.count();
+  // Packed data goes by tiles of `block` channels: in either layout such a tile covers
+  // the same elements, so each keeps the draw of its plain index.
+  const std::int64_t spatial = block > 1 ? blob.count(2) : 1;
+  const std::int64_t part = block > 1 ? block * spatial : kPart;
+  ParallelTasks((count + part - 1) / part, count, [&](std::int64_t task) {
+    const std::int64_t begin = task * part;
+    const std::int64_t size = std::min(part, count - begin);
+    std::vector<std::uint32_t> draws(size);
+    Philox(seed_, stream_).Draws(first_draw_ + begin, size, draws.data());
+    const auto factor = [&](std::int64_t i) {
+      return draws[i] < dropped_below ? Dtype(0) : scale;
+    };
+    if (block == 1) {
+      for (std::int64_t i = 0; i < size; ++i) dst[begin + i] = src[begin + i] * factor(i);
+      return;
+    }
+    for (std::int64_t s = 0; s < spatial; ++s) {
+      for (int c = 0; c < block; ++c) {
+        const std::int64_t i = begin + s * block + c;
+        dst[i] = src[i] * factor(c * spatial + s);
+      }
+    }
+  });
+}
+
+template <typename Dtype>
+void DropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                      const vector<Blob<Dtype>*>& top) {
+  const bool in_place = bottom[0] == top[0];
+  if (this->phase_ != TRAIN && in_place) return;
+  const int block = BlockOf(*bottom[0]);
+  const Dtype* src = in_place ? nullptr : Read(*bottom[0], block);
+  Dtype* dst = in_place ? Modify(top[0], block) : Write(top[0], block);
+  if (in_place) src = dst;
+  if (this->phase_ == TRAIN) {
+    // Takes `count` draws from the stream at once; the threads place themselves.
+    Philox* stream = caffe_rng();
+    seed_ = stream->seed();
+    stream_ = stream->stream();
+    first_draw_ = stream->counter();
+    stream->discard(bottom[0]->count());
+    Apply(*bottom[0], block, src, dst);
+  } else {
+    caffe_copy(bottom[0]->count(), src, dst);
+  }
+}
+
+template <typename Dtype>
+void DropoutLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                       const vector<bool>& propagate_down,
+                                       const vector<Blob<Dtype>*>& bottom) {
+  const bool in_place = bottom[0] == top[0];
+  if (!propagate_down[0] || (this->phase_ != TRAIN && in_place)) return;
+  const int block = DiffBlockOf(*top[0]);
+  const Dtype* src = in_place ? nullptr : ReadDiff(*top[0], block);
+  Dtype* dst = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);
+  if (in_place) src = dst;
+  if (this->phase_ == TRAIN) {
+    Apply(*bottom[0], block, src, dst);
+  } else {
+    caffe_copy(bottom[0]->count(), src, dst);
+  }
+}
+
+INSTANTIATE_CLASS(DropoutLayer);
+REGISTER_LAYER_CLASS(Dropout);
+
+}  // namespace caffe

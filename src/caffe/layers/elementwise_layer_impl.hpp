@@ -1,0 +1,80 @@
+#ifndef CAFFE_LAYERS_ELEMENTWISE_LAYER_IMPL_HPP_
+#define CAFFE_LAYERS_ELEMENTWISE_LAYER_IMPL_HPP_
+
+// Bodies of ElementwiseLayer's members, for the .cpp files of the concrete layers.
+
+#include <cstdint>
+#include <vector>
+
+#include "caffe/layers/elementwise_layer.hpp"
+#include "caffe/ops/layout.hpp"
+#include "caffe/util/parallel.hpp"
+#include "caffe/util/vector_math.hpp"
+
+namespace caffe {
+
+template <typename Dtype, template <typename> class Functor>
+void ElementwiseLayer<Dtype, Functor>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                                  const vector<Blob<Dtype>*>& top) {
+  NeuronLayer<Dtype>::LayerSetUp(bottom, top);
+  functor_.Read(this->layer_param_);
+}
+
+template <typename Dtype, template <typename> class Functor>
+void ElementwiseLayer<Dtype, Functor>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                                   const vector<Blob<Dtype>*>& top) {
+  const int block = BlockOf(*bottom[0]);
+  const Dtype* x;
+  Dtype* y;
+  if (bottom[0] == top[0]) {
+    y = Modify(top[0], block);
+    x = y;
+    if (functor_.Source() == GradientSource::kInput) {
+      kept_input_.ReshapeLike(*bottom[0]);
+      caffe_copy(bottom[0]->count(), x, Write(&kept_input_, block));
+    }
+  } else {
+    x = Read(*bottom[0], block);
+    y = Write(top[0], block);
+  }
+  const Functor<Dtype> f = functor_;
+  ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
+#pragma omp simd
+    for (std::int64_t i = begin; i < end; ++i) y[i] = f.Value(x[i]);
+  });
+}
+
+template <typename Dtype, template <typename> class Functor>
+void ElementwiseLayer<Dtype, Functor>::Backward_cpu(const vector<Blob<Dtype>*>& top,
+                                                    const vector<bool>& propagate_down,
+                                                    const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) return;
+  const int block = DiffBlockOf(*top[0]);
+  const bool in_place = bottom[0] == top[0];
+  const GradientSource source = functor_.Source();
+  // With kSign the top is left alone where it can be: an in-place layer behind this
+  // one may have changed it.
+  const Dtype* y = Read(source == GradientSource::kSign ? *bottom[0] : *top[0], block);
+  const Dtype* x = y;
+  if (source == GradientSource::kInput) {
+    x = Read(in_place ? kept_input_ : *bottom[0], block);
+  }
+  Dtype* dx;
+  const Dtype* dy;
+  if (in_place) {
+    dx = ModifyDiff(bottom[0], block);
+    dy = dx;
+  } else {
+    dy = ReadDiff(*top[0], block);
+    dx = WriteDiff(bottom[0], block);
+  }
+  const Functor<Dtype> f = functor_;
+  ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
+#pragma omp simd
+    for (std::int64_t i = begin; i < end; ++i) dx[i] = f.Gradient(x[i], y[i], dy[i]);
+  });
+}
+
+}  // namespace caffe
+
+#endif  // CAFFE_LAYERS_ELEMENTWISE_LAYER_IMPL_HPP_

@@ -1,0 +1,218 @@
+#include "caffe/layers/parallel_data_layer.hpp"
+
+#include <cstdio>
+#include <future>
+#include <new>
+#include <utility>
+
+#include "caffe/data/decoded_sample.hpp"
+#include "caffe/data/worker_pool.hpp"
+
+namespace caffe {
+namespace {
+
+// Room for the draws of one sample in its stream: today three are made.
+constexpr std::uint64_t kDrawsPerSample = 64;
+
+std::uint64_t Fnv1a(const string& text) {
+  std::uint64_t hash = 0xCBF29CE484222325u;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  }
+  return hash;
+}
+
+}  // namespace
+
+// One batch in the making. Without a crop its shape is that of its first image, which
+// the other threads wait for; the pool starts tasks in order, so that one is running.
+template <typename Dtype>
+struct ParallelDataLayer<Dtype>::Job {
+  Batch<Dtype>* batch;
+  vector<int> sample_shape;
+  Dtype* data = nullptr;
+  Dtype* label = nullptr;
+  std::promise<bool> shape_known;  // false: the first image failed
+  std::shared_future<bool> has_shape = shape_known.get_future().share();
+
+  void SetShape(const vector<int>& shape, int batch_size) {
+    sample_shape = shape;
+    vector<int> batch_shape = shape;
+    batch_shape[0] = batch_size;
+    batch->data_.Reshape(batch_shape);
+    data = batch->data_.mutable_cpu_data();
+    shape_known.set_value(true);
+  }
+};
+
+template <typename Dtype>
+ParallelDataLayer<Dtype>::ParallelDataLayer(const LayerParameter& param)
+    : BasePrefetchingDataLayer<Dtype>(param) {}
+
+template <typename Dtype>
+ParallelDataLayer<Dtype>::~ParallelDataLayer() {
+  StopThreads();
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::StopThreads() {
+  this->StopInternalThread();
+  pool_.reset();
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                          const vector<Blob<Dtype>*>& top) {
+  seed_ = Caffe::random_seed();
+  BasePrefetchingDataLayer<Dtype>::LayerSetUp(bottom, top);
+}
+
+template <typename Dtype>
+rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
+  const LayerParameter& param = this->layer_param_;
+  return rng_t(seed_, Fnv1a(Str(Phase_Name(this->phase_), '/', param.name(), '/', what)));
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::RethrowNamed(const Error& error, const Record& record) {
+  RethrowWithPrefix(error, Str(record.source, "'", record.name, "': "));
+}
+
+// A TEST net runs on the root solver alone.
+template <typename Dtype>
+std::uint64_t ParallelDataLayer<Dtype>::FirstSample() const {
+  return this->phase_ == TRAIN ? Caffe::solver_rank() : 0;
+}
+
+template <typename Dtype>
+std::uint64_t ParallelDataLayer<Dtype>::SampleStep() const {
+  return this->phase_ == TRAIN ? Caffe::solver_count() : 1;
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::SetUpShapes(const DecodedSample& first, int batch_size,
+                                           const vector<Blob<Dtype>*>& top) {
+  if (batch_size < 1) {
+    throw ValueError(Str("batch_size is ", batch_size, ", expected at least 1"));
+  }
+  batch_size_ = batch_size;
+  sample_shape_ = first.image.empty() ? this->data_transformer_->InferBlobShape(first.datum)
+                                      : this->data_transformer_->InferBlobShape(first.image);
+  vector<int> shape = sample_shape_;
+  shape[0] = batch_size;
+  top[0]->Reshape(shape);
+  LOG_IF(INFO, Caffe::root_solver())
+      << "output data size: " << shape[0] << "," << shape[1] << "," << shape[2] << ","
+      << shape[3];
+  if (this->output_labels_) top[1]->Reshape({batch_size});
+  for (auto& batch : this->prefetch_) {
+    batch->data_.Reshape(shape);
+    batch->label_.Reshape({batch_size});
+  }
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
+  if (!pool_) pool_ = std::make_shared<WorkerPool>(threads_);
+  auto job = std::make_shared<Job>();
+  job->batch = batch;
+  job->label = batch->label_.mutable_cpu_data();
+  if (this->transform_param_.crop_size() > 0) job->SetShape(sample_shape_, batch_size_);
+  batch->Expect(batch_size_);
+  for (int part = 0; part < batch_size_; ++part, ++loaded_) {
+    auto record = std::make_shared<Record>();
+    try {
+      if (fetch_error_) std::rethrow_exception(fetch_error_);
+      *record = Fetch(FirstSample() + loaded_ * SampleStep());
+    } catch (const std::exception&) {
+      fetch_error_ = std::current_exception();
+      if (!job->data && part == 0) job->shape_known.set_value(false);
+      batch->Done(part, fetch_error_);
+      continue;
+    }
+    pool_->Submit([this, job, part, record] { FillPart(job.get(), part, *record); });
+  }
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::FillPart(Job* job, int part, const Record& record) {
+  std::exception_ptr error;
+  try {
+    try {
+      TransformPart(job, part, record);
+    } catch (const Error& reason) {
+      RethrowNamed(reason, record);
+    } catch (const std::bad_alloc&) {
+      throw RuntimeFailure(Str(record.source, "'", record.name, "': out of memory"));
+    }
+  } catch (...) {
+    error = std::current_exception();
+    if (part == 0 && !job->data) job->shape_known.set_value(false);
+  }
+  job->batch->Done(part, error);
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& record) {
+  const std::unique_ptr<DecodedSample> sample = Decode(record);
+  if (this->transform_param_.crop_size() == 0) {
+    if (part == 0) {
+      auto& transformer = *this->data_transformer_;
+      job->SetShape(sample->blank            ? sample_shape_
+                    : sample->image.empty() ? transformer.InferBlobShape(sample->datum)
+                                            : transformer.InferBlobShape(sample->image),
+                    batch_size_);
+    } else if (!job->has_shape.get()) {
+      return;  // Part 0 has the error.
+    }
+  }
+  const vector<int>& shape = job->sample_shape;
+  const int count = shape[1] * shape[2] * shape[3];
+  Dtype* out = job->data + static_cast<std::ptrdiff_t>(part) * count;
+  rng_t rng = Generator("transform");
+  rng.Seek(record.sample * kDrawsPerSample);
+  const DataTransformer<Dtype>& transformer = *this->data_transformer_;
+  if (sample->blank) {
+    caffe_set(count, Dtype(0), out);
+  } else if (sample->image.empty()) {
+    transformer.Transform(sample->datum, shape, &rng, out);
+  } else {
+    transformer.Transform(sample->image, shape, &rng, out);
+  }
+  job->label[part] = static_cast<Dtype>(sample->label);
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                           const vector<Blob<Dtype>*>& top) {
+  BasePrefetchingDataLayer<Dtype>::Forward_cpu(bottom, top);
+  delivered_ += batch_size_;
+}
+
+template <typename Dtype>
+bool ParallelDataLayer<Dtype>::SaveState(LayerState* state) const {
+  state->set_layer(this->layer_param_.name());
+  state->set_position(delivered_ * SampleStep());
+  state->set_extra(Str("seed ", seed_));
+  return true;
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::RestoreState(const LayerState& state) {
+  unsigned long long seed = 0;
+  if (std::sscanf(state.extra().c_str(), "seed %llu", &seed) != 1) {
+    throw FileError(Str("layer '", this->layer_param_.name(), "' (", this->type(),
+                        "): its saved state '", state.extra(),
+                        "' is not one of a data layer; was it saved by another net?"));
+  }
+  this->StopInternalThread();
+  if (pool_) pool_->Clear();
+  this->ResetPrefetch();
+  fetch_error_ = nullptr;
+  seed_ = seed;
+  delivered_ = loaded_ = state.position() / SampleStep();
+}
+
+INSTANTIATE_CLASS(ParallelDataLayer);
+
+}  // namespace caffe

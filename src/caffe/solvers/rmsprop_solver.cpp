@@ -1,0 +1,61 @@
+#include <cmath>
+
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/solvers/fused_update.hpp"
+
+namespace caffe {
+namespace {
+
+template <typename Dtype>
+struct RMSPropRule {
+  Dtype* mean_square;
+  Dtype decay;
+  Dtype delta;
+  Dtype rate;
+  Dtype operator()(int i, Dtype g) const {
+    const Dtype mean = decay * mean_square[i] + (1 - decay) * g * g;
+    mean_square[i] = mean;
+    return rate * g / (std::sqrt(mean) + delta);
+  }
+};
+
+}  // namespace
+
+template <typename Dtype>
+void RMSPropSolver<Dtype>::constructor_sanity_check() {
+  if (this->param_.momentum() != 0) {
+    throw ValueError(Str("solver: momentum is ", this->param_.momentum(),
+                         ", expected 0 for type 'RMSProp', which has none"));
+  }
+  const float decay = this->param_.rms_decay();
+  if (!(decay >= 0 && decay < 1)) {
+    throw ValueError(
+        Str("solver: rms_decay is ", decay, ", expected at least 0 and less than 1"));
+  }
+}
+
+template <typename Dtype>
+void RMSPropSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
+  ApplyRule(this->Param(param_id),
+            RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                               Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
+                               this->LocalRate(param_id, rate)});
+}
+
+template <typename Dtype>
+bool RMSPropSolver<Dtype>::HasFusedUpdate() const {
+  return IsExactly<RMSPropSolver<Dtype>>(*this);
+}
+
+template <typename Dtype>
+void RMSPropSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
+  ApplyFused(this->Param(param_id), this->Terms(param_id, scale),
+             RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                                Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
+                                this->LocalRate(param_id, rate)});
+}
+
+INSTANTIATE_CLASS(RMSPropSolver);
+REGISTER_SOLVER_CLASS(RMSProp);
+
+}  // namespace caffe

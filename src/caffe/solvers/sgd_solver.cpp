@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "caffe/sgd_solvers.hpp"
+#include "caffe/solvers/fused_update.hpp"
+#include "caffe/solvers/learning_rate.hpp"
+
+namespace caffe {
+namespace {
+
+/// Sum of squares in double, the same for any number of threads.
+template <typename Dtype>
+double SumOfSquares(const Dtype* values, int count) {
+  constexpr int kChunk = 1 << 13;
+  const int chunks = (count + kChunk - 1) / kChunk;
+  vector<double> sums(chunks);
+#pragma omp parallel for schedule(static) if (chunks > 4)
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    const int begin = chunk * kChunk;
+    const int end = std::min(begin + kChunk, count);
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int i = begin; i < end; ++i) sum += double{values[i]} * double{values[i]};
+    sums[chunk] = sum;
+  }
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+template <typename Dtype>
+struct MomentumRule {
+  Dtype* velocity;
+  Dtype momentum;
+  Dtype rate;
+  Dtype operator()(int i, Dtype g) const {
+    return velocity[i] = momentum * velocity[i] + rate * g;
+  }
+};
+
+}  // namespace
+
+template <typename Dtype>
+SGDSolver<Dtype>::SGDSolver(const SolverParameter& param) : Solver<Dtype>(param) {
+  PreSolve();
+}
+
+template <typename Dtype>
+SGDSolver<Dtype>::SGDSolver(const string& param_file) : Solver<Dtype>(param_file) {
+  PreSolve();
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::PreSolve() {
+  // A solver that is only used to run its nets may go without a policy.
+  if (this->param_.has_lr_policy()) CheckLearningRatePolicy(this->param_);
+  const string& kind = this->param_.regularization_type();
+  if (kind != "L2" && kind != "L1") {
+    throw ValueError(
+        Str("solver: unknown regularization_type '", kind, "', expected 'L2' or 'L1'"));
+  }
+  AddHistory();
+  for (const Blob<Dtype>* param : this->net_->learnable_params()) {
+    update_.push_back(std::make_shared<Blob<Dtype>>(param->shape()));
+    temp_.push_back(std::make_shared<Blob<Dtype>>(param->shape()));
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::AddHistory() {
+  for (const Blob<Dtype>* param : this->net_->learnable_params()) {
+    history_.push_back(std::make_shared<Blob<Dtype>>(param->shape()));
+  }
+}
+
+template <typename Dtype>
+Dtype SGDSolver<Dtype>::GetLearningRate() {
+  const int steps = LearningRateSteps(this->param_, this->iter_);
+  if (this->param_.lr_policy() == "multistep" && steps > this->current_step_) {
+    LOG_IF(INFO, Caffe::root_solver())
+        << "MultiStep Status: Iteration " << this->iter_ << ", step = " << steps;
+  }
+  this->current_step_ = steps;
+  return static_cast<Dtype>(LearningRate(this->param_, this->iter_));
+}
+
+template <typename Dtype>
+Blob<Dtype>* SGDSolver<Dtype>::Param(int param_id) const {
+  return this->net_->learnable_params()[param_id];
+}
+
+template <typename Dtype>
+Dtype SGDSolver<Dtype>::LocalRate(int param_id, Dtype rate) const {
+  return rate * this->net_->params_lr()[param_id];
+}
+
+template <typename Dtype>
+Dtype SGDSolver<Dtype>::LocalDecay(int param_id) const {
+  return this->param_.weight_decay() * this->net_->params_weight_decay()[param_id];
+}
+
+template <typename Dtype>
+GradientTerms<Dtype> SGDSolver<Dtype>::Terms(int param_id, Dtype scale) const {
+  return {scale, LocalDecay(param_id), this->param_.regularization_type() == "L1"};
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ApplyUpdate() {
+  CheckLearningRatePolicy(this->param_);
+  const Dtype rate = GetLearningRate();
+  if (this->param_.display() && this->iter_ % this->param_.display() == 0) {
+    LOG_IF(INFO, Caffe::root_solver())
+        << "Iteration " << this->iter_ << ", lr = " << rate;
+  }
+  const int params = static_cast<int>(this->net_->learnable_params().size());
+  if (HasFusedUpdate()) {
+    const Dtype scale = ClipFactor() / this->param_.iter_size();
+    for (int i = 0; i < params; ++i) {
+      if (this->net_->params_lr()[i] != 0) FusedUpdate(i, rate, scale);
+    }
+  } else {
+    ClipGradients();
+    for (int i = 0; i < params; ++i) {
+      Normalize(i);
+      Regularize(i);
+      ComputeUpdateValue(i, rate);
+    }
+    this->net_->Update();
+  }
+  ++this->iter_;
+}
+
+template <typename Dtype>
+Dtype SGDSolver<Dtype>::ClipFactor() const {
+  const Dtype limit = this->param_.clip_gradients();
+  if (limit < 0) return 1;
+  double sum = 0;
+  for (const Blob<Dtype>* param : this->net_->learnable_params()) {
+    // Nothing has been written: all zero, and not worth allocating.
+    if (param->diff()->head() == SyncedMemory::UNINITIALIZED) continue;
+    sum += SumOfSquares(param->cpu_diff(), param->count());
+  }
+  const Dtype norm = static_cast<Dtype>(std::sqrt(sum));
+  if (!(norm > limit)) return 1;
+  const Dtype factor = limit / norm;
+  LOG_IF(INFO, Caffe::root_solver())
+      << "Gradient clipping: scaling down gradients (L2 norm " << norm << " > " << limit
+      << ") by scale factor " << factor;
+  return factor;
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ClipGradients() {
+  const Dtype factor = ClipFactor();
+  if (factor == Dtype(1)) return;
+  for (Blob<Dtype>* param : this->net_->learnable_params()) param->scale_diff(factor);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::Normalize(int param_id) {
+  if (this->param_.iter_size() == 1) return;
+  Param(param_id)->scale_diff(Dtype(1) / this->param_.iter_size());
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::Regularize(int param_id) {
+  GradientTerms<Dtype> terms = Terms(param_id, Dtype(1));
+  if (terms.decay == Dtype(0)) return;
+  Blob<Dtype>* param = Param(param_id);
+  const Dtype* data = param->cpu_data();
+  Dtype* diff = param->mutable_cpu_diff();
+  for (int i = 0; i < param->count(); ++i) {
+    diff[i] += terms.decay * (terms.l1 ? Dtype(caffe_sign(data[i])) : data[i]);
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
+  ApplyRule(Param(param_id),
+            MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
+                                Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+}
+
+template <typename Dtype>
+bool SGDSolver<Dtype>::HasFusedUpdate() const {
+  return IsExactly<SGDSolver<Dtype>>(*this);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
+  ApplyFused(Param(param_id), Terms(param_id, scale),
+             MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
+                                 Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+}
+
+INSTANTIATE_CLASS(SGDSolver);
+REGISTER_SOLVER_CLASS(SGD);
+
+}  // namespace caffe

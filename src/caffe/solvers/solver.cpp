@@ -1,0 +1,308 @@
+#include "caffe/solver.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caffe/util/upgrade_proto.hpp"
+
+// Construction, the training loop, tests and their log lines. The nets are built in
+// solver_nets.cpp, snapshots are in solver_snapshot.cpp.
+
+namespace caffe {
+namespace {
+
+void CheckAtLeast(const char* field, int value, int least) {
+  if (value >= least) return;
+  throw ValueError(
+      Str("solver: ", field, " is ", value, ", expected at least ", least));
+}
+
+void CheckParameters(const SolverParameter& param) {
+  CheckAtLeast("average_loss", param.average_loss(), 1);
+  CheckAtLeast("iter_size", param.iter_size(), 1);
+  CheckAtLeast("max_iter", param.max_iter(), 0);
+  CheckAtLeast("display", param.display(), 0);
+  CheckAtLeast("snapshot", param.snapshot(), 0);
+  CheckAtLeast("test_interval", param.test_interval(), 0);
+  for (const int iterations : param.test_iter()) CheckAtLeast("test_iter", iterations, 0);
+}
+
+/// Starts the random stream, and leaves in the log how to repeat the run.
+void SeedRandomStream(const SolverParameter& param) {
+  if (param.random_seed() >= 0) {
+    Caffe::set_random_seed(
+        static_cast<unsigned int>(param.random_seed() + Caffe::solver_rank()));
+    return;
+  }
+  // A stream that nobody has seeded has a 64-bit seed of the system's. One within the
+  // range of random_seed may be the caller's choice and is kept.
+  if (Caffe::random_seed() > std::numeric_limits<unsigned int>::max()) {
+    Caffe::set_random_seed(std::random_device()());
+  }
+  const std::uint64_t drawn = caffe_rng()->counter();
+  LOG_IF(INFO, Caffe::root_solver())
+      << "Random seed: " << Caffe::random_seed()
+      << (drawn == 0 ? std::string(" (random_seed of the solver repeats this run)")
+                     : Str(" (", drawn, " numbers of its stream are used up)"));
+}
+
+/// " (* 0.5 = 0.12 loss)" for an output that enters the loss.
+template <typename Dtype>
+string LossText(Dtype loss_weight, Dtype value) {
+  if (!loss_weight) return "";
+  return Str(" (* ", loss_weight, " = ", loss_weight * value, " loss)");
+}
+
+}  // namespace
+
+template <typename Dtype>
+Solver<Dtype>::Solver(const SolverParameter& param)
+    : requested_early_exit_(false), iterations_last_(0) {
+  Init(param);
+}
+
+template <typename Dtype>
+Solver<Dtype>::Solver(const string& param_file)
+    : requested_early_exit_(false), iterations_last_(0) {
+  SolverParameter param;
+  ReadSolverParamsFromTextFileOrDie(param_file, &param);
+  Init(param);
+}
+
+template <typename Dtype>
+Solver<Dtype>::~Solver() {}
+
+template <typename Dtype>
+void Solver<Dtype>::Init(const SolverParameter& param) {
+  LOG_IF(INFO, Caffe::root_solver()) << "Initializing solver from parameters: " << std::endl
+                                     << param.DebugString();
+  CheckParameters(param);
+  param_ = param;
+  iter_ = 0;
+  current_step_ = 0;
+  losses_.clear();
+  smoothed_loss_ = 0;
+  snapshot_failures_ = 0;
+  last_snapshot_failed_ = false;
+  warned_not_finite_ = false;
+  if (param_.snapshot()) CheckSnapshotWritePermissions();
+  SeedRandomStream(param_);
+  InitTrainNet();
+  InitTestNets();
+  LOG_IF(INFO, Caffe::root_solver()) << "Solver scaffolding done.";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::SetActionFunction(ActionCallback func) {
+  action_request_function_ = std::move(func);
+}
+
+template <typename Dtype>
+SolverAction::Enum Solver<Dtype>::GetRequestedAction() {
+  return action_request_function_ ? action_request_function_() : SolverAction::NONE;
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Solve(const char* resume_file) {
+  CHECK(Caffe::root_solver()) << "only the root solver runs Solve()";
+  LOG(INFO) << "Solving " << net_->name();
+  LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
+  requested_early_exit_ = false;
+  if (resume_file) {
+    LOG(INFO) << "Restoring previous solver status from " << resume_file;
+    Restore(resume_file);
+  }
+  // Differs from BVLC, which finds out after training that it cannot be saved.
+  if (param_.snapshot_after_train()) CheckSnapshotWritePermissions();
+
+  const int start_iter = iter_;
+  Step(param_.max_iter() - iter_);
+  const bool saved =
+      param_.snapshot() && iter_ % param_.snapshot() == 0 && !last_snapshot_failed_;
+  if (param_.snapshot_after_train() && !saved) TrySnapshot();
+  if (snapshot_failures_ > 0) {
+    LOG(ERROR) << snapshot_failures_ << " snapshot(s) could not be written; "
+               << (last_good_snapshot_.empty() ? "there is none of this run"
+                                               : "the last good one is " + last_good_snapshot_);
+  }
+  if (requested_early_exit_) {
+    LOG(INFO) << "Optimization stopped early.";
+    return;
+  }
+  // The loss with the last update in it; Step has logged the one before.
+  if (param_.display() && iter_ % param_.display() == 0) {
+    Dtype loss;
+    net_->Forward(&loss);
+    UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+    LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
+  }
+  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
+  LOG(INFO) << "Optimization Done.";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Step(int iters) {
+  const int start_iter = iter_;
+  const std::int64_t stop_iter = std::int64_t{iter_} + iters;
+  requested_early_exit_ = false;
+  iterations_last_ = iter_;
+  iteration_timer_.Start();
+
+  while (iter_ < stop_iter) {
+    net_->ClearParamDiffs();
+    if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
+        (iter_ > 0 || param_.test_initialization())) {
+      if (Caffe::root_solver()) TestAll();
+      if (requested_early_exit_) break;
+    }
+
+    for (Callback* callback : callbacks_) callback->on_start();
+    const bool display = param_.display() && iter_ % param_.display() == 0;
+    net_->set_debug_info(display && param_.debug_info());
+    Dtype loss = 0;
+    for (int i = 0; i < param_.iter_size(); ++i) loss += net_->ForwardBackward();
+    loss /= param_.iter_size();
+    UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+    WarnIfNotFinite(loss);
+    if (display) DisplayIteration();
+    for (Callback* callback : callbacks_) callback->on_gradients_ready();
+
+    const int iteration = iter_;
+    ApplyUpdate();
+    // Solvers written for Caffe 1.0 leave the counting to Step, later ones do not.
+    if (iter_ == iteration) ++iter_;
+
+    const SolverAction::Enum request = GetRequestedAction();
+    const bool due = param_.snapshot() && iter_ % param_.snapshot() == 0;
+    if (Caffe::root_solver() && (due || request == SolverAction::SNAPSHOT)) TrySnapshot();
+    if (request == SolverAction::STOP) {
+      requested_early_exit_ = true;
+      break;
+    }
+  }
+}
+
+template <typename Dtype>
+void Solver<Dtype>::UpdateSmoothedLoss(Dtype loss, int, int average_loss) {
+  // Differs from BVLC, which forgets the losses at every call of Step: a loop of
+  // Step(1), and a run continued from a snapshot, average like one long Step.
+  losses_.push_back(loss);
+  if (losses_.size() > static_cast<size_t>(average_loss)) losses_.erase(losses_.begin());
+  double sum = 0;
+  for (const Dtype value : losses_) sum += value;
+  smoothed_loss_ = static_cast<Dtype>(sum / losses_.size());
+}
+
+// Differs from BVLC, which says nothing. Training goes on as there: a loss weight of 0
+// or a clipped gradient may make the run recover.
+template <typename Dtype>
+void Solver<Dtype>::WarnIfNotFinite(Dtype loss) {
+  if (std::isfinite(loss) || warned_not_finite_) return;
+  warned_not_finite_ = true;
+  string outputs;
+  for (size_t j = 0; j < net_->output_blobs().size(); ++j) {
+    const Blob<Dtype>& blob = *net_->output_blobs()[j];
+    for (int k = 0; k < blob.count(); ++k) {
+      if (std::isfinite(blob.cpu_data()[k])) continue;
+      const string& name = net_->blob_names()[net_->output_blob_indices()[j]];
+      outputs += Str(outputs.empty() ? " (" : ", ", "output '", name, "'");
+      break;
+    }
+  }
+  LOG(WARNING) << "Iteration " << iter_ << ": the loss is " << loss << outputs
+               << (outputs.empty() ? "" : ")")
+               << ", expected a finite number; training goes on, a smaller base_lr or "
+                  "clip_gradients may help";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::DisplayIteration() {
+  const float lapse = iteration_timer_.Seconds();
+  const float per_s = (iter_ - iterations_last_) / (lapse ? lapse : 1);
+  LOG_IF(INFO, Caffe::root_solver())
+      << "Iteration " << iter_ << " (" << per_s << " iter/s, " << lapse << "s/"
+      << param_.display() << " iters), loss = " << smoothed_loss_;
+  iteration_timer_.Start();
+  iterations_last_ = iter_;
+  DisplayOutputBlobs(-1);
+}
+
+template <typename Dtype>
+void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
+  const Net<Dtype>& net = net_id < 0 ? *net_ : *test_nets_[net_id];
+  int score = 0;
+  for (size_t j = 0; j < net.output_blobs().size(); ++j) {
+    const int blob = net.output_blob_indices()[j];
+    const Dtype* values = net.output_blobs()[j]->cpu_data();
+    for (int k = 0; k < net.output_blobs()[j]->count(); ++k) {
+      LOG_IF(INFO, Caffe::root_solver())
+          << "    " << (net_id < 0 ? "Train" : "Test") << " net output #" << score++ << ": "
+          << net.blob_names()[blob] << " = " << values[k]
+          << LossText(net.blob_loss_weights()[blob], values[k]);
+    }
+  }
+}
+
+template <typename Dtype>
+void Solver<Dtype>::TestAll() {
+  test_start_ = std::make_unique<SolverState>();
+  CapturePosition(test_start_.get());
+  for (size_t i = 0; i < test_nets_.size() && !requested_early_exit_; ++i) {
+    Test(static_cast<int>(i));
+  }
+  if (!requested_early_exit_) test_start_.reset();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Test(const int test_net_id) {
+  CHECK(Caffe::root_solver()) << "only the root solver tests";
+  LOG(INFO) << "Iteration " << iter_ << ", Testing net (#" << test_net_id << ")";
+  Net<Dtype>& net = *test_nets_[test_net_id];
+  net.ShareTrainedLayersWith(net_.get());
+  const int iterations = param_.test_iter(test_net_id);
+  vector<double> scores;
+  vector<int> score_blobs;
+  double loss = 0;
+  for (int i = 0; i < iterations; ++i) {
+    for (auto request = GetRequestedAction(); request != SolverAction::NONE;
+         request = GetRequestedAction()) {
+      if (request == SolverAction::SNAPSHOT) TrySnapshot();
+      if (request == SolverAction::STOP) requested_early_exit_ = true;
+    }
+    if (requested_early_exit_) {
+      LOG(INFO) << "Test interrupted.";
+      return;
+    }
+    Dtype iteration_loss;
+    const vector<Blob<Dtype>*>& outputs = net.Forward(&iteration_loss);
+    loss += iteration_loss;
+    size_t score = 0;
+    for (size_t j = 0; j < outputs.size(); ++j) {
+      const Dtype* values = outputs[j]->cpu_data();
+      for (int k = 0; k < outputs[j]->count(); ++k, ++score) {
+        if (score == scores.size()) {
+          scores.push_back(0);
+          score_blobs.push_back(net.output_blob_indices()[j]);
+        }
+        scores[score] += values[k];
+      }
+    }
+  }
+  if (param_.test_compute_loss() && iterations > 0) {
+    LOG(INFO) << "Test loss: " << static_cast<Dtype>(loss / iterations);
+  }
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const Dtype mean = static_cast<Dtype>(scores[i] / iterations);
+    LOG(INFO) << "    Test net output #" << i << ": " << net.blob_names()[score_blobs[i]]
+              << " = " << mean << LossText(net.blob_loss_weights()[score_blobs[i]], mean);
+  }
+}
+
+INSTANTIATE_CLASS(Solver);
+
+}  // namespace caffe

@@ -1,0 +1,193 @@
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gradient_checker.hpp"
+#include "layer_test.hpp"
+
+// ReLU, ELU, Sigmoid, TanH, AbsVal, Power, Exp and Log: the layers made of one functor.
+
+namespace caffe {
+namespace test {
+namespace {
+
+struct ElementwiseCase {
+  std::string name;
+  std::string text;
+  std::function<double(double)> reference;
+  OpKind kind;
+  double low = -2, high = 2;
+  double kink = -1;
+};
+
+void PrintTo(const ElementwiseCase& c, std::ostream* out) { *out << c.text; }
+
+const std::vector<ElementwiseCase>& Cases() {
+  static const std::vector<ElementwiseCase> cases = {
+      {"ReLU", "type: 'ReLU'", [](double x) { return std::fmax(x, 0); }, OpKind::kCopy, -2, 2, 0},
+      {"LeakyReLU", "type: 'ReLU' relu_param { negative_slope: 0.125 }",
+       [](double x) { return x > 0 ? x : 0.125 * x; }, OpKind::kElementwise, -2, 2, 0},
+      {"FoldingReLU", "type: 'ReLU' relu_param { negative_slope: -0.5 }",
+       [](double x) { return x > 0 ? x : -0.5 * x; }, OpKind::kElementwise, -2, 2, 0},
+      {"ELU", "type: 'ELU'", [](double x) { return x > 0 ? x : std::exp(x) - 1; },
+       OpKind::kTranscendental},
+      {"ELUScaled", "type: 'ELU' elu_param { alpha: 0.5 }",
+       [](double x) { return x > 0 ? x : 0.5 * (std::exp(x) - 1); },
+       OpKind::kTranscendental, -2, 2, 0},
+      {"ELUNegativeAlpha", "type: 'ELU' elu_param { alpha: -2 }",
+       [](double x) { return x > 0 ? x : -2 * (std::exp(x) - 1); },
+       OpKind::kTranscendental, -2, 2, 0},
+      {"Sigmoid", "type: 'Sigmoid'", [](double x) { return 1 / (1 + std::exp(-x)); },
+       OpKind::kTranscendental, -8, 8},
+      {"TanH", "type: 'TanH'", [](double x) {
+         return (std::exp(x) - std::exp(-x)) / (std::exp(x) + std::exp(-x));
+       }, OpKind::kTranscendental, -3, 3},
+      {"AbsVal", "type: 'AbsVal'", [](double x) { return x < 0 ? -x : x; }, OpKind::kCopy,
+       -2, 2, 0},
+      {"PowerDefault", "type: 'Power'", [](double x) { return x; }, OpKind::kElementwise},
+      {"PowerLinear", "type: 'Power' power_param { scale: -0.5 shift: 3 }",
+       [](double x) { return 3 - 0.5 * x; }, OpKind::kElementwise},
+      {"PowerSquare", "type: 'Power' power_param { power: 2 scale: 0.5 shift: 1 }",
+       [](double x) { return (1 + 0.5 * x) * (1 + 0.5 * x); }, OpKind::kElementwise},
+      {"PowerCube", "type: 'Power' power_param { power: 3 }",
+       [](double x) { return x * x * x; }, OpKind::kTranscendental},
+      {"PowerFraction", "type: 'Power' power_param { power: 0.375 scale: 0.5 shift: 4 }",
+       [](double x) { return std::exp(0.375 * std::log(4 + 0.5 * x)); },
+       OpKind::kTranscendental},
+      {"PowerZero", "type: 'Power' power_param { power: 0 scale: 3 }",
+       [](double) { return 1; }, OpKind::kCopy},
+      {"PowerConstant", "type: 'Power' power_param { power: 3 scale: 0 shift: -2 }",
+       [](double) { return -8; }, OpKind::kElementwise},
+      {"Exp", "type: 'Exp'", [](double x) { return std::exp(x); }, OpKind::kTranscendental},
+      {"ExpBase", "type: 'Exp' exp_param { base: 2 scale: 3 shift: -1 }",
+       [](double x) { return std::pow(2, 3 * x - 1); }, OpKind::kTranscendental},
+      {"Log", "type: 'Log'", [](double x) { return std::log(x); }, OpKind::kTranscendental,
+       0.25, 4},
+      {"LogBase", "type: 'Log' log_param { base: 10 scale: 0.5 shift: 3 }",
+       [](double x) { return std::log10(3 + 0.5 * x); }, OpKind::kTranscendental},
+  };
+  return cases;
+}
+
+class ElementwiseTest : public ::testing::TestWithParam<ElementwiseCase> {
+ protected:
+  template <typename T>
+  void CheckForward(const Shapes& shapes) {
+    LayerRun<T> run(GetParam().text, shapes);
+    Fill(run.bottom[0], 1, GetParam().low, GetParam().high);
+    run.Forward();
+    EXPECT_EQ(run.top[0]->shape(), run.bottom[0]->shape());
+    Doubles want;
+    for (const double x : run.Bottom(0)) want.push_back(GetParam().reference(x));
+    ExpectClose(run.Top(), want, ToleranceOf<T>(GetParam().kind), "top");
+  }
+
+  // The comparison helpers take plain functions, which cannot see the parameter.
+  template <typename T>
+  static void FillFromRange(LayerRun<T>* run) {
+    Fill(run->bottom[0], 1, GetParam().low, GetParam().high);
+  }
+};
+
+TEST_P(ElementwiseTest, ForwardFloat) { CheckForward<float>({{2, 3, 4, 5}}); }
+TEST_P(ElementwiseTest, ForwardDouble) { CheckForward<double>({{2, 3, 4, 5}}); }
+// Large enough for several threads, of a length that no vector divides.
+TEST_P(ElementwiseTest, ForwardManyThreads) { CheckForward<float>({{3, 1, 131, 257}}); }
+
+TEST_P(ElementwiseTest, Gradient) {
+  LayerRun<double> run(GetParam().text, {{2, 3, 2, 2}});
+  Fill(run.bottom[0], 1, GetParam().low, GetParam().high);
+  GradientChecker checker(GetParam().kink);
+  checker.CheckGradientEltwise(run.layer.get(), run.bottom, run.top);
+  EXPECT_GT(checker.compared(), 0);
+}
+
+TEST_P(ElementwiseTest, InPlace) {
+  ExpectInPlaceMatches<float>(GetParam().text, {{2, 3, 4, 5}}, 0, FillFromRange<float>);
+  ExpectInPlaceMatches<double>(GetParam().text, {{2, 3, 4, 5}}, 0, FillFromRange<double>);
+}
+
+TEST_P(ElementwiseTest, Packed) {
+  PackedCase options;
+  options.prepare = FillFromRange<float>;
+  // Vector and scalar versions of a loop may round a * b + c differently.
+  options.kind = GetParam().kind;
+  ExpectPackedMatchesPlain(GetParam().text, {{2, 32, 3, 5}}, options);
+  ExpectPackedMatchesPlain(GetParam().text, {{2, 8, 3, 5}}, options, 8);
+}
+
+TEST_P(ElementwiseTest, FloatMatchesDouble) {
+  ExpectFloatMatchesDouble(GetParam().text, {{2, 3, 131, 67}},
+                           GetParam().kind == OpKind::kCopy ? OpKind::kElementwise
+                                                            : GetParam().kind,
+                           1, 1, {}, FillFromRange<float>);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ElementwiseTest, ::testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(ReLULayerTest, NaNStaysNaNAndZeroIsPositive) {
+  LayerRun<float> run("type: 'ReLU'", {{4}});
+  float* x = run.bottom[0]->mutable_cpu_data();
+  x[0] = std::numeric_limits<float>::quiet_NaN();
+  x[1] = -1;
+  x[2] = 0;
+  x[3] = std::numeric_limits<float>::infinity();
+  run.Forward();
+  EXPECT_TRUE(std::isnan(run.Top()[0]));
+  EXPECT_FALSE(std::signbit(run.Top()[1]));
+  EXPECT_EQ(run.Top()[2], 0);
+  EXPECT_EQ(run.Top()[3], std::numeric_limits<double>::infinity());
+}
+
+// A layer behind this one may work in place on its top.
+TEST(ReLULayerTest, GradientGoesByTheInputWhenThereIsOne) {
+  LayerRun<double> run("type: 'ReLU'", {{2, 3}});
+  run.Forward();
+  FillWith(run.top[0], Half::kData, [](int) { return -1; });
+  run.Backward();
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(run.BottomDiff(0)[i], run.Bottom(0)[i] > 0 ? run.TopDiff()[i] : 0);
+  }
+}
+
+TEST(SigmoidLayerTest, DoesNotOverflow) {
+  LayerRun<float> run("type: 'Sigmoid'", {{2}});
+  run.bottom[0]->mutable_cpu_data()[0] = -1e30f;
+  run.bottom[0]->mutable_cpu_data()[1] = 1e30f;
+  run.Forward();
+  EXPECT_EQ(run.Top()[0], 0);
+  EXPECT_EQ(run.Top()[1], 1);
+}
+
+TEST(PowerLayerTest, ZeroPowerHasNoGradientEvenAtZero) {
+  LayerRun<double> run("type: 'Power' power_param { power: 0 }", {{3}});
+  FillWith(run.bottom[0], Half::kData, [](int) { return 0; });
+  run.Forward();
+  run.Backward();
+  EXPECT_EQ(run.Top(), Doubles(3, 1));
+  EXPECT_EQ(run.BottomDiff(0), Doubles(3, 0));
+}
+
+TEST(ExpLayerTest, BaseMustBePositive) {
+  ExpectLayerError("name: 'e' type: 'Exp' exp_param { base: 0 }", {{2}}, 1,
+                   {"layer 'e' (Exp)", "exp_param.base is 0", "positive"});
+}
+
+TEST(LogLayerTest, BaseMustBePositiveAndNotOne) {
+  ExpectLayerError("name: 'l' type: 'Log' log_param { base: 1 }", {{2}}, 1,
+                   {"layer 'l' (Log)", "log_param.base is 1"});
+  ExpectLayerError("name: 'l' type: 'Log' log_param { base: -3 }", {{2}}, 1,
+                   {"log_param.base is -3"});
+}
+
+TEST(NeuronLayerTest, TakesOneBlobOnly) {
+  ExpectLayerError("name: 'r' type: 'ReLU'", {{2}, {2}}, 1,
+                   {"layer 'r' (ReLU)", "got 2 bottom blob(s)", "expected 1"});
+}
+
+}  // namespace
+}  // namespace test
+}  // namespace caffe

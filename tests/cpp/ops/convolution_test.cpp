@@ -1,0 +1,206 @@
+#include "caffe/ops/convolution.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layer_test.hpp"
+#include "ops/problems.hpp"
+#include "ops/reference_convolution.hpp"
+
+// Every engine on the shared list of problems.
+
+namespace caffe {
+namespace test {
+namespace {
+
+// The blobs of one convolution, filled by the case's number.
+template <typename T>
+struct ConvolutionBlobs {
+  ConvolutionBlobs(const ConvolutionProblem& p, std::uint64_t seed)
+      : problem(p), x(p.src), y(p.dst), w(p.WeightsShape()), b({p.dst_channels()}) {
+    Fill(&x, seed * 8);
+    Fill(&w, seed * 8 + 1);
+    Fill(&b, seed * 8 + 2);
+    FillDiff(&y, seed * 8 + 3);
+    FillDiff(&w, seed * 8 + 4);
+    FillDiff(&b, seed * 8 + 5);
+    FillNaN(&y);
+    FillNaN(&x, Half::kDiff);
+  }
+  const T* bias() const { return problem.bias ? b.cpu_data() : nullptr; }
+
+  // Forward, then all gradients; those of the parameters are added to their diffs.
+  void Run(ConvolutionOp<T>* op) {
+    op->Forward(DataOf(&x), DataOf(&w), bias(), DataOf(&y));
+    ConvolutionBackwardBias(problem, DiffOf(&y), b.mutable_cpu_diff());
+    op->BackwardWeights(DataOf(&x), DiffOf(&y), w.mutable_cpu_diff());
+    op->BackwardData(DiffOf(&y), DataOf(&w), DiffOf(&x));
+  }
+
+  ConvolutionProblem problem;
+  Blob<T> x, y, w, b;
+};
+
+// Results by the definition, or where that takes too long by the native engine in
+// double, which the small problems check against the definition.
+constexpr std::int64_t kMostProducts = 40'000'000;
+
+template <typename T>
+ConvolutionResults Expected(const ConvolutionCase& c, const ConvolutionBlobs<T>& blobs) {
+  const Doubles x = Values(blobs.x), w = Values(blobs.w), b = Values(blobs.b);
+  const Doubles dy = Values(blobs.y, Half::kDiff);
+  if (c.Products() <= kMostProducts) {
+    return ReferenceConvolution(c.problem, x, w, c.problem.bias ? b : Doubles(), dy);
+  }
+  ConvolutionBlobs<double> exact(c.problem, 0);
+  const auto set = [](Blob<double>* blob, Half half, const Doubles& values) {
+    FillWith(blob, half, [&](int i) { return values[i]; });
+  };
+  set(&exact.x, Half::kData, x);
+  set(&exact.w, Half::kData, w);
+  set(&exact.b, Half::kData, b);
+  set(&exact.y, Half::kDiff, dy);
+  for (Blob<double>* blob : {&exact.w, &exact.b}) {
+    FillWith(blob, Half::kDiff, [](int) { return 0; });
+  }
+  exact.Run(MakeConvolution<double>(c.problem, true).get());
+  return {Values(exact.y), Values(exact.x, Half::kDiff), Values(exact.w, Half::kDiff),
+          Values(exact.b, Half::kDiff)};
+}
+
+// A kernel that leaves memory as it found it, zeroed, must not pass because small
+// values are close to 0.
+void ExpectNotMostlyZero(const Doubles& got, const Doubles& want, const std::string& what) {
+  const auto zeros = [](const Doubles& v) { return std::count(v.begin(), v.end(), 0.0); };
+  EXPECT_LE(zeros(got), zeros(want) + static_cast<std::ptrdiff_t>(want.size() / 8)) << what;
+}
+
+template <typename T>
+void ExpectResult(const Doubles& got, const Doubles& want, std::int64_t terms,
+                  const std::string& what) {
+  ExpectClose(got, want, ToleranceOf<T>(OpKind::kReduction, terms), what);
+  ExpectNotMostlyZero(got, want, what);
+}
+
+template <typename T>
+void ExpectResults(const ConvolutionBlobs<T>& start, const ConvolutionBlobs<T>& blobs,
+                   const ConvolutionResults& want) {
+  const ConvolutionProblem& p = blobs.problem;
+  const std::int64_t taps = Product(p.kernel);
+  const std::int64_t outputs = Product(p.dst) / p.dst[1];
+  ExpectResult<T>(Values(blobs.y), want.y, p.src[1] / p.group * taps + 1, "y");
+  ExpectResult<T>(Values(blobs.x, Half::kDiff), want.dx, p.dst[1] / p.group * taps, "dx");
+  // Gradients of parameters are added to what was there.
+  Doubles dw = Values(start.w, Half::kDiff), db = Values(start.b, Half::kDiff);
+  for (std::size_t i = 0; i < dw.size(); ++i) dw[i] += want.dw[i];
+  for (std::size_t i = 0; i < db.size(); ++i) db[i] += want.db[i];
+  ExpectResult<T>(Values(blobs.w, Half::kDiff), dw, outputs + 1, "dw");
+  ExpectResult<T>(Values(blobs.b, Half::kDiff), db, outputs + 1, "db");
+}
+
+bool Packs(const std::vector<int>& shape, int block) {
+  return shape.size() > 2 && shape[1] % block == 0;
+}
+
+class ConvolutionEnginesTest : public ::testing::TestWithParam<ConvolutionCase> {
+ protected:
+  std::uint64_t Seed() const { return std::hash<std::string>()(GetParam().name) % 100000; }
+};
+
+TEST_P(ConvolutionEnginesTest, AgreeWithTheDefinition) {
+  const ConvolutionCase& c = GetParam();
+  const ConvolutionBlobs<float> start(c.problem, Seed());
+  const ConvolutionResults want = Expected(c, start);
+  int engines = 0;
+  for (const auto& engine : ConvolutionEngines<float>()) {
+    std::string why;
+    const auto op = engine.make(c.problem, &why);
+    if (!op) {
+      EXPECT_NE(why, "") << engine.name << " declines without a reason";
+      continue;
+    }
+    ++engines;
+    for (const int block : {1, 8, 16}) {
+      if (block > 1 && !Packs(c.problem.src, block) && !Packs(c.problem.dst, block)) continue;
+      SCOPED_TRACE(Str(op->name(), ", inputs in blocks of ", block));
+      ConvolutionBlobs<float> blobs(c.problem, Seed());
+      if (block > 1 && Packs(c.problem.src, block)) FillPacked(&blobs.x, Values(blobs.x), block);
+      if (block > 1 && Packs(c.problem.dst, block)) {
+        FillPacked(&blobs.y, Values(blobs.y, Half::kDiff), block, Half::kDiff);
+      }
+      blobs.Run(op.get());
+      ExpectResults(start, blobs, want);
+    }
+  }
+  EXPECT_GE(engines, 1);
+}
+
+// Engines keep weights in their own layout: a change must reach them.
+TEST_P(ConvolutionEnginesTest, SeeChangedWeights) {
+  const ConvolutionCase& c = GetParam();
+  for (const auto& engine : ConvolutionEngines<float>()) {
+    std::string why;
+    const auto op = engine.make(c.problem, &why);
+    if (!op) continue;
+    SCOPED_TRACE(op->name());
+    ConvolutionBlobs<float> blobs(c.problem, Seed());
+    op->Forward(DataOf(&blobs.x), DataOf(&blobs.w), blobs.bias(), DataOf(&blobs.y));
+    op->BackwardData(DiffOf(&blobs.y), DataOf(&blobs.w), DiffOf(&blobs.x));
+    Doubles y = Values(blobs.y), dx = Values(blobs.x, Half::kDiff);
+    // Twice the weights (and bias) are twice the results, to the last bit.
+    blobs.w.scale_data(2);
+    blobs.b.scale_data(2);
+    for (Doubles* values : {&y, &dx}) {
+      for (double& value : *values) value *= 2;
+    }
+    op->BackwardData(DiffOf(&blobs.y), DataOf(&blobs.w), DiffOf(&blobs.x));
+    op->Forward(DataOf(&blobs.x), DataOf(&blobs.w), blobs.bias(), DataOf(&blobs.y));
+    ExpectClose(Values(blobs.y), y, ToleranceOf<float>(OpKind::kCopy), "y");
+    ExpectClose(Values(blobs.x, Half::kDiff), dx, ToleranceOf<float>(OpKind::kCopy), "dx");
+  }
+}
+
+std::string CaseName(const ::testing::TestParamInfo<ConvolutionCase>& info) {
+  return "_" + info.param.name;
+}
+INSTANTIATE_TEST_SUITE_P(Small, ConvolutionEnginesTest,
+                         ::testing::ValuesIn(SmallConvolutions()), CaseName);
+INSTANTIATE_TEST_SUITE_P(SkNet50, ConvolutionEnginesTest,
+                         ::testing::ValuesIn(SkNet50Convolutions()), CaseName);
+
+// The reference that large problems rely on.
+TEST(NativeConvolutionTest, AgreesWithTheDefinitionInDouble) {
+  std::uint64_t seed = 0;
+  for (const ConvolutionCase& c : SmallConvolutions()) {
+    SCOPED_TRACE(c.name + ": " + c.problem.Text());
+    const ConvolutionBlobs<double> start(c.problem, ++seed);
+    ConvolutionBlobs<double> blobs(c.problem, seed);
+    blobs.Run(MakeConvolution<double>(c.problem).get());
+    ExpectResults(start, blobs, Expected(c, start));
+  }
+}
+
+// What training SKNet runs on: no shape of it may fall back to reference code.
+TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEngines) {
+  for (const ConvolutionCase& c : SkNet50Convolutions()) {
+    EXPECT_NE(MakeConvolution<float>(c.problem)->name(), kNativeEngine) << c.name;
+  }
+}
+
+TEST(ConvolutionSelectionTest, EngineCaffeIsTheReference) {
+  for (const ConvolutionCase& c : SmallConvolutions()) {
+    EXPECT_EQ(MakeConvolution<float>(c.problem, true)->name(), kNativeEngine) << c.name;
+  }
+}
+
+TEST(ConvolutionSelectionTest, SeveralBatchAxesAreLeftToTheReference) {
+  ConvolutionCase c = MakeCase("batch_of_batches", {2, 16, 6, 6}, 16, {{3}});
+  c.problem.batch_is_axis0 = false;
+  EXPECT_EQ(MakeConvolution<float>(c.problem)->name(), kNativeEngine);
+}
+
+}  // namespace
+}  // namespace test
+}  // namespace caffe

@@ -1,0 +1,70 @@
+#include "caffe/util/signal_handler.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+
+#include "solvers/solver_fixture.hpp"
+
+namespace caffe {
+namespace {
+
+int own_handler_calls = 0;
+void OwnHandler(int) { ++own_handler_calls; }
+
+TEST(SignalHandlerTest, ReportsEachSignalOnce) {
+  SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
+  const ActionCallback action = handler.GetActionFunction();
+  EXPECT_EQ(action(), SolverAction::NONE);
+  raise(SIGHUP);
+  EXPECT_EQ(action(), SolverAction::SNAPSHOT);
+  EXPECT_EQ(action(), SolverAction::NONE);
+  raise(SIGHUP);
+  raise(SIGINT);
+  EXPECT_EQ(action(), SolverAction::STOP);
+  EXPECT_EQ(action(), SolverAction::SNAPSHOT);
+  EXPECT_EQ(action(), SolverAction::NONE);
+}
+
+TEST(SignalHandlerTest, NoneSwallowsTheSignal) {
+  SignalHandler handler(SolverAction::NONE, SolverAction::NONE);
+  raise(SIGINT);
+  raise(SIGHUP);
+  EXPECT_EQ(handler.GetActionFunction()(), SolverAction::NONE);
+}
+
+TEST(SignalHandlerTest, FormerHandlersComeBackWithTheLast) {
+  struct sigaction own {}, former_int {}, former_hup {};
+  own.sa_handler = OwnHandler;
+  ASSERT_EQ(sigaction(SIGINT, &own, &former_int), 0);
+  ASSERT_EQ(sigaction(SIGHUP, &own, &former_hup), 0);
+  own_handler_calls = 0;
+  auto first = std::make_unique<SignalHandler>(SolverAction::STOP, SolverAction::STOP);
+  auto second = std::make_unique<SignalHandler>(SolverAction::STOP, SolverAction::STOP);
+  first.reset();
+  raise(SIGINT);
+  EXPECT_EQ(own_handler_calls, 0);
+  EXPECT_EQ(second->GetActionFunction()(), SolverAction::STOP);
+  second.reset();
+  raise(SIGINT);
+  raise(SIGHUP);
+  EXPECT_EQ(own_handler_calls, 2);
+  sigaction(SIGINT, &former_int, nullptr);
+  sigaction(SIGHUP, &former_hup, nullptr);
+}
+
+TEST(SignalHandlerTest, SignalsBeforeItsTimeAreForgotten) {
+  ActionCallback old;
+  {
+    SignalHandler handler(SolverAction::STOP, SolverAction::STOP);
+    old = handler.GetActionFunction();
+    raise(SIGINT);
+  }
+  SignalHandler handler(SolverAction::STOP, SolverAction::STOP);
+  EXPECT_EQ(handler.GetActionFunction()(), SolverAction::NONE);
+  EXPECT_EQ(old(), SolverAction::NONE);
+}
+
+}  // namespace
+}  // namespace caffe

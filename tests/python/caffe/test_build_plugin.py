@@ -1,0 +1,164 @@
+"""`caffe build-plugin`: layers of a user, built against the installed package."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+LAYER = """
+#include <vector>
+#include "caffe/layer.hpp"
+#include "caffe/filler.hpp"
+
+namespace caffe {
+
+// top = w * bottom + GAIN, with one learned w.
+template <typename Dtype>
+class TestGainLayer : public Layer<Dtype> {
+ public:
+  explicit TestGainLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  virtual void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                          const vector<Blob<Dtype>*>& top) {
+    this->blobs_.resize(1);
+    this->blobs_[0].reset(new Blob<Dtype>(vector<int>(1, 1)));
+    FillerParameter filler;
+    filler.set_value(2);
+    shared_ptr<Filler<Dtype> > made(GetFiller<Dtype>(filler));
+    made->Fill(this->blobs_[0].get());
+    LOG(INFO) << "TestGain set up";
+  }
+  virtual void Reshape(const vector<Blob<Dtype>*>& bottom,
+                       const vector<Blob<Dtype>*>& top) {
+    CHECK_EQ(bottom[0]->num_axes(), 2) << "TestGain wants matrices";
+    top[0]->ReshapeLike(*bottom[0]);
+  }
+  virtual inline const char* type() const { return "TestGain"; }
+
+ protected:
+  virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top) {
+    const Dtype w = this->blobs_[0]->cpu_data()[0];
+    for (int i = 0; i < bottom[0]->count(); ++i) {
+      top[0]->mutable_cpu_data()[i] = w * bottom[0]->cpu_data()[i] + GAIN;
+    }
+  }
+  virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom) {
+    NOT_IMPLEMENTED;
+  }
+};
+
+INSTANTIATE_CLASS(TestGainLayer);
+REGISTER_LAYER_CLASS(TestGain);
+
+}  // namespace caffe
+"""
+
+USE = """
+import sys
+import numpy as np
+import caffe
+from caffe import layers as L
+
+if len(sys.argv) > 1:
+    print(caffe.load_plugin(sys.argv[1]), caffe.load_plugin(sys.argv[1]))
+net = caffe.Net(caffe.to_proto(L.TestGain(L.Input(shape={"dim": [1, 2]}))), caffe.TEST)
+print(net.forward(Input1=np.array([[1, 2]]))["TestGain1"].tolist())
+net.blobs["Input1"].reshape(2)
+try:
+    net.reshape()
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    """The layer above, compiled once."""
+    from caffe.cli.build_plugin import build
+
+    folder = tmp_path_factory.mktemp("plugin")
+    source = folder / "gain_layer.cpp"
+    source.write_text(LAYER)
+    build([str(source)], folder / "libgain.so", ["-DGAIN=10"])
+    return folder / "libgain.so"
+
+
+def test_the_command_builds_and_names_what_it_registers(run_tool, tmp_path):
+    (tmp_path / "gain_layer.cpp").write_text(LAYER)
+    run = run_tool(
+        *("caffe", "build-plugin", "gain_layer.cpp", "-o", "libs/libgain.so"),
+        *("--", "-DGAIN=10"),
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "built libs/libgain.so: TestGain\n"
+    assert (tmp_path / "libs/libgain.so").exists()
+
+
+def run_python(plugin, run_tool, *arguments, **environment):
+    return run_tool(
+        *("python", "-c", USE, *arguments), env={**os.environ, **environment}
+    )
+
+
+def test_nets_use_it(plugin, run_tool):
+    run = run_python(plugin, run_tool, plugin)
+    loaded, values, error = run.stdout.splitlines()
+    assert loaded == "['TestGain'] ['TestGain']"
+    assert values == "[[12.0, 14.0]]"
+    assert "TestGain wants matrices" in error
+    assert "'TestGain1'" in error
+
+
+def test_the_environment_names_plugins(plugin, run_tool):
+    run = run_python(plugin, run_tool, CAFFE_PLUGINS=str(plugin))
+    assert run.stdout.startswith("[[12.0, 14.0]]\n")
+    run = run_python(plugin, run_tool, CAFFE_PLUGINS="/nonexistent/lib.so")
+    assert "OSError" in run.stderr
+    assert "/nonexistent/lib.so" in run.stderr
+
+
+def test_the_command_line_loads_it(plugin, run_tool, tmp_path):
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "Input" top: "data"\n'
+        "  input_param { shape { dim: 1 dim: 2 } } }\n"
+        'layer { name: "gain" type: "TestGain" bottom: "data" top: "gain" }\n'
+    )
+    run = run_tool(
+        *("caffe", "time", "-model", "net.prototxt", "-iterations=1"),
+        *("-plugin", plugin),
+    )
+    assert run.returncode == 0, run.stderr
+    assert f"Loaded {plugin}: TestGain" in run.stderr
+    assert "TestGain set up" in run.stderr
+    run = run_tool("caffe", "time", "-model", "net.prototxt")
+    assert run.returncode == 1
+    assert "unknown layer type 'TestGain'" in run.stderr
+
+
+def test_compiler_errors_are_shown(run_tool, tmp_path):
+    (tmp_path / "bad.cpp").write_text("#include <caffe/layer.hpp>\nint x = nothing;\n")
+    run = run_tool("caffe", "build-plugin", "bad.cpp", "-o", "bad.so")
+    assert run.returncode == 1
+    assert "bad.cpp:2:9" in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("caffe build-plugin: error: ")
+    assert not (tmp_path / "bad.so").exists()
+
+
+def test_the_compiler_can_be_chosen(run_tool, tmp_path):
+    (tmp_path / "a.cpp").write_text("")
+    run = run_tool(
+        *("caffe", "build-plugin", "a.cpp", "-o", "a.so"),
+        env={**os.environ, "CXX": "no_such_compiler -x"},
+    )
+    assert run.returncode == 1
+    assert "cannot run the compiler 'no_such_compiler'" in run.stderr
+
+
+def test_libraries_that_register_nothing_are_refused(run_tool, tmp_path):
+    (tmp_path / "empty.cpp").write_text("int nothing = 0;\n")
+    run = run_tool("caffe", "build-plugin", "empty.cpp", "-o", "empty.so")
+    assert run.returncode == 1
+    assert "empty.so" in run.stderr.splitlines()[-1]

@@ -1,0 +1,202 @@
+"""Layers written in Python, inside nets of the engine."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from tolerance import Op, assert_close
+
+import caffe
+from caffe import layers as L
+from caffe.proto import caffe_pb2
+
+
+class Power(caffe.Layer):
+    """top = factor * bottom^2 with a learned factor."""
+
+    alive: ClassVar[weakref.WeakSet] = weakref.WeakSet()
+
+    def setup(self, bottom, top):
+        self.alive.add(self)
+        self.blobs.add_blob(1)
+        self.blobs[0].data[...] = float(self.param_str)
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = self.blobs[0].data * bottom[0].data ** 2
+
+    def backward(self, top, propagate_down, bottom):
+        self.blobs[0].diff[...] += (top[0].diff * bottom[0].data ** 2).sum()
+        if propagate_down[0]:
+            slope = 2 * self.blobs[0].data * bottom[0].data
+            bottom[0].diff[...] = slope * top[0].diff
+
+
+class Recorder(caffe.Layer):
+    """Keeps what it sees."""
+
+    seen: ClassVar[dict] = {}
+
+    def __init__(self, param):
+        self.seen["param"] = param
+
+    def setup(self, bottom, top):
+        self.seen.update(
+            name=self.name, phase=self.phase, text=self.param_str, bottoms=len(bottom)
+        )
+        self.seen["view"] = bottom[0].data
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        self.seen["blobs"] = bottom
+        self.seen["kept view"] = self.seen["view"].copy()
+
+
+class Failing(caffe.Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        raise LookupError(f"{self.name} failed")
+
+
+class Incomplete(caffe.Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+
+class NoLayer:
+    pass
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """The engine imports this very module by name."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "python_layers", sys.modules[__name__])
+
+
+def net_with(layer, phase=caffe.TRAIN, force_backward=True, **python_param):
+    spec = caffe.NetSpec()
+    spec.data = L.Input(shape={"dim": [2, 3]})
+    spec.before = L.Power(spec.data, scale=2)
+    spec.own = L.Python(
+        spec.before, module="python_layers", layer=layer, **python_param
+    )
+    spec.after = L.Power(spec.own, scale=3)
+    definition = spec.to_proto()
+    definition.force_backward = force_backward
+    return caffe.Net(definition, phase)
+
+
+def test_forward_and_backward_between_layers_of_the_engine(random):
+    net = net_with("Power", param_str="0.5")
+    data = random.standard_normal((2, 3), dtype=np.float32)
+    gradient = random.standard_normal((2, 3), dtype=np.float32)
+    out = net.forward(data=data)["after"]
+    assert_close(out, 3 * 0.5 * (2 * data) ** 2, Op.ELEMENTWISE)
+    got = net.backward(after=gradient)["data"]
+    assert_close(got, gradient * 3 * (2 * 0.5 * 2 * data) * 2, Op.ELEMENTWISE)
+    want = [(3 * gradient * (2 * data) ** 2).sum()]
+    assert_close(net.params["own"][0].diff, want, Op.REDUCTION, terms=6)
+    assert [layer.type for layer in net.layers] == ["Input", "Power", "Python", "Power"]
+
+
+def test_shapes_follow_the_bottoms():
+    net = net_with("Power", param_str="1")
+    net.blobs["data"].reshape(5, 7)
+    net.reshape()
+    assert net.blobs["after"].shape == (5, 7)
+
+
+def test_weights_are_saved_and_loaded(tmp_path):
+    net_with("Power", param_str="0.25").save(tmp_path / "w.caffemodel")
+    net = net_with("Power", param_str="1")
+    net.copy_from(tmp_path / "w.caffemodel")
+    assert net.params["own"][0].data == [0.25]
+
+
+def test_what_a_layer_knows(random):
+    net = net_with("Recorder", caffe.TEST, param_str="some text")
+    seen = Recorder.seen
+    assert (seen["name"], seen["phase"], seen["text"], seen["bottoms"]) == (
+        *("own", caffe.TEST, "some text", 1),
+    )
+    assert isinstance(seen["param"], caffe_pb2.LayerParameter)
+    assert seen["param"].python_param.layer == "Recorder"
+    data = random.standard_normal((2, 3), dtype=np.float32)
+    net.forward(data=data)
+    # Arrays kept from an earlier call are up to date.
+    assert_close(seen["kept view"], 2 * data, Op.ELEMENTWISE)
+
+
+def test_bottoms_cannot_be_used_when_the_net_is_gone():
+    net = net_with("Recorder", caffe.TEST)
+    net.forward()
+    (bottom,) = Recorder.seen.pop("blobs")
+    assert bottom.shape == (2, 3)
+    Recorder.seen.clear()
+    del net
+    gc.collect()
+    with pytest.raises(RuntimeError, match="net it belongs to is gone"):
+        _ = bottom.data
+
+
+def test_layers_die_with_their_net():
+    net = net_with("Power", param_str="1")
+    assert len(Power.alive) == 1
+    del net
+    gc.collect()
+    assert len(Power.alive) == 0
+
+
+def test_errors_keep_their_type_and_traceback():
+    net = net_with("Failing")
+    with pytest.raises(LookupError, match="own failed") as caught:
+        net.forward()
+    assert caught.traceback[-1].name == "forward"
+    with pytest.raises(NotImplementedError, match="Incomplete has no method 'forward'"):
+        net_with("Incomplete").forward()
+
+
+def test_missing_backward_is_named():
+    net = net_with("Recorder")
+    net.forward()
+    with pytest.raises(NotImplementedError, match="Recorder has no method 'backward'"):
+        net.backward()
+    Recorder.seen.clear()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layer": "Missing"}, "'own'.*class 'Missing' of module 'python_layers'"),
+        (
+            {"layer": "NoLayer"},
+            "'own'.*'NoLayer'.*not a class derived from caffe.Layer",
+        ),
+        ({"layer": "np"}, "'own'.*'np'.*not a class derived"),
+    ],
+)
+def test_classes_that_are_none(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        net_with(**arguments)
+
+
+def test_modules_that_are_missing():
+    layer = L.Python(L.Input(shape={"dim": [1]}), module="no_such_module", layer="X")
+    with pytest.raises(ValueError, match=r"no_such_module.*PYTHONPATH") as caught:
+        caffe.Net(caffe.to_proto(layer), caffe.TEST)
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    layer = L.Python(L.Input(shape={"dim": [1]}), layer="X")
+    with pytest.raises(ValueError, match="needs `module` and `layer`"):
+        caffe.Net(caffe.to_proto(layer), caffe.TEST)

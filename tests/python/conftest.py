@@ -1,0 +1,58 @@
+"""Nets and files that many tests use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """tests/data."""
+    return ROOT / "tests" / "data"
+
+
+@pytest.fixture
+def write_proto(tmp_path):
+    """Writes a message, or text, as a prototxt; returns its path."""
+
+    def write(definition, name="net.prototxt"):
+        path = tmp_path / name
+        if not isinstance(definition, str):
+            definition = text_format.MessageToString(definition)
+        path.write_text(definition)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def random():
+    """Numbers that are the same in every run."""
+    return np.random.default_rng(20190318)
+
+
+@pytest.fixture
+def run_tool(tmp_path):
+    """Runs one of the installed commands in an empty folder."""
+
+    def run(*arguments, cwd=None, env=None, timeout=300):
+        command = Path(sys.executable).with_name(str(arguments[0]))
+        return subprocess.run(
+            [command, *map(str, arguments[1:])],
+            cwd=cwd or tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
