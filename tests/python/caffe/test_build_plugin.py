@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,36 +78,44 @@ except ValueError as error:
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory):
-    """The layer above, compiled once."""
-    from caffe.cli.build_plugin import build
-
+def built(tmp_path_factory):
+    """The layer above, compiled by the command: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("plugin")
-    source = folder / "gain_layer.cpp"
-    source.write_text(LAYER)
-    build([str(source)], folder / "libgain.so", ["-DGAIN=10"])
-    return folder / "libgain.so"
-
-
-def test_the_command_builds_and_names_what_it_registers(run_tool, tmp_path):
-    (tmp_path / "gain_layer.cpp").write_text(LAYER)
-    run = run_tool(
-        *("caffe", "build-plugin", "gain_layer.cpp", "-o", "libs/libgain.so"),
-        *("--", "-DGAIN=10"),
+    (folder / "gain_layer.cpp").write_text(LAYER)
+    run = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("caffe"), "build-plugin"),
+            *("gain_layer.cpp", "-o", "libs/libgain.so", "--", "-DGAIN=10"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    return folder, run
+
+
+@pytest.fixture
+def plugin(built):
+    """The shared object."""
+    return built[0] / "libs" / "libgain.so"
+
+
+def test_the_command_builds_and_names_what_it_registers(built, plugin):
+    run = built[1]
     assert run.returncode == 0, run.stderr
     assert run.stdout == "built libs/libgain.so: TestGain\n"
-    assert (tmp_path / "libs/libgain.so").exists()
+    assert plugin.exists()
 
 
-def run_python(plugin, run_tool, *arguments, **environment):
+def run_python(run_tool, *arguments, **environment):
     return run_tool(
         *("python", "-c", USE, *arguments), env={**os.environ, **environment}
     )
 
 
 def test_nets_use_it(plugin, run_tool):
-    run = run_python(plugin, run_tool, plugin)
+    run = run_python(run_tool, plugin)
     loaded, values, error = run.stdout.splitlines()
     assert loaded == "['TestGain'] ['TestGain']"
     assert values == "[[12.0, 14.0]]"
@@ -113,9 +124,9 @@ def test_nets_use_it(plugin, run_tool):
 
 
 def test_the_environment_names_plugins(plugin, run_tool):
-    run = run_python(plugin, run_tool, CAFFE_PLUGINS=str(plugin))
+    run = run_python(run_tool, CAFFE_PLUGINS=str(plugin))
     assert run.stdout.startswith("[[12.0, 14.0]]\n")
-    run = run_python(plugin, run_tool, CAFFE_PLUGINS="/nonexistent/lib.so")
+    run = run_python(run_tool, CAFFE_PLUGINS="/nonexistent/lib.so")
     assert "OSError" in run.stderr
     assert "/nonexistent/lib.so" in run.stderr
 

@@ -71,7 +71,7 @@ class TestTrain:
         losses = [
             float(match.group(1))
             for line in log
-            if (match := re.match(r"Iteration \d+ .*, loss = (\S+)", line))
+            if (match := re.match(r"Iteration \d+.*, loss = (\S+)", line))
         ]
         assert len(losses) == 5
         assert losses[-1] < losses[0]
