@@ -279,34 +279,40 @@ def sknet50(folder: Path) -> tuple[np.ndarray, float]:
 
 
 def time_table(folder: Path) -> str:
-    """Runs `caffe time` on SKNet-50; milliseconds of every layer, and by type."""
+    """Runs `caffe time` on SKNet-50; milliseconds of every layer and every type."""
     command = (
         f"caffe time -model {folder}/sknet50.prototxt "
         f"-weights {folder}/sknet50_untrained.caffemodel -phase TEST -iterations 5"
     )
     log = capture(command, folder / "time.log")
-    times: dict[str, dict[str, float]] = {}
-    for name, direction, value in re.findall(
-        r"\] +(\S+)\t(forward|backward): (\S+) ms", log
-    ):
-        times.setdefault(name, {})[direction] = float(value)
+    times = {
+        name: float(value)
+        for name, value in re.findall(r"\] +(\S+)\tforward: (\S+) ms", log)
+    }
     net = text_format.Parse(
         (folder / "sknet50.prototxt").read_text(), caffe_pb2.NetParameter()
     )
+    # Split layers are inserted by the engine, where several layers read one blob.
     kinds = {layer.name: layer.type for layer in net.layer}
-    totals: dict[str, list[float]] = {}
-    rows = []
-    for name, by_direction in times.items():
-        pair = by_direction["forward"], by_direction["backward"]
+    by_type: dict[str, float] = {}
+    for name, milliseconds in times.items():
         kind = kinds.get(name, "Split")
-        rows.append((name, kind, *(f"{value:.3f}" for value in pair)))
-        total = totals.setdefault(kind, [0.0, 0.0])
-        totals[kind] = [a + b for a, b in zip(total, pair, strict=True)]
-    by_type = [
-        ("all " + kind, "", *(f"{value:.3f}" for value in total))
-        for kind, total in sorted(totals.items(), key=lambda item: -item[1][0])
+        by_type[kind] = by_type.get(kind, 0.0) + milliseconds
+    layers = [
+        (name, kinds.get(name, "Split"), f"{milliseconds:.3f}")
+        for name, milliseconds in times.items()
     ]
-    return table(("layer", "type", "forward ms", "backward ms"), rows + by_type)
+    whole = sum(by_type.values())
+    types = [
+        (kind, f"{milliseconds:.3f}", f"{100 * milliseconds / whole:.1f} %")
+        for kind, milliseconds in sorted(by_type.items(), key=lambda item: -item[1])
+    ]
+    return "\n\n".join(
+        [
+            table(("layer", "type", "forward ms"), layers),
+            table(("type", "forward ms", "share"), types),
+        ]
+    )
 
 
 def preprocess(image: np.ndarray) -> np.ndarray:

@@ -8,6 +8,12 @@ set -euo pipefail
 # The build tree that pip used: the tests link the library compiled there.
 tag=$(python -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
 build_dir=$(echo build/"$tag"-*)
+# Device code is compiled as well, with NVIDIA's compiler from PyPI (0.8 GB, no GPU needed).
+cuda_stamp="$VIRTUAL_ENV/cuda-compiler.$(sha256sum <tests/cuda/requirements.txt | cut -c 1-16)"
+if [ ! -e "$cuda_stamp" ]; then
+  step "CUDA compiler" pip_install --no-deps -r tests/cuda/requirements.txt
+  touch "$cuda_stamp"
+fi
 configure() { cmake -S . -B "$build_dir" -DCAFFE_BUILD_TESTS=ON; }
 compile() { cmake --build "$build_dir" --parallel "$(nproc)"; }
 step "configure C++ tests" configure
