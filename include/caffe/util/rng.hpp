@@ -67,18 +67,10 @@ class Philox {
 
   using Words = std::array<std::uint32_t, 4>;
   /// The paper's function of a 128-bit counter and a 64-bit key, low word first.
-  static Words Block(Words x, std::uint32_t key0, std::uint32_t key1) {
-    for (int round = 0; round < 10; ++round) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0];
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * x[2];
-      x = {static_cast<std::uint32_t>(p1 >> 32) ^ x[1] ^ key0,
-           static_cast<std::uint32_t>(p1),
-           static_cast<std::uint32_t>(p0 >> 32) ^ x[3] ^ key1,
-           static_cast<std::uint32_t>(p0)};
-      key0 += 0x9E3779B9u;
-      key1 += 0xBB67AE85u;
-    }
-    return x;
+  static Words Block(Words counter, std::uint32_t key0, std::uint32_t key1) {
+    std::uint32_t x[4][1] = {{counter[0]}, {counter[1]}, {counter[2]}, {counter[3]}};
+    Rounds(x, key0, key1);
+    return {x[0][0], x[1][0], x[2][0], x[3][0]};
   }
 
  private:
@@ -87,19 +79,10 @@ class Philox {
     filled_ = true;
   }
 
-  // Blocks index .. index + kLanes - 1 of four draws each. The lanes are independent,
-  // so the compiler computes them side by side.
+  // The ten rounds on kLanes counters. The lanes are independent, so the compiler
+  // computes them side by side.
   template <int kLanes>
-  void Blocks(std::uint64_t index, result_type* out) const {
-    std::uint32_t x[4][kLanes];
-    for (int i = 0; i < kLanes; ++i) {
-      x[0][i] = static_cast<std::uint32_t>(index + i);
-      x[1][i] = static_cast<std::uint32_t>((index + i) >> 32);
-      x[2][i] = static_cast<std::uint32_t>(stream_);
-      x[3][i] = static_cast<std::uint32_t>(stream_ >> 32);
-    }
-    std::uint32_t key0 = static_cast<std::uint32_t>(seed_);
-    std::uint32_t key1 = static_cast<std::uint32_t>(seed_ >> 32);
+  static void Rounds(std::uint32_t (&x)[4][kLanes], std::uint32_t key0, std::uint32_t key1) {
     for (int round = 0; round < 10; ++round) {
       for (int i = 0; i < kLanes; ++i) {
         const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0][i];
@@ -112,6 +95,19 @@ class Philox {
       key0 += 0x9E3779B9u;
       key1 += 0xBB67AE85u;
     }
+  }
+
+  // Blocks index .. index + kLanes - 1 of this stream, four draws each.
+  template <int kLanes>
+  void Blocks(std::uint64_t index, result_type* out) const {
+    std::uint32_t x[4][kLanes];
+    for (int i = 0; i < kLanes; ++i) {
+      x[0][i] = static_cast<std::uint32_t>(index + i);
+      x[1][i] = static_cast<std::uint32_t>((index + i) >> 32);
+      x[2][i] = static_cast<std::uint32_t>(stream_);
+      x[3][i] = static_cast<std::uint32_t>(stream_ >> 32);
+    }
+    Rounds(x, static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32));
     for (int i = 0; i < kLanes; ++i) {
       for (int j = 0; j < 4; ++j) out[4 * i + j] = x[j][i];
     }

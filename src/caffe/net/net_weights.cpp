@@ -6,6 +6,7 @@
 
 #include "caffe/net.hpp"
 #include "caffe/util/hdf5.hpp"
+#include "caffe/util/input_file.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
@@ -125,7 +126,7 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
 
 template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFrom(const string& trained_filename) {
-  if (H5Fis_hdf5(trained_filename.c_str()) > 0) {
+  if (GuessContents(InputFile(trained_filename).Head()) == Contents::kHdf5) {
     CopyTrainedLayersFromHDF5(trained_filename);
   } else {
     CopyTrainedLayersFromBinaryProto(trained_filename);

@@ -193,7 +193,8 @@ void caffe_rng_uniform(const int n, const Dtype a, const Dtype b, Dtype* r) {
   CHECK_LE(a, b) << "a uniform distribution needs min <= max";
   rng_t& gen = *caffe_rng();
   std::uniform_real_distribution<Dtype> distribution(a, caffe_nextafter(b));
-  for (int i = 0; i < n; ++i) r[i] = distribution(gen);
+  // Rounding in the distribution can reach its open end.
+  for (int i = 0; i < n; ++i) r[i] = std::min(distribution(gen), b);
 }
 
 template <typename Dtype>

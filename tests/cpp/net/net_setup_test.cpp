@@ -192,7 +192,7 @@ TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
   EXPECT_THAT(NetError(InputLayer("a", {2, 3}) + x + "layer { name: 'sk' type: 'Axpy' "
                        "bottom: 'a' bottom: 'data' top: 'sk' }"),
               AllOf(HasSubstr("layer 'sk' (Axpy) got 2 bottom blob(s), expected 3"),
-                    HasSubstr("a, x and y, in that order")));
+                    HasSubstr("a ("), HasSubstr("x and y, in that order")));
   EXPECT_THAT(NetError(x + "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' "
                            "convolution_param { num_output: 2 } }"),
               HasSubstr("layer 'c' (Convolution)"));
