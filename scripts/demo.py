@@ -46,7 +46,7 @@ def main() -> None:
     write_digits(folder)
     for part in ("train", "val"):
         run(
-            "convert_imageset --shuffle --encoded "
+            "convert_imageset -shuffle -seed 1 -encoded "
             f"{folder}/images/ {folder}/{part}.txt {folder}/{part}_lmdb"
         )
 
