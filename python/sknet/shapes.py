@@ -119,8 +119,8 @@ def _pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     ):
         room = size + 2 * pad - kernel
         pooled = (room // stride if floor else -(-room // stride)) + 1
-        # No window may start in the padding behind the image.
-        if pad and (pooled - 1) * stride >= size + pad:
+        # A window that would start behind the image is left out.
+        if (pooled - 1) * stride >= size + pad:
             pooled -= 1
         out.append(pooled)
     return [(*bottom[:2], *out)] * 2

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sknet_reference as reference
 from google.protobuf import text_format
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from tolerance import Op, assert_close
 
 import caffe
+from caffe.proto import caffe_pb2
 from sknet.complexity import analyse
 from sknet.models import create_model, deploy, list_models, released
 
@@ -43,6 +48,32 @@ def test_engine_and_shape_rules_agree(model, tmp_path):
             assert tuple(net.blobs[top].shape) == shape, entry.layer.name
         blobs = net.params.get(entry.layer.name, ())
         assert sum(blob.count for blob in blobs) == entry.cost.stored
+
+
+@given(
+    kind=st.sampled_from(["convolution", "pooling"]),
+    size=st.integers(1, 30),
+    kernel=st.integers(1, 5),
+    stride=st.integers(1, 7),
+    pad=st.integers(0, 4),
+)
+def test_engine_and_shape_rules_agree_on_windows(kind, size, kernel, stride, pad):
+    assume(pad < kernel <= size + 2 * pad)
+    outputs = "num_output: 4" if kind == "convolution" else "pool: AVE"
+    definition = text_format.Parse(
+        f"""
+        layer {{ name: "x" type: "Input" top: "x"
+                input_param {{ shape {{ dim: [1, 4, {size}, {size + 1}] }} }} }}
+        layer {{ name: "y" type: "{kind.title()}" bottom: "x" top: "y"
+                {kind}_param {{ {outputs} kernel_size: {kernel} stride: {stride}
+                                pad: {pad} }} }}
+        """,
+        caffe_pb2.NetParameter(),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        net = load(Path(folder), definition)
+    (shape,) = analyse(definition).layers[1].shapes
+    assert tuple(net.blobs["y"].shape) == shape
 
 
 @pytest.fixture(scope="module")
