@@ -9,8 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[2]
+
+# A busy machine is no failure; a failing example can be run again from its blob.
+settings.register_profile("here", deadline=None, print_blob=True)
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
