@@ -63,7 +63,7 @@ class Solver {
   /// those are not where the file says, they are looked for beside it.
   /// Throws FileError or ValueError when a file is missing, of another kind, or
   /// belongs to another net or type of solver; nothing has changed then unless
-  /// the weights themselves turn out not to fit.
+  /// it was a layer that refused its weights or its state.
   void Restore(const char* resume_file);
   /// Writes <snapshot_prefix>_iter_<iter>.caffemodel and .solverstate, the
   /// former first, each complete or not at all. Throws FileError.

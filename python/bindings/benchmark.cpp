@@ -21,7 +21,8 @@ LayerTimes TimeLayers(NetHandle& handle) {
     times.forward_ms[i] = timer.MicroSeconds() / 1000.;
   }
   for (std::size_t i = count; i-- > 0;) {
-    if (net.layer_absorbed(static_cast<int>(i)) || !net.layer_need_backward()[i]) continue;
+    if (net.layer_absorbed(static_cast<int>(i)) || !net.layer_need_backward()[i])
+      continue;
     timer.Start();
     net.layers()[i]->Backward(net.top_vecs()[i], net.bottom_need_backward()[i],
                               net.bottom_vecs()[i]);

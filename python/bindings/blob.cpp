@@ -17,9 +17,7 @@ class Pin {
       : memory_(std::move(memory)) {
     memory_->Pin();
     if (memory_->owns_cpu_data()) return;
-    // The values lie in an array that was given to a memory-data layer, or in a
-    // buffer of a data layer.
-    input_arrays_ = session->input_arrays;
+    // The values lie in a buffer of a layer.
     for (const auto& net : session->nets) nets_.push_back(net.lock());
   }
   ~Pin() { memory_->Unpin(); }
@@ -28,7 +26,6 @@ class Pin {
 
  private:
   std::shared_ptr<SyncedMemory> memory_;
-  std::shared_ptr<std::vector<nb::object>> input_arrays_;
   std::vector<std::shared_ptr<Net<float>>> nets_;
 };
 
@@ -60,7 +57,8 @@ nb::tuple ShapeTuple(const BlobHandle& blob) {
 Blob<float>& BlobHandle::get() const {
   if (!owner_ && user_.expired()) {
     throw RuntimeFailure(
-        "Blob: the net it belongs to is gone; a Python layer may use its bottoms and tops "
+        "Blob: the net it belongs to is gone; a Python layer may use its bottoms and "
+        "tops "
         "only as long as the net exists");
   }
   return *blob_;
@@ -90,13 +88,16 @@ std::vector<std::shared_ptr<Blob<float>>>& BlobList::blobs() const {
   return layer->blobs();
 }
 
-std::size_t BlobList::size() const { return blobs().size(); }
+std::size_t BlobList::size() const {
+  return blobs().size();
+}
 
 BlobHandle BlobList::at(std::ptrdiff_t index) const {
   const auto count = static_cast<std::ptrdiff_t>(size());
   if (index < 0) index += count;
   if (index < 0 || index >= count) {
-    throw nb::index_error(Str("BlobVec: index out of range for ", count, " blobs").c_str());
+    throw nb::index_error(
+        Str("BlobVec: index out of range for ", count, " blobs").c_str());
   }
   return BlobHandle(blobs()[index], session_);
 }
@@ -124,16 +125,21 @@ void BindBlobs(nb::module_& m) {
                    "The gradients, as an array that shares their memory.")
       .def_prop_ro("shape", &ShapeTuple, nb::sig("def shape(self) -> tuple[int, ...]"),
                    "Extents of the axes.")
-      .def_prop_ro("count", [](const BlobHandle& self) { return self.get().count(); },
-                   "Number of elements.")
-      .def_prop_ro("num", [](const BlobHandle& self) { return self.get().num(); },
-                   "Extent of axis 0, 1 if there is none.")
-      .def_prop_ro("channels", [](const BlobHandle& self) { return self.get().channels(); },
-                   "Extent of axis 1, 1 if there is none.")
-      .def_prop_ro("height", [](const BlobHandle& self) { return self.get().height(); },
-                   "Extent of axis 2, 1 if there is none.")
-      .def_prop_ro("width", [](const BlobHandle& self) { return self.get().width(); },
-                   "Extent of axis 3, 1 if there is none.")
+      .def_prop_ro(
+          "count", [](const BlobHandle& self) { return self.get().count(); },
+          "Number of elements.")
+      .def_prop_ro(
+          "num", [](const BlobHandle& self) { return self.get().num(); },
+          "Extent of axis 0, 1 if there is none.")
+      .def_prop_ro(
+          "channels", [](const BlobHandle& self) { return self.get().channels(); },
+          "Extent of axis 1, 1 if there is none.")
+      .def_prop_ro(
+          "height", [](const BlobHandle& self) { return self.get().height(); },
+          "Extent of axis 2, 1 if there is none.")
+      .def_prop_ro(
+          "width", [](const BlobHandle& self) { return self.get().width(); },
+          "Extent of axis 3, 1 if there is none.")
       .def(
           "reshape",
           [](const BlobHandle& self, const nb::args& shape) {
@@ -150,13 +156,15 @@ void BindBlobs(nb::module_& m) {
   nb::class_<BlobList>(m, "BlobVec", "The learned blobs of a layer.")
       .def("__len__", &BlobList::size)
       .def("__getitem__", &BlobList::at, nb::arg("index"))
-      .def("__iter__",
-           [](const BlobList& self) {
-             nb::list blobs;
-             for (std::size_t i = 0; i < self.size(); ++i) blobs.append(nb::cast(self.at(i)));
-             return nb::iter(blobs);
-           },
-           nb::sig("def __iter__(self) -> collections.abc.Iterator[Blob]"))
+      .def(
+          "__iter__",
+          [](const BlobList& self) {
+            nb::list blobs;
+            for (std::size_t i = 0; i < self.size(); ++i)
+              blobs.append(nb::cast(self.at(i)));
+            return nb::iter(blobs);
+          },
+          nb::sig("def __iter__(self) -> collections.abc.Iterator[Blob]"))
       .def(
           "add_blob",
           [](BlobList& self, const nb::args& shape) { self.Add(Dimensions(shape)); },

@@ -45,7 +45,9 @@ class BlobList {
   /// `owner` may be null: a Python layer does not own itself.
   BlobList(std::shared_ptr<Layer<float>> owner, std::weak_ptr<Layer<float>> layer,
            SessionPtr session)
-      : owner_(std::move(owner)), layer_(std::move(layer)), session_(std::move(session)) {}
+      : owner_(std::move(owner)),
+        layer_(std::move(layer)),
+        session_(std::move(session)) {}
 
   std::size_t size() const;
   /// Negative indices count from the end. Throws IndexError outside.

@@ -23,13 +23,15 @@ using Image = nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<3>>;
 Image Decode(const nb::bytes& bytes, bool color) {
   const string file(bytes.c_str(), bytes.size());
   auto* image = new cv::Mat;
-  nb::capsule owner(image, [](void* image) noexcept { delete static_cast<cv::Mat*>(image); });
+  nb::capsule owner(image,
+                    [](void* image) noexcept { delete static_cast<cv::Mat*>(image); });
   {
     nb::gil_scoped_release release;
     *image = DecodeImage(file, color ? ImageColors::kColor : ImageColors::kGray);
   }
-  return Image(image->data, {static_cast<size_t>(image->rows), static_cast<size_t>(image->cols),
-                             static_cast<size_t>(image->channels())},
+  return Image(image->data,
+               {static_cast<size_t>(image->rows), static_cast<size_t>(image->cols),
+                static_cast<size_t>(image->channels())},
                owner);
 }
 
@@ -37,13 +39,14 @@ Image Decode(const nb::bytes& bytes, bool color) {
 /// Ctrl-C end the work.
 DataProgress Progress(const nb::object& function) {
   using Clock = std::chrono::steady_clock;
-  return [&function, next = Clock::now()](std::uint64_t done, std::uint64_t total) mutable {
-    if (Clock::now() < next && done < total) return;
-    nb::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw nb::python_error();
-    if (!function.is_none()) function(done, total);
-    next = Clock::now() + std::chrono::milliseconds(100);
-  };
+  return
+      [&function, next = Clock::now()](std::uint64_t done, std::uint64_t total) mutable {
+        if (Clock::now() < next && done < total) return;
+        nb::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        if (!function.is_none()) function(done, total);
+        next = Clock::now() + std::chrono::milliseconds(100);
+      };
 }
 
 void BindTools(nb::module_& m) {
@@ -73,13 +76,14 @@ void BindTools(nb::module_& m) {
       .def_ro("bytes", &ConvertImagesetResult::bytes)
       .def_ro("class_counts", &ConvertImagesetResult::class_counts)
       .def_ro("rejected", &ConvertImagesetResult::rejected);
-  m.def("convert_imageset",
-        [](const ConvertImagesetOptions& options, const nb::object& progress) {
-          nb::gil_scoped_release release;
-          return ConvertImageset(options, Progress(progress));
-        },
-        nb::arg("options"), nb::arg("progress").none() = nb::none(),
-        "Stores the images of a list in a database.");
+  m.def(
+      "convert_imageset",
+      [](const ConvertImagesetOptions& options, const nb::object& progress) {
+        nb::gil_scoped_release release;
+        return ConvertImageset(options, Progress(progress));
+      },
+      nb::arg("options"), nb::arg("progress").none() = nb::none(),
+      "Stores the images of a list in a database.");
 
   nb::class_<ComputeImageMeanOptions>(m, "ComputeImageMeanOptions",
                                       "The flags of compute_image_mean.")
@@ -96,13 +100,14 @@ void BindTools(nb::module_& m) {
       .def_ro("width", &ComputeImageMeanResult::width)
       .def_ro("channel_means", &ComputeImageMeanResult::channel_means)
       .def_ro("rejected", &ComputeImageMeanResult::rejected);
-  m.def("compute_image_mean",
-        [](const ComputeImageMeanOptions& options, const nb::object& progress) {
-          nb::gil_scoped_release release;
-          return ComputeImageMean(options, Progress(progress));
-        },
-        nb::arg("options"), nb::arg("progress").none() = nb::none(),
-        "The mean image of a database.");
+  m.def(
+      "compute_image_mean",
+      [](const ComputeImageMeanOptions& options, const nb::object& progress) {
+        nb::gil_scoped_release release;
+        return ComputeImageMean(options, Progress(progress));
+      },
+      nb::arg("options"), nb::arg("progress").none() = nb::none(),
+      "The mean image of a database.");
 }
 
 }  // namespace
@@ -111,7 +116,8 @@ void BindData(nb::module_& m) {
   m.def("decode_image", &Decode, nb::arg("file"), nb::arg("color"),
         nb::sig("def decode_image(file: bytes, color: bool) -> "
                 "numpy.typing.NDArray[numpy.uint8]"),
-        "The image in the bytes of a file: (height, width, 3), blue first, or one channel.");
+        "The image in the bytes of a file: (height, width, 3), blue first, or one "
+        "channel.");
   BindTools(m);
 }
 

@@ -53,25 +53,28 @@ string LibraryPath() {
 }
 
 void BindLog(nb::module_& m) {
-  m.def("set_log_level",
-        [](int severity) {
-          if (severity < google::INFO || severity > google::FATAL) {
-            throw ValueError(Str("log level: got ", severity,
-                                 ", expected 0 (info), 1 (warning), 2 (error) or 3 (nothing)"));
-          }
-          logging::SetMinSeverity(static_cast<google::LogSeverity>(severity));
-        },
-        nb::arg("severity"), "Sets the lowest severity that is printed.");
+  m.def(
+      "set_log_level",
+      [](int severity) {
+        if (severity < google::INFO || severity > google::FATAL) {
+          throw ValueError(
+              Str("log level: got ", severity,
+                  ", expected 0 (info), 1 (warning), 2 (error) or 3 (nothing)"));
+        }
+        logging::SetMinSeverity(static_cast<google::LogSeverity>(severity));
+      },
+      nb::arg("severity"), "Sets the lowest severity that is printed.");
   m.def("set_log_file", &logging::SetLogFile, nb::arg("path"),
         "Appends every line to a file as well; \"\" ends that.");
-  m.def("log",
-        [](const string& message, int severity, const string& file, int line) {
-          logging::Message(file.c_str(), line, static_cast<google::LogSeverity>(severity))
-                  .stream()
-              << message;
-        },
-        nb::arg("message"), nb::arg("severity"), nb::arg("file"), nb::arg("line"),
-        "Prints one line in the engine's format.");
+  m.def(
+      "log",
+      [](const string& message, int severity, const string& file, int line) {
+        logging::Message(file.c_str(), line, static_cast<google::LogSeverity>(severity))
+                .stream()
+            << message;
+      },
+      nb::arg("message"), nb::arg("severity"), nb::arg("file"), nb::arg("line"),
+      "Prints one line in the engine's format.");
 }
 
 void BindSettings(nb::module_& m) {
@@ -82,25 +85,29 @@ void BindSettings(nb::module_& m) {
   m.attr("has_gpu") = true;
 #endif
   m.def("library_path", &LibraryPath, "The file of libcaffe that is loaded.");
-  m.def("set_mode_cpu", [] { Caffe::set_mode(Caffe::CPU); }, "Computes on the processor.");
-  m.def("set_mode_gpu", [] { Caffe::set_mode(Caffe::GPU); },
-        "Computes on the GPU; RuntimeError in a build without one.");
+  m.def(
+      "set_mode_cpu", [] { Caffe::set_mode(Caffe::CPU); }, "Computes on the processor.");
+  m.def(
+      "set_mode_gpu", [] { Caffe::set_mode(Caffe::GPU); },
+      "Computes on the GPU; RuntimeError in a build without one.");
   m.def("set_device", &Caffe::SetDevice, nb::arg("device_id"), "Selects a GPU by index.");
   m.def("device_query", &Caffe::DeviceQuery, "Logs the properties of the current GPU.");
-  m.def("set_random_seed",
-        [](unsigned int seed) { Caffe::set_random_seed(seed); }, nb::arg("seed"),
-        "Restarts the calling thread's random stream; equal seeds give equal draws.");
+  m.def(
+      "set_random_seed", [](unsigned int seed) { Caffe::set_random_seed(seed); },
+      nb::arg("seed"),
+      "Restarts the calling thread's random stream; equal seeds give equal draws.");
   m.def("solver_count", &Caffe::solver_count, "Number of solvers that train together.");
   m.def("set_solver_count", &Caffe::set_solver_count, nb::arg("count"));
   m.def("solver_rank", &Caffe::solver_rank, "Index of this solver among them.");
   m.def("set_solver_rank", &Caffe::set_solver_rank, nb::arg("rank"));
   m.def("set_multiprocess", &Caffe::set_multiprocess, nb::arg("value"));
-  m.def("load_plugin",
-        [](const string& path) {
-          nb::gil_scoped_release release;
-          return LoadPlugin(path);
-        },
-        nb::arg("path"), "Loads a shared object; returns the types it registered.");
+  m.def(
+      "load_plugin",
+      [](const string& path) {
+        nb::gil_scoped_release release;
+        return LoadPlugin(path);
+      },
+      nb::arg("path"), "Loads a shared object; returns the types it registered.");
   m.def("load_plugins_from_environment", &LoadPluginsFromEnvironment,
         "Loads the plugins that CAFFE_PLUGINS names, once.");
 }

@@ -11,7 +11,6 @@
 #include "blob.hpp"
 #include "caffe/layers/memory_data_layer.hpp"
 #include "caffe/util/io.hpp"
-#include "caffe/util/upgrade_proto.hpp"
 #include "layer.hpp"
 
 namespace caffe::python {
@@ -19,7 +18,8 @@ namespace {
 
 using FloatArray = nb::ndarray<const float, nb::c_contig, nb::device::cpu>;
 
-NetHandle* FromFile(const string& file, int phase, int level, const vector<string>& stages) {
+NetHandle* FromFile(const string& file, int phase, int level,
+                    const vector<string>& stages) {
   auto session = Session::Create();
   std::shared_ptr<Net<float>> net;
   {
@@ -36,7 +36,6 @@ NetHandle* FromMessage(const nb::bytes& serialized, int phase, int level,
   std::shared_ptr<Net<float>> net;
   {
     Computing computing(session);
-    UpgradeNetAsNeeded("NetParameter", &param);
     param.mutable_state()->set_phase(static_cast<Phase>(phase));
     param.mutable_state()->set_level(level);
     for (const string& stage : stages) param.mutable_state()->add_stage(stage);
@@ -86,9 +85,10 @@ void SetInputArrays(NetHandle& self, const FloatArray& data, const FloatArray& l
                     ? nullptr
                     : dynamic_cast<MemoryDataLayer<float>*>(self.net->layers()[0].get());
   if (!layer) {
-    throw ValueError(Str("set_input_arrays: net '", self.net->name(),
-                         "' does not begin with a MemoryData layer, the only kind that takes "
-                         "arrays"));
+    throw ValueError(
+        Str("set_input_arrays: net '", self.net->name(),
+            "' does not begin with a MemoryData layer, the only kind that takes "
+            "arrays"));
   }
   const int shape[] = {layer->channels(), layer->height(), layer->width()};
   if (data.ndim() != 4 || data.shape(1) != static_cast<size_t>(shape[0]) ||
@@ -111,10 +111,7 @@ void SetInputArrays(NetHandle& self, const FloatArray& data, const FloatArray& l
   // Reset takes pointers to non-const for Caffe's sake; the layer only reads.
   layer->Reset(const_cast<float*>(data.data()), const_cast<float*>(labels.data()),
                static_cast<int>(data.shape(0)));
-  auto arrays = std::make_shared<std::vector<nb::object>>();
-  arrays->push_back(nb::cast(data));
-  arrays->push_back(nb::cast(labels));
-  self.session->input_arrays = std::move(arrays);
+  self.input_arrays = {nb::cast(data), nb::cast(labels)};
 }
 
 int Traverse(PyObject* self, visitproc visit, void* arg) {
@@ -154,12 +151,14 @@ NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
 }
 
 void BindNet(nb::module_& m) {
-  nb::class_<LayerTimes>(m, "LayerTimes", "One forward and backward run, in milliseconds.")
+  nb::class_<LayerTimes>(m, "LayerTimes",
+                         "One forward and backward run, in milliseconds.")
       .def_ro("forward_ms", &LayerTimes::forward_ms, "By layer.")
       .def_ro("backward_ms", &LayerTimes::backward_ms, "By layer.")
       .def_ro("total_ms", &LayerTimes::total_ms, "Both passes.");
 
-  nb::class_<NetHandle>(m, "Net", nb::type_slots(kSlots), "The engine's side of caffe.Net.")
+  nb::class_<NetHandle>(m, "Net", nb::type_slots(kSlots),
+                        "The engine's side of caffe.Net.")
       .def_static("from_file", &FromFile, nb::rv_policy::take_ownership, nb::arg("file"),
                   nb::arg("phase"), nb::arg("level"), nb::arg("stages"))
       .def_static("from_message", &FromMessage, nb::rv_policy::take_ownership,
@@ -167,8 +166,10 @@ void BindNet(nb::module_& m) {
                   nb::arg("stages"))
       .def_prop_ro("name", [](const NetHandle& self) { return self.net->name(); })
       .def_prop_ro("phase", [](const NetHandle& self) { return int{self.net->phase()}; })
-      .def_prop_ro("blob_names", [](const NetHandle& self) { return self.net->blob_names(); })
-      .def_prop_ro("layer_names", [](const NetHandle& self) { return self.net->layer_names(); })
+      .def_prop_ro("blob_names",
+                   [](const NetHandle& self) { return self.net->blob_names(); })
+      .def_prop_ro("layer_names",
+                   [](const NetHandle& self) { return self.net->layer_names(); })
       .def_prop_ro("blobs", &Blobs, nb::sig("def blobs(self) -> list[Blob]"))
       .def_prop_ro("layers", &Layers, nb::sig("def layers(self) -> list[EngineLayer]"))
       .def_prop_ro("blob_loss_weights", &LossWeights,
@@ -177,30 +178,36 @@ void BindNet(nb::module_& m) {
                    [](const NetHandle& self) { return self.net->input_blob_indices(); })
       .def_prop_ro("outputs",
                    [](const NetHandle& self) { return self.net->output_blob_indices(); })
-      .def("top_ids", [](const NetHandle& self, int i) { return self.net->top_ids(i); },
-           nb::arg("layer"))
-      .def("bottom_ids", [](const NetHandle& self, int i) { return self.net->bottom_ids(i); },
-           nb::arg("layer"))
-      .def("layer_absorbed",
-           [](const NetHandle& self, int i) {
-             CHECK_GE(i, 0);
-             CHECK_LT(i, static_cast<int>(self.net->layers().size()));
-             return self.net->layer_absorbed(i);
-           },
-           nb::arg("layer"))
+      .def(
+          "top_ids", [](const NetHandle& self, int i) { return self.net->top_ids(i); },
+          nb::arg("layer"))
+      .def(
+          "bottom_ids",
+          [](const NetHandle& self, int i) { return self.net->bottom_ids(i); },
+          nb::arg("layer"))
+      .def(
+          "layer_absorbed",
+          [](const NetHandle& self, int i) {
+            CHECK_GE(i, 0);
+            CHECK_LT(i, static_cast<int>(self.net->layers().size()));
+            return self.net->layer_absorbed(i);
+          },
+          nb::arg("layer"))
       .def("memory_bytes", [](const NetHandle& self) { return self.net->MemoryBytes(); })
-      .def("forward",
-           [](NetHandle& self, int start, int end) {
-             Computing computing(self.session);
-             return self.net->ForwardFromTo(start, end);
-           },
-           nb::arg("start"), nb::arg("end"))
-      .def("backward",
-           [](NetHandle& self, int start, int end) {
-             Computing computing(self.session);
-             self.net->BackwardFromTo(start, end);
-           },
-           nb::arg("start"), nb::arg("end"))
+      .def(
+          "forward",
+          [](NetHandle& self, int start, int end) {
+            Computing computing(self.session);
+            return self.net->ForwardFromTo(start, end);
+          },
+          nb::arg("start"), nb::arg("end"))
+      .def(
+          "backward",
+          [](NetHandle& self, int start, int end) {
+            Computing computing(self.session);
+            self.net->BackwardFromTo(start, end);
+          },
+          nb::arg("start"), nb::arg("end"))
       .def("time_layers", &TimeLayers)
       .def("reshape",
            [](NetHandle& self) {
@@ -212,80 +219,92 @@ void BindNet(nb::module_& m) {
              Computing computing(self.session);
              self.net->ClearParamDiffs();
            })
-      .def("copy_from",
-           [](NetHandle& self, const string& file) {
-             Computing computing(self.session);
-             self.net->CopyTrainedLayersFrom(file);
-             Settle(*self.net);
-           },
-           nb::arg("file"))
-      .def("copy_from_hdf5",
-           [](NetHandle& self, const string& file) {
-             Computing computing(self.session);
-             self.net->CopyTrainedLayersFromHDF5(file);
-             Settle(*self.net);
-           },
-           nb::arg("file"))
-      .def("share_with",
-           [](NetHandle& self, const NetHandle& other) {
-             // From now on they use one memory, so they must take turns.
-             Join(self.session, other.session);
-             Computing computing(self.session);
-             self.net->ShareTrainedLayersWith(other.net.get());
-           },
-           nb::arg("other"))
-      .def("save",
-           [](const NetHandle& self, const string& file, bool write_diff) {
-             Computing computing(self.session);
-             NetParameter param;
-             self.net->ToProto(&param, write_diff);
-             WriteProtoToBinaryFile(param, file);
-           },
-           nb::arg("file"), nb::arg("write_diff"))
-      .def("save_hdf5",
-           [](const NetHandle& self, const string& file, bool write_diff) {
-             Computing computing(self.session);
-             self.net->ToHDF5(file, write_diff);
-           },
-           nb::arg("file"), nb::arg("write_diff"))
-      .def("to_proto",
-           [](const NetHandle& self, bool write_diff) {
-             string serialized;
-             {
-               Computing computing(self.session);
-               NetParameter param;
-               self.net->ToProto(&param, write_diff);
-               if (!param.SerializeToString(&serialized)) {
-                 throw ValueError("to_proto: the net is larger than a message may be, 2 GiB");
-               }
-             }
-             return nb::bytes(serialized.data(), serialized.size());
-           },
-           nb::arg("write_diff"))
+      .def(
+          "copy_from",
+          [](NetHandle& self, const string& file) {
+            Computing computing(self.session);
+            self.net->CopyTrainedLayersFrom(file);
+            Settle(*self.net);
+          },
+          nb::arg("file"))
+      .def(
+          "copy_from_hdf5",
+          [](NetHandle& self, const string& file) {
+            Computing computing(self.session);
+            self.net->CopyTrainedLayersFromHDF5(file);
+            Settle(*self.net);
+          },
+          nb::arg("file"))
+      .def(
+          "share_with",
+          [](NetHandle& self, const NetHandle& other) {
+            // From now on they use one memory, so they must take turns.
+            Join(self.session, other.session);
+            Computing computing(self.session);
+            self.net->ShareTrainedLayersWith(other.net.get());
+          },
+          nb::arg("other"))
+      .def(
+          "save",
+          [](const NetHandle& self, const string& file, bool write_diff) {
+            Computing computing(self.session);
+            NetParameter param;
+            self.net->ToProto(&param, write_diff);
+            WriteProtoToBinaryFile(param, file);
+          },
+          nb::arg("file"), nb::arg("write_diff"))
+      .def(
+          "save_hdf5",
+          [](const NetHandle& self, const string& file, bool write_diff) {
+            Computing computing(self.session);
+            self.net->ToHDF5(file, write_diff);
+          },
+          nb::arg("file"), nb::arg("write_diff"))
+      .def(
+          "to_proto",
+          [](const NetHandle& self, bool write_diff) {
+            string serialized;
+            {
+              Computing computing(self.session);
+              NetParameter param;
+              self.net->ToProto(&param, write_diff);
+              if (!param.SerializeToString(&serialized)) {
+                throw ValueError(
+                    "to_proto: the net is larger than a message may be, 2 GiB");
+              }
+            }
+            return nb::bytes(serialized.data(), serialized.size());
+          },
+          nb::arg("write_diff"))
       .def("set_input_arrays", &SetInputArrays, nb::arg("data"), nb::arg("labels"))
-      .def("set_debug_info",
-           [](NetHandle& self, bool value) { self.net->set_debug_info(value); },
-           nb::arg("value"))
-      .def("before_forward",
-           [](NetHandle& self, CallbackFunction function) {
-             Register(self, &Net<float>::add_before_forward, std::move(function));
-           },
-           nb::arg("function"))
-      .def("after_forward",
-           [](NetHandle& self, CallbackFunction function) {
-             Register(self, &Net<float>::add_after_forward, std::move(function));
-           },
-           nb::arg("function"))
-      .def("before_backward",
-           [](NetHandle& self, CallbackFunction function) {
-             Register(self, &Net<float>::add_before_backward, std::move(function));
-           },
-           nb::arg("function"))
-      .def("after_backward",
-           [](NetHandle& self, CallbackFunction function) {
-             Register(self, &Net<float>::add_after_backward, std::move(function));
-           },
-           nb::arg("function"));
+      .def(
+          "set_debug_info",
+          [](NetHandle& self, bool value) { self.net->set_debug_info(value); },
+          nb::arg("value"))
+      .def(
+          "before_forward",
+          [](NetHandle& self, CallbackFunction function) {
+            Register(self, &Net<float>::add_before_forward, std::move(function));
+          },
+          nb::arg("function"))
+      .def(
+          "after_forward",
+          [](NetHandle& self, CallbackFunction function) {
+            Register(self, &Net<float>::add_after_forward, std::move(function));
+          },
+          nb::arg("function"))
+      .def(
+          "before_backward",
+          [](NetHandle& self, CallbackFunction function) {
+            Register(self, &Net<float>::add_before_backward, std::move(function));
+          },
+          nb::arg("function"))
+      .def(
+          "after_backward",
+          [](NetHandle& self, CallbackFunction function) {
+            Register(self, &Net<float>::add_after_backward, std::move(function));
+          },
+          nb::arg("function"));
 }
 
 }  // namespace caffe::python

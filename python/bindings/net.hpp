@@ -33,6 +33,8 @@ struct NetHandle {
   SessionPtr session;
   /// The net points to them.
   std::vector<std::unique_ptr<NetCallback>> callbacks;
+  /// The memory-data layer reads from them.
+  std::vector<nb::object> input_arrays;
 };
 
 void BindNet(nb::module_& m);

@@ -22,7 +22,8 @@ namespace {
 using python::BlobHandle;
 using python::BlobList;
 
-class PythonLayer : public Layer<float>, public std::enable_shared_from_this<PythonLayer> {
+class PythonLayer : public Layer<float>,
+                    public std::enable_shared_from_this<PythonLayer> {
  public:
   explicit PythonLayer(const LayerParameter& param) : Layer<float>(param) {
     nb::gil_scoped_acquire gil;
@@ -46,7 +47,8 @@ class PythonLayer : public Layer<float>, public std::enable_shared_from_this<Pyt
     instance_.attr("setup")(Blobs(bottom), Blobs(top));
   }
 
-  void Reshape(const vector<Blob<float>*>& bottom, const vector<Blob<float>*>& top) override {
+  void Reshape(const vector<Blob<float>*>& bottom,
+               const vector<Blob<float>*>& top) override {
     nb::gil_scoped_acquire gil;
     instance_.attr("reshape")(Blobs(bottom), Blobs(top));
   }
@@ -77,13 +79,15 @@ class PythonLayer : public Layer<float>, public std::enable_shared_from_this<Pyt
     const PythonParameter& param = layer_param_.python_param();
     const string who = Str("layer '", layer_param_.name(), "' (Python): ");
     if (!param.has_module() || !param.has_layer()) {
-      throw ValueError(Str(who, "python_param needs `module` and `layer`, the class in it"));
+      throw ValueError(
+          Str(who, "python_param needs `module` and `layer`, the class in it"));
     }
     nb::object cls;
     try {
       cls = nb::module_::import_(param.module().c_str()).attr(param.layer().c_str());
     } catch (nb::python_error& error) {
-      if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError)) throw;
+      if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError))
+        throw;
       nb::raise_from(error, PyExc_ValueError,
                      "%scannot load class '%s' of module '%s': %s; the module must be "
                      "importable, e.g. by PYTHONPATH",
@@ -101,10 +105,10 @@ class PythonLayer : public Layer<float>, public std::enable_shared_from_this<Pyt
     instance.attr("param_str") = param.param_str();
     instance.attr("phase") = static_cast<int>(phase_);
     const string serialized = layer_param_.SerializeAsString();
-    const nb::object message = nb::module_::import_("caffe.proto.caffe_pb2")
-                                   .attr("LayerParameter")
-                                   .attr("FromString")(
-                                       nb::bytes(serialized.data(), serialized.size()));
+    const nb::object message =
+        nb::module_::import_("caffe.proto.caffe_pb2")
+            .attr("LayerParameter")
+            .attr("FromString")(nb::bytes(serialized.data(), serialized.size()));
     instance.attr("__init__")(message);
     return instance;
   }
@@ -118,7 +122,8 @@ class PythonLayer : public Layer<float>, public std::enable_shared_from_this<Pyt
   }
 
   // Arrays that the class kept from an earlier call must be up to date as well.
-  static void Settle(const vector<Blob<float>*>& bottom, const vector<Blob<float>*>& top) {
+  static void Settle(const vector<Blob<float>*>& bottom,
+                     const vector<Blob<float>*>& top) {
     for (const Blob<float>* blob : bottom) python::Settle(*blob);
     for (const Blob<float>* blob : top) python::Settle(*blob);
   }
@@ -131,8 +136,9 @@ shared_ptr<Layer<Dtype>> CreatePythonLayer(const LayerParameter& param) {
   if constexpr (std::is_same_v<Dtype, float>) {
     return std::make_shared<PythonLayer>(param);
   } else {
-    throw NotImplementedFailure(Str("layer '", param.name(),
-                                    "' (Python): only nets of float can have Python layers"));
+    throw NotImplementedFailure(
+        Str("layer '", param.name(),
+            "' (Python): only nets of float can have Python layers"));
   }
 }
 

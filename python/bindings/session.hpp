@@ -33,8 +33,6 @@ struct Session {
 
   std::shared_ptr<TurnGroup> group;
   std::vector<std::weak_ptr<Net<float>>> nets;
-  /// Arrays that memory-data layers read from; replaced, never changed.
-  std::shared_ptr<std::vector<nb::object>> input_arrays;
 };
 using SessionPtr = std::shared_ptr<Session>;
 

@@ -81,7 +81,8 @@ SolverHandle::SolverHandle(const SolverParameter& param)
   solver->SetActionFunction([this] { return Poll(); });
   net = Wrapped(solver->net(), session);
   nb::list tests;
-  for (const auto& test_net : solver->test_nets()) tests.append(Wrapped(test_net, session));
+  for (const auto& test_net : solver->test_nets())
+    tests.append(Wrapped(test_net, session));
   test_nets = tests;
 }
 
@@ -97,15 +98,17 @@ SolverAction::Enum SolverHandle::Poll() {
 void BindSolver(nb::module_& m) {
   nb::enum_<SolverAction::Enum>(m, "SolverAction", "What a solver can be asked for.")
       .value("NONE", SolverAction::NONE, "Go on.")
-      .value("STOP", SolverAction::STOP, "End training; snapshot_after_train still holds.")
+      .value("STOP", SolverAction::STOP,
+             "End training; snapshot_after_train still holds.")
       .value("SNAPSHOT", SolverAction::SNAPSHOT, "Write a snapshot and go on.");
 
   nb::class_<SignalHandler>(m, "SignalHandler",
                             "Turns SIGINT and SIGHUP into actions of a solver.")
       .def(nb::init<SolverAction::Enum, SolverAction::Enum>(), nb::arg("sigint"),
            nb::arg("sighup"))
-      .def("__call__", [](SignalHandler& self) { return self.GetActionFunction()(); },
-           "The action of the signal that came in, if any.");
+      .def(
+          "__call__", [](SignalHandler& self) { return self.GetActionFunction()(); },
+          "The action of the signal that came in, if any.");
 
   nb::class_<SolverHandle>(m, "Solver", nb::type_slots(kSlots),
                            "The engine's side of caffe.Solver.")
@@ -117,65 +120,72 @@ void BindSolver(nb::module_& m) {
                      const string serialized = self.solver->param().SerializeAsString();
                      return nb::bytes(serialized.data(), serialized.size());
                    })
-      .def_prop_ro("net", [](SolverHandle& self) { return self.net; },
-                   nb::sig("def net(self) -> Net"))
-      .def_prop_ro("test_nets", [](SolverHandle& self) { return self.test_nets; },
-                   nb::sig("def test_nets(self) -> list[Net]"))
+      .def_prop_ro(
+          "net", [](SolverHandle& self) { return self.net; },
+          nb::sig("def net(self) -> Net"))
+      .def_prop_ro(
+          "test_nets", [](SolverHandle& self) { return self.test_nets; },
+          nb::sig("def test_nets(self) -> list[Net]"))
       .def_prop_ro("iter", [](SolverHandle& self) { return self.solver->iter(); })
       .def_prop_ro("smoothed_loss",
                    [](SolverHandle& self) { return self.solver->smoothed_loss(); })
       .def_prop_ro("snapshot_failures",
                    [](SolverHandle& self) { return self.solver->snapshot_failures(); })
-      .def_prop_ro("lr",
-                   [](SolverHandle& self) {
-                     auto* sgd = dynamic_cast<SGDSolver<float>*>(self.solver.get());
-                     if (!sgd) {
-                       throw NotImplementedFailure(Str("solver type '", self.solver->type(),
-                                                       "' does not tell its learning rate"));
-                     }
-                     return sgd->GetLearningRate();
-                   })
+      .def_prop_ro(
+          "lr",
+          [](SolverHandle& self) {
+            auto* sgd = dynamic_cast<SGDSolver<float>*>(self.solver.get());
+            if (!sgd) {
+              throw NotImplementedFailure(Str("solver type '", self.solver->type(),
+                                              "' does not tell its learning rate"));
+            }
+            return sgd->GetLearningRate();
+          })
       .def_rw("action", &SolverHandle::action, nb::arg().none())
-      .def("step",
-           [](SolverHandle& self, int iterations) {
-             Computing computing(self.session);
-             self.solver->Step(iterations);
-             SettleAll(*self.solver);
-           },
-           nb::arg("iterations"))
-      .def("solve",
-           [](SolverHandle& self, const std::optional<string>& resume_file) {
-             Computing computing(self.session);
-             self.solver->Solve(resume_file ? resume_file->c_str() : nullptr);
-             SettleAll(*self.solver);
-           },
-           nb::arg("resume_file").none())
+      .def(
+          "step",
+          [](SolverHandle& self, int iterations) {
+            Computing computing(self.session);
+            self.solver->Step(iterations);
+            SettleAll(*self.solver);
+          },
+          nb::arg("iterations"))
+      .def(
+          "solve",
+          [](SolverHandle& self, const std::optional<string>& resume_file) {
+            Computing computing(self.session);
+            self.solver->Solve(resume_file ? resume_file->c_str() : nullptr);
+            SettleAll(*self.solver);
+          },
+          nb::arg("resume_file").none())
       .def("apply_update",
            [](SolverHandle& self) {
              Computing computing(self.session);
              self.solver->ApplyUpdate();
              SettleAll(*self.solver);
            })
-      .def("restore",
-           [](SolverHandle& self, const string& file) {
-             Computing computing(self.session);
-             self.solver->Restore(file.c_str());
-             SettleAll(*self.solver);
-           },
-           nb::arg("file"))
+      .def(
+          "restore",
+          [](SolverHandle& self, const string& file) {
+            Computing computing(self.session);
+            self.solver->Restore(file.c_str());
+            SettleAll(*self.solver);
+          },
+          nb::arg("file"))
       .def("snapshot",
            [](SolverHandle& self) {
              Computing computing(self.session);
              self.solver->Snapshot();
            })
-      .def("add_callback",
-           [](SolverHandle& self, Function on_start, Function on_gradients_ready) {
-             Locked lock(self.session);
-             self.callbacks.push_back(std::make_unique<SolverCallback>(
-                 self.solver.get(), std::move(on_start), std::move(on_gradients_ready)));
-             self.solver->add_callback(self.callbacks.back().get());
-           },
-           nb::arg("on_start"), nb::arg("on_gradients_ready"));
+      .def(
+          "add_callback",
+          [](SolverHandle& self, Function on_start, Function on_gradients_ready) {
+            Locked lock(self.session);
+            self.callbacks.push_back(std::make_unique<SolverCallback>(
+                self.solver.get(), std::move(on_start), std::move(on_gradients_ready)));
+            self.solver->add_callback(self.callbacks.back().get());
+          },
+          nb::arg("on_start"), nb::arg("on_gradients_ready"));
 
   m.def(
       "read_solver",

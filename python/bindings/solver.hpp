@@ -12,7 +12,8 @@ namespace caffe::python {
 /// Calls Python functions at the solver's two points of an iteration.
 class SolverCallback : public Solver<float>::Callback {
  public:
-  SolverCallback(Solver<float>* solver, nb::object on_start, nb::object on_gradients_ready)
+  SolverCallback(Solver<float>* solver, nb::object on_start,
+                 nb::object on_gradients_ready)
       : solver_(solver), functions_{std::move(on_start), std::move(on_gradients_ready)} {}
   std::vector<nb::object>& functions() { return functions_; }
 

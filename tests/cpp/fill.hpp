@@ -69,9 +69,8 @@ void FillDistinct(Blob<T>* blob, std::uint64_t case_id) {
   for (int i = count - 1; i > 0; --i) {
     std::swap(order[i], order[Bits(case_id, i) % (i + 1)]);
   }
-  FillWith(blob, Half::kData, [&](int i) {
-    return (2.0 * order[i] + 1) / count - 1 + 0.25 / count;
-  });
+  FillWith(blob, Half::kData,
+           [&](int i) { return (2.0 * order[i] + 1) / count - 1 + 0.25 / count; });
 }
 
 /// Whole numbers in [low, high], for labels.

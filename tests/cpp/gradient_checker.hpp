@@ -36,8 +36,8 @@ class GradientChecker {
 
   /// Checks the whole Jacobian. `check_bottom` picks one bottom; -1 takes all.
   /// -2 takes none, only the parameters.
-  void CheckGradientExhaustive(Layer<double>* layer, const Blobs& bottom, const Blobs& top,
-                               int check_bottom = -1) {
+  void CheckGradientExhaustive(Layer<double>* layer, const Blobs& bottom,
+                               const Blobs& top, int check_bottom = -1) {
     layer->SetUp(bottom, top);
     ASSERT_FALSE(top.empty()) << "a gradient check needs at least one top";
     std::vector<int> rows;
@@ -86,7 +86,8 @@ class GradientChecker {
     int index = 0;
     for (const Blob<double>* blob : top) {
       const double* data = blob->cpu_data();
-      for (int i = 0; i < blob->count(); ++i, ++index) sum += Weight(row, index) * data[i];
+      for (int i = 0; i < blob->count(); ++i, ++index)
+        sum += Weight(row, index) * data[i];
     }
     return sum;
   }
@@ -101,8 +102,8 @@ class GradientChecker {
     layer->Forward(bottom, top);
   }
 
-  void Check(Layer<double>* layer, const Blobs& bottom, const Blobs& top, int check_bottom,
-             const std::vector<int>& rows) {
+  void Check(Layer<double>* layer, const Blobs& bottom, const Blobs& top,
+             int check_bottom, const std::vector<int>& rows) {
     std::vector<bool> propagate(bottom.size());
     std::vector<Input> inputs;
     for (std::size_t i = 0; i < bottom.size(); ++i) {
@@ -167,7 +168,8 @@ class GradientChecker {
     std::vector<double> up(rows.size());
     for (int i = 0; i < input.blob->count(); ++i) {
       const double value = input.blob->cpu_data()[i];
-      if (kink_ >= 0 && std::fabs(std::fabs(value) - kink_) <= table_.kink_range) continue;
+      if (kink_ >= 0 && std::fabs(std::fabs(value) - kink_) <= table_.kink_range)
+        continue;
       input.blob->mutable_cpu_data()[i] = value + table_.step;
       Forward(layer, bottom, top);
       for (std::size_t r = 0; r < rows.size(); ++r) up[r] = Objective(top, rows[r]);

@@ -94,7 +94,8 @@ struct LayerRun {
     for (std::size_t i = 0; i < top.size(); ++i) {
       if (layer->loss(i) == T(0)) FillDiff(top[i], 100 + i);
     }
-    for (auto& blob : layer->blobs()) FillWith(blob.get(), Half::kDiff, [](int) { return 0; });
+    for (auto& blob : layer->blobs())
+      FillWith(blob.get(), Half::kDiff, [](int) { return 0; });
     layer->Backward(top, propagate, bottom);
   }
 

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "caffe/common.hpp"
-#include "log_capture.hpp"
+#include "captured_log.hpp"
 #include "util/temporary_folder.hpp"
 
 namespace caffe {
 namespace {
 
-using test::LogCapture;
+using test::CapturedLog;
 using test::MessageOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -26,7 +26,7 @@ using testing::StartsWith;
 // What log parsers written for glog rely on:
 // severity, month and day, time with microseconds, thread, file:line] text.
 TEST(LogTest, LineHasGlogsFormat) {
-  LogCapture log;
+  CapturedLog log;
   LOG(INFO) << "Iteration " << 100 << ", loss = " << 0.5;
   const int line = __LINE__ - 1;
   LOG(WARNING) << "w";
@@ -51,7 +51,7 @@ TEST(LogTest, GoesToStderrByDefault) {
 }
 
 TEST(LogTest, MinSeverityHidesLowerLines) {
-  LogCapture log;
+  CapturedLog log;
   logging::SetMinSeverity(google::WARNING);
   EXPECT_EQ(logging::MinSeverity(), google::WARNING);
   LOG(INFO) << "hidden";
@@ -60,7 +60,7 @@ TEST(LogTest, MinSeverityHidesLowerLines) {
 }
 
 TEST(LogTest, GlobalInitTakesLogFlagsOnly) {
-  LogCapture log;
+  CapturedLog log;
   char name[] = "caffe", train[] = "train", min[] = "-minloglevel=1", v[] = "--v=3",
        solver[] = "-solver=s.prototxt";
   char* arguments[] = {name, train, min, v, solver};
@@ -80,7 +80,7 @@ TEST(LogTest, FileGetsEveryLineToo) {
   test::TemporaryFolder folder;
   const std::string path = folder / "caffe.log";
   {
-    LogCapture log;
+    CapturedLog log;
     logging::SetLogFile(path);
     LOG(INFO) << "first";
     LOG(WARNING) << "second";
@@ -94,7 +94,7 @@ TEST(LogTest, FileGetsEveryLineToo) {
 }
 
 TEST(LogTest, LogIfEvaluatesItsStreamOnlyWhenTrue) {
-  LogCapture log;
+  CapturedLog log;
   int evaluated = 0;
   LOG_IF(INFO, false) << ++evaluated;
   LOG_IF(INFO, true) << ++evaluated;
@@ -103,7 +103,7 @@ TEST(LogTest, LogIfEvaluatesItsStreamOnlyWhenTrue) {
 }
 
 TEST(LogTest, EveryNAndFirstN) {
-  LogCapture log;
+  CapturedLog log;
   for (int i = 0; i < 7; ++i) {
     LOG_EVERY_N(INFO, 3) << "every " << i;
     LOG_FIRST_N(INFO, 2) << "first " << i;
@@ -113,7 +113,7 @@ TEST(LogTest, EveryNAndFirstN) {
 }
 
 TEST(LogTest, VlogFollowsTheVerboseLevel) {
-  LogCapture log;
+  CapturedLog log;
   const int verbose = logging::VerboseLevel();
   logging::SetVerboseLevel(1);
   VLOG(1) << "one";

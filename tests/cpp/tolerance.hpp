@@ -47,7 +47,8 @@ Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
   const double ulp = std::numeric_limits<T>::epsilon();
   // Rounding errors of n additions behave like a random walk of n steps; the factor
   // covers its tail over the largest blobs that tests compare (about 5 deviations).
-  const double walk = 5 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 1)));
+  const double walk =
+      5 * std::sqrt(static_cast<double>(std::max<std::int64_t>(terms, 1)));
   switch (kind) {
     case OpKind::kCopy:
       return {0, 0};
@@ -80,13 +81,16 @@ struct GradientTolerance {
 
 /// How far a count of n independent events of probability p may lie from n p: five
 /// standard deviations, which one count in two million exceeds.
-inline double CountTolerance(double n, double p) { return 5 * std::sqrt(n * p * (1 - p)); }
+inline double CountTolerance(double n, double p) {
+  return 5 * std::sqrt(n * p * (1 - p));
+}
 
 /// Whether `got` passes for `want` in a blob whose largest magnitude is `largest`.
 inline bool IsClose(double got, double want, double largest, Tolerance tolerance) {
   if (std::isnan(want)) return std::isnan(got);
   if (got == want) return true;  // also equal infinities
-  const double bound = tolerance.relative * std::fabs(want) + tolerance.absolute * largest;
+  const double bound =
+      tolerance.relative * std::fabs(want) + tolerance.absolute * largest;
   return std::fabs(got - want) <= bound;  // false when `got` is NaN
 }
 

@@ -31,7 +31,9 @@ class AccuracyLayer : public Layer<Dtype> {
   virtual inline int ExactNumBottomBlobs() const { return 2; }
   virtual inline int MinTopBlobs() const { return 1; }
   virtual inline int MaxTopBlobs() const { return 2; }
-  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const { return false; }
+  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const {
+    return false;
+  }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -29,7 +29,9 @@ class ArgMaxLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "ArgMax"; }
   virtual inline int ExactNumBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const { return false; }
+  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const {
+    return false;
+  }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -37,10 +37,10 @@ class DropoutLayer : public NeuronLayer<Dtype> {
   /// dst = mask * src / (1 - ratio), both in layout `block`, which may be one memory.
   void Apply(const Blob<Dtype>& blob, int block, const Dtype* src, Dtype* dst) const;
 
-  Dtype threshold_;  ///< probability of dropping an element
-  Dtype scale_;      ///< factor of the kept ones
-  std::uint64_t seed_;        ///< with the two below: where the mask of the last
-  std::uint64_t stream_;      ///< Forward begins in the random stream
+  Dtype threshold_;       ///< probability of dropping an element
+  Dtype scale_;           ///< factor of the kept ones
+  std::uint64_t seed_;    ///< with the two below: where the mask of the last
+  std::uint64_t stream_;  ///< Forward begins in the random stream
   std::uint64_t first_draw_;
 };
 

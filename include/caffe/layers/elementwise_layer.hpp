@@ -30,6 +30,9 @@ enum class GradientSource {
 ///
 /// A functor is copied by value and serves CPU and GPU alike. In-place use is right
 /// for all of them. All layouts are dense, so packed data is taken as it is.
+///
+/// The bodies are compiled into the library, for its own layers; a plugin derives from
+/// NeuronLayer.
 template <typename Dtype, template <typename> class Functor>
 class ElementwiseLayer : public NeuronLayer<Dtype> {
  public:

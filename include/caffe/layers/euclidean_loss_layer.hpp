@@ -21,7 +21,9 @@ class EuclideanLossLayer : public LossLayer<Dtype> {
 
   virtual inline const char* type() const { return "EuclideanLoss"; }
   /// Unlike with other losses, both bottoms may be predictions.
-  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const { return true; }
+  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const {
+    return true;
+  }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -45,7 +45,7 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
                             const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom);
 
-  Blob<Dtype> prob_;          ///< softmax of bottom[0]
+  Blob<Dtype> prob_;  ///< softmax of bottom[0]
   bool has_ignore_label_;
   int ignore_label_;
   LossParameter_NormalizationMode normalization_;
@@ -53,8 +53,8 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   int softmax_axis_;
   int outer_num_;
   int inner_num_;
-  vector<int> labels_;        ///< class of every position, -1 where ignored
-  int valid_count_;           ///< positions that are not ignored
+  vector<int> labels_;  ///< class of every position, -1 where ignored
+  int valid_count_;     ///< positions that are not ignored
 };
 
 }  // namespace caffe

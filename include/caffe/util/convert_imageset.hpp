@@ -18,9 +18,9 @@ struct ConvertImagesetOptions {
   std::string list_file;    ///< one "path label" per line
   std::string database;     ///< to be created
   std::string backend = "lmdb";
-  bool gray = false;        ///< 1 channel instead of 3
-  bool shuffle = false;     ///< in an order drawn from caffe_rng()
-  int resize_width = 0;     ///< both or neither
+  bool gray = false;     ///< 1 channel instead of 3
+  bool shuffle = false;  ///< in an order drawn from caffe_rng()
+  int resize_width = 0;  ///< both or neither
   int resize_height = 0;
   bool check_size = false;  ///< reject images of another size than the first
   bool encoded = false;     ///< store image files instead of pixels

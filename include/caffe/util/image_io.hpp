@@ -51,8 +51,8 @@ inline bool ReadImageToDatum(const string& filename, const int label, const int 
                              const int width, Datum* datum) {
   return ReadImageToDatum(filename, label, height, width, true, datum);
 }
-inline bool ReadImageToDatum(const string& filename, const int label,
-                             const bool is_color, Datum* datum) {
+inline bool ReadImageToDatum(const string& filename, const int label, const bool is_color,
+                             Datum* datum) {
   return ReadImageToDatum(filename, label, 0, 0, is_color, datum);
 }
 inline bool ReadImageToDatum(const string& filename, const int label, Datum* datum) {

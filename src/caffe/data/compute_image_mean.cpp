@@ -52,8 +52,9 @@ class MeanImage {
       shape_ = datum;
       shape_.clear_data();
       shape_.clear_float_data();
-      sum_.assign(static_cast<std::size_t>(datum.channels()) * datum.height() *
-                      datum.width(), 0.0);
+      sum_.assign(
+          static_cast<std::size_t>(datum.channels()) * datum.height() * datum.width(),
+          0.0);
     }
     if (datum.data().empty()) {
       Add(datum.float_data().data(), sum_.size(), sum_.data());
@@ -113,10 +114,11 @@ ComputeImageMeanResult ComputeImageMean(const ComputeImageMeanOptions& options,
       if (!options.skip_bad) throw FileError(where() + image.reason);
       result.rejected.push_back({image.key, 0, image.reason});
     } else if (!mean.Fits(image.datum)) {
-      throw ValueError(Str(where(), "the image is ", ShapeOf(image.datum), ", expected ",
-                           ShapeOf(mean.shape()),
-                           " (channels, height, width) like the first; build the database "
-                           "with resize_width and resize_height, or use mean_value"));
+      throw ValueError(
+          Str(where(), "the image is ", ShapeOf(image.datum), ", expected ",
+              ShapeOf(mean.shape()),
+              " (channels, height, width) like the first; build the database "
+              "with resize_width and resize_height, or use mean_value"));
     } else {
       mean.AddDatum(image.datum);
     }

@@ -26,8 +26,9 @@ struct Converted {
 
 string Extension(const string& path) {
   const size_t dot = path.rfind('.');
-  return dot == string::npos || path.find('/', dot) != string::npos ? ""
-                                                                     : path.substr(dot + 1);
+  return dot == string::npos || path.find('/', dot) != string::npos
+             ? ""
+             : path.substr(dot + 1);
 }
 
 Converted Convert(const ConvertImagesetOptions& options, const ListedImage& image) {
@@ -36,7 +37,8 @@ Converted Convert(const ConvertImagesetOptions& options, const ListedImage& imag
   if (options.encoded || !options.encode_type.empty()) {
     encoding = options.encode_type.empty() ? Extension(image.path) : options.encode_type;
     if (encoding.empty()) {
-      result.reason = Str("'", image.path, "' has no extension that tells its type; set "
+      result.reason = Str("'", image.path,
+                          "' has no extension that tells its type; set "
                           "encode_type");
       return result;
     }
@@ -68,8 +70,8 @@ void CheckOptions(const ConvertImagesetOptions& options) {
   }
   const string& type = options.encode_type;
   if (!type.empty() && !cv::haveImageWriter("image." + type)) {
-    throw ValueError(
-        Str("encode_type '", type, "' cannot be written, expected for example jpg or png"));
+    throw ValueError(Str("encode_type '", type,
+                         "' cannot be written, expected for example jpg or png"));
   }
 }
 
@@ -131,10 +133,10 @@ ConvertImagesetResult ConvertImageset(const ConvertImagesetOptions& options,
     if (image.reason.empty() && options.check_size && result.written > 0 &&
         (image.channels != first.channels || image.height != first.height ||
          image.width != first.width)) {
-      image.reason = Str("'", images[i].path, "' is ", image.channels, " x ", image.height,
-                         " x ", image.width, ", expected ", first.channels, " x ",
-                         first.height, " x ", first.width,
-                         " (channels, height, width) like the first image");
+      image.reason =
+          Str("'", images[i].path, "' is ", image.channels, " x ", image.height, " x ",
+              image.width, ", expected ", first.channels, " x ", first.height, " x ",
+              first.width, " (channels, height, width) like the first image");
     }
     if (image.reason.empty()) {
       try {

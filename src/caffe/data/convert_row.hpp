@@ -32,13 +32,16 @@ void ConvertRow(const Pixel* in, const Dtype* mean, int mean_step, Dtype scale, 
 /// out[i] = (in[i * step] - mean[i * mean_step]) * scale, with mean_step 0, 1 or -1.
 template <typename Pixel, typename Dtype>
 void ConvertRow(const Pixel* in, std::ptrdiff_t step, const Dtype* mean, int mean_step,
-                Dtype scale, int count,
-                Dtype* __restrict out) {
+                Dtype scale, int count, Dtype* __restrict out) {
   switch (step) {
-    case 1: return ConvertRow<1>(in, mean, mean_step, scale, count, out);
-    case -1: return ConvertRow<-1>(in, mean, mean_step, scale, count, out);
-    case 3: return ConvertRow<3>(in, mean, mean_step, scale, count, out);
-    case -3: return ConvertRow<-3>(in, mean, mean_step, scale, count, out);
+    case 1:
+      return ConvertRow<1>(in, mean, mean_step, scale, count, out);
+    case -1:
+      return ConvertRow<-1>(in, mean, mean_step, scale, count, out);
+    case 3:
+      return ConvertRow<3>(in, mean, mean_step, scale, count, out);
+    case -3:
+      return ConvertRow<-3>(in, mean, mean_step, scale, count, out);
     default:
       for (int i = 0; i < count; ++i) {
         out[i] = (static_cast<Dtype>(in[i * step]) - mean[i * mean_step]) * scale;

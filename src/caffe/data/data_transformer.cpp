@@ -131,28 +131,32 @@ void DataTransformer<Dtype>::CheckFit(const vector<int>& shape, int channels, in
                                       int width) const {
   const vector<int> want = OutputShape(1, channels, height, width);
   if (shape.size() != 4 || shape[1] != want[1]) {
-    throw ValueError(Str("the image has ", channels, " channel(s), but the output shape is ",
-                         ShapeText(shape), "; force_color or force_gray makes encoded "
+    throw ValueError(Str("the image has ", channels,
+                         " channel(s), but the output shape is ", ShapeText(shape),
+                         "; force_color or force_gray makes encoded "
                          "images alike"));
   }
   if (shape[2] != want[2] || shape[3] != want[3]) {
     throw ValueError(Str("the image is ", want[3], " x ", want[2], " pixels, expected ",
-                         shape[3], " x ", shape[2], " like the others of its batch; "
+                         shape[3], " x ", shape[2],
+                         " like the others of its batch; "
                          "resize the images, set crop_size, or use batch_size: 1"));
   }
   if (param_.has_mean_file() &&
       (channels != data_mean_.channels() || height != data_mean_.height() ||
        width != data_mean_.width())) {
-    throw ValueError(Str("mean file '", param_.mean_file(), "' is ",
-                         ImageText(data_mean_.channels(), data_mean_.height(),
-                                   data_mean_.width()),
-                         ", expected ", ImageText(channels, height, width),
-                         " like the image before cropping"));
+    throw ValueError(
+        Str("mean file '", param_.mean_file(), "' is ",
+            ImageText(data_mean_.channels(), data_mean_.height(), data_mean_.width()),
+            ", expected ", ImageText(channels, height, width),
+            " like the image before cropping"));
   }
   const int values = static_cast<int>(mean_values_.size());
   if (values > 1 && values != channels) {
-    throw ValueError(Str("transform_param has ", values, " values of mean_value, expected "
-                         "1 or ", channels, ", one for every channel"));
+    throw ValueError(Str("transform_param has ", values,
+                         " values of mean_value, expected "
+                         "1 or ",
+                         channels, ", one for every channel"));
   }
 }
 
@@ -194,8 +198,12 @@ void DataTransformer<Dtype>::TransformView(const View<Pixel>& view,
 template <typename Dtype>
 void DataTransformer<Dtype>::TransformMat(const cv::Mat& image, const vector<int>& shape,
                                           Choice choice, Dtype* out) const {
-  const View<uchar> view = {image.ptr<uchar>(), image.channels(), image.rows, image.cols,
-                            1, static_cast<std::ptrdiff_t>(image.step[0]),
+  const View<uchar> view = {image.ptr<uchar>(),
+                            image.channels(),
+                            image.rows,
+                            image.cols,
+                            1,
+                            static_cast<std::ptrdiff_t>(image.step[0]),
                             image.channels()};
   TransformView(view, shape, choice, out);
 }
@@ -207,12 +215,17 @@ void DataTransformer<Dtype>::TransformRaw(const Datum& datum, const vector<int>&
   const int width = datum.width();
   const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
   if (datum.data().empty()) {
-    const View<float> view = {datum.float_data().data(), datum.channels(), height, width,
-                              plane, width, 1};
+    const View<float> view = {
+        datum.float_data().data(), datum.channels(), height, width, plane, width, 1};
     TransformView(view, shape, choice, out);
   } else {
     const View<uchar> view = {reinterpret_cast<const uchar*>(datum.data().data()),
-                              datum.channels(), height, width, plane, width, 1};
+                              datum.channels(),
+                              height,
+                              width,
+                              plane,
+                              width,
+                              1};
     TransformView(view, shape, choice, out);
   }
 }
@@ -252,7 +265,8 @@ cv::Mat DataTransformer<Dtype>::Decode(const Datum& datum) const {
 }
 
 template <typename Dtype>
-void DataTransformer<Dtype>::Transform(const Datum& datum, Blob<Dtype>* transformed_blob) {
+void DataTransformer<Dtype>::Transform(const Datum& datum,
+                                       Blob<Dtype>* transformed_blob) {
   if (datum.encoded()) return Transform(Decode(datum), transformed_blob);
   if (param_.force_color() || param_.force_gray()) {
     LOG_FIRST_N(WARNING, 1)

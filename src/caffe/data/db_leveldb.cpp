@@ -71,7 +71,9 @@ class LevelDBTransaction : public Transaction {
 }  // namespace
 
 LevelDB::LevelDB() {}
-LevelDB::~LevelDB() { Close(); }
+LevelDB::~LevelDB() {
+  Close();
+}
 
 void LevelDB::Open(const string& source, Mode mode) {
   Close();
@@ -100,7 +102,9 @@ void LevelDB::Open(const string& source, Mode mode) {
   db_.reset(db);
 }
 
-void LevelDB::Close() { db_.reset(); }
+void LevelDB::Close() {
+  db_.reset();
+}
 
 Cursor* LevelDB::NewCursor() {
   CHECK(db_) << "the database is not open";

@@ -37,12 +37,24 @@ LMDBCursor::LMDBCursor(shared_ptr<LmdbFile> file)
   walker_->SeekToFirst();
 }
 LMDBCursor::~LMDBCursor() = default;
-void LMDBCursor::SeekToFirst() { walker_->SeekToFirst(); }
-void LMDBCursor::Next() { walker_->Skip(1); }
-string LMDBCursor::key() { return walker_->key(); }
-string LMDBCursor::value() { return walker_->value(); }
-bool LMDBCursor::valid() { return walker_->valid(); }
-void LMDBCursor::Skip(std::uint64_t count) { walker_->Skip(count); }
+void LMDBCursor::SeekToFirst() {
+  walker_->SeekToFirst();
+}
+void LMDBCursor::Next() {
+  walker_->Skip(1);
+}
+string LMDBCursor::key() {
+  return walker_->key();
+}
+string LMDBCursor::value() {
+  return walker_->value();
+}
+bool LMDBCursor::valid() {
+  return walker_->valid();
+}
+void LMDBCursor::Skip(std::uint64_t count) {
+  walker_->Skip(count);
+}
 
 void LMDBTransaction::Put(const string& key, const string& value) {
   const auto longest = static_cast<std::size_t>(mdb_env_get_maxkeysize(env_));
@@ -97,11 +109,11 @@ void LMDB::Open(const string& source, Mode mode) {
   if (mode == NEW) {
     if (::mkdir(source.c_str(), 0777) != 0) {
       const int code = errno;
-      throw FileError(code == EEXIST
-                          ? Str("database '", source,
-                                "' exists already; remove it or choose another name")
-                          : Str("database '", source,
-                                "' cannot be created: ", std::strerror(code)));
+      throw FileError(
+          code == EEXIST
+              ? Str("database '", source,
+                    "' exists already; remove it or choose another name")
+              : Str("database '", source, "' cannot be created: ", std::strerror(code)));
     }
   } else if (::stat((source + "/data.mdb").c_str(), &info) == 0 && info.st_size > 0) {
     // The library is about to map and trust this file.
@@ -130,7 +142,9 @@ shared_ptr<LmdbFile> LMDB::Snapshot() {
   return std::make_shared<LmdbFile>(source_);
 }
 
-LMDBCursor* LMDB::NewCursor() { return new LMDBCursor(Snapshot()); }
+LMDBCursor* LMDB::NewCursor() {
+  return new LMDBCursor(Snapshot());
+}
 
 LMDBTransaction* LMDB::NewTransaction() {
   if (!env_) {
@@ -139,7 +153,9 @@ LMDBTransaction* LMDB::NewTransaction() {
   return new LMDBTransaction(env_, source_);
 }
 
-std::uint64_t LMDB::Count() { return Snapshot()->entries(); }
+std::uint64_t LMDB::Count() {
+  return Snapshot()->entries();
+}
 
 }  // namespace db
 }  // namespace caffe

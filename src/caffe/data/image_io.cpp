@@ -147,8 +147,9 @@ cv::Mat DecodeImage(const string& bytes, ImageColors colors) {
                         ", ", bytes.size(), " bytes"));
   }
   if (image.depth() != CV_8U) {
-    throw FileError("the image has more than 8 bits per channel; convert it, or set "
-                    "force_color or force_gray");
+    throw FileError(
+        "the image has more than 8 bits per channel; convert it, or set "
+        "force_color or force_gray");
   }
   return image;
 }
@@ -185,8 +186,9 @@ void CheckRawDatum(const Datum& datum) {
   const std::int64_t got =
       bytes ? static_cast<std::int64_t>(datum.data().size()) : datum.float_data_size();
   if (got != expected) {
-    throw FileError(Str("the datum has ", got, bytes ? " bytes" : " values", ", expected ",
-                        expected, " from its channels x height x width = ", shape));
+    throw FileError(Str("the datum has ", got, bytes ? " bytes" : " values",
+                        ", expected ", expected,
+                        " from its channels x height x width = ", shape));
   }
 }
 

@@ -50,7 +50,8 @@ vector<ListedImage> ReadImageList(const string& filename) {
     images.push_back(ParseLine(content.substr(0, last + 1), filename, line));
   }
   if (images.empty()) {
-    throw FileError(Str("'", filename, "' names no image, expected one 'path label' per "
+    throw FileError(Str("'", filename,
+                        "' names no image, expected one 'path label' per "
                         "line"));
   }
   return images;

@@ -39,12 +39,12 @@ void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
   for (;;) {
     at = FindMarker(bytes, at);
     if (at == bytes.npos) {
-      probe->problem = Str("the JPEG is truncated: no end marker in its ", bytes.size(),
-                           " bytes");
+      probe->problem =
+          Str("the JPEG is truncated: no end marker in its ", bytes.size(), " bytes");
       return;
     }
     const std::uint32_t marker = Byte(bytes, at - 1);
-    if (marker == 0xD9) break;                                  // EOI
+    if (marker == 0xD9) break;                                           // EOI
     if (marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) continue;  // no length
     if (at + 2 > bytes.size()) continue;
     const std::size_t length = Short(bytes, at);

@@ -62,8 +62,9 @@ LmdbFile::LmdbFile(const string& folder) : path_(folder + "/data.mdb") {
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0 && errno == ENOENT) {
     const bool leveldb = ::access((folder + "/CURRENT").c_str(), F_OK) == 0;
-    throw FileError(Str("database '", folder, "' is no LMDB: it has no data.mdb",
-                        leveldb ? "; it looks like a LevelDB, set backend: LEVELDB" : ""));
+    throw FileError(
+        Str("database '", folder, "' is no LMDB: it has no data.mdb",
+            leveldb ? "; it looks like a LevelDB, set backend: LEVELDB" : ""));
   }
   if (fd_ < 0 || ::fstat(fd_, &info) != 0) {
     const int code = errno;
@@ -79,7 +80,9 @@ LmdbFile::LmdbFile(const string& folder) : path_(folder + "/data.mdb") {
   }
 }
 
-LmdbFile::~LmdbFile() { ::close(fd_); }
+LmdbFile::~LmdbFile() {
+  ::close(fd_);
+}
 
 void LmdbFile::Open() {
   const Header first = ReadHeader(0);
@@ -148,8 +151,10 @@ bool LmdbFile::ReadAt(std::uint64_t offset, std::size_t size, char* out) const {
 LmdbFile::Header LmdbFile::ReadHeader(std::uint64_t offset) const {
   char bytes[kPageHeader + kHeaderSize];
   if (!ReadAt(offset, sizeof(bytes), bytes)) {
-    throw FileError(Str("'", path_, "' is no complete LMDB file: it ends within its "
-                        "header, at ", size_, " bytes; copy or build it again"));
+    throw FileError(Str("'", path_,
+                        "' is no complete LMDB file: it ends within its "
+                        "header, at ",
+                        size_, " bytes; copy or build it again"));
   }
   // magic 4, version 4, address 8, map size 8, the table of free pages, the main
   // table, last page 8, commit 8. A table is pad 4, flags 2, depth 2, then the number
@@ -180,7 +185,8 @@ LmdbFile::Header LmdbFile::NewestHeader() const {
 
 void LmdbFile::CheckUnchanged() const {
   if (NewestHeader().commit <= commit_ + 1) return;
-  throw FileError(Str("'", path_, "' was written while it was being read; start again "
+  throw FileError(Str("'", path_,
+                      "' was written while it was being read; start again "
                       "when the writer has finished"));
 }
 
@@ -215,12 +221,12 @@ string LmdbFile::ReadOverflow(std::uint64_t number, std::size_t size) const {
 // One node, its numbers checked against the page it lies in.
 struct LmdbWalker::Node {
   std::uint16_t flags;
-  std::uint32_t data_size;   // leaf
-  std::uint64_t child;       // branch
+  std::uint32_t data_size;  // leaf
+  std::uint64_t child;      // branch
   const char* key;
   std::size_t key_size;
   const char* data;
-  std::size_t room;          // bytes from data to the end of the page
+  std::size_t room;  // bytes from data to the end of the page
 };
 
 LmdbWalker::LmdbWalker(shared_ptr<const LmdbFile> file)
@@ -241,7 +247,8 @@ void LmdbWalker::Load(std::uint64_t number, std::size_t level) {
   const auto flags = db::Load<std::uint16_t>(at.page.data() + 10);
   const auto lower = db::Load<std::uint16_t>(at.page.data() + 12);
   const bool leaf = level + 1 == levels_.size();
-  if ((flags & (kBranch | kLeaf | kOverflow | kMeta | kFixedLeaf)) != (leaf ? kLeaf : kBranch) ||
+  if ((flags & (kBranch | kLeaf | kOverflow | kMeta | kFixedLeaf)) !=
+          (leaf ? kLeaf : kBranch) ||
       lower <= kPageHeader || lower > file_->page_size()) {
     file_->Damaged(Str("no ", leaf ? "leaf" : "branch", " page at ", number));
   }
@@ -288,8 +295,8 @@ void LmdbWalker::Skip(std::uint64_t count) {
 LmdbWalker::Node LmdbWalker::NodeAt(const Level& level) const {
   const char* page = level.page.data();
   const std::size_t size = level.page.size();
-  const std::size_t at =
-      db::Load<std::uint16_t>(page + kPageHeader + 2 * static_cast<std::size_t>(level.node));
+  const std::size_t at = db::Load<std::uint16_t>(
+      page + kPageHeader + 2 * static_cast<std::size_t>(level.node));
   if (at < kPageHeader || at + kNodeHeader > size) {
     file_->Damaged(Str("a node at byte ", at, " of a page"));
   }
@@ -322,7 +329,8 @@ string LmdbWalker::key() const {
 string LmdbWalker::value() const {
   const Node node = Entry();
   if (node.flags & (kSubTable | kDuplicates)) {
-    throw FileError(Str("'", file_->path(), "' holds named tables, expected the entries "
+    throw FileError(Str("'", file_->path(),
+                        "' holds named tables, expected the entries "
                         "themselves, as Caffe stores them"));
   }
   if (!(node.flags & kBigData)) {
@@ -332,8 +340,7 @@ string LmdbWalker::value() const {
     return string(node.data, node.data_size);
   }
   if (node.room < sizeof(std::uint64_t)) file_->Damaged("half a page number");
-  string value =
-      file_->ReadOverflow(db::Load<std::uint64_t>(node.data), node.data_size);
+  string value = file_->ReadOverflow(db::Load<std::uint64_t>(node.data), node.data_size);
   file_->CheckUnchanged();
   return value;
 }

@@ -33,7 +33,9 @@ class OrderedResults {
   }
   bool empty() const { return results_.empty(); }
   /// Enough is under way to keep all threads busy; more would only fill the memory.
-  bool full() const { return results_.size() >= 4 * static_cast<std::size_t>(pool_.threads()); }
+  bool full() const {
+    return results_.size() >= 4 * static_cast<std::size_t>(pool_.threads());
+  }
 
  private:
   static constexpr std::size_t kNoLimit = ~std::size_t{0};

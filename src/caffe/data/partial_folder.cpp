@@ -41,8 +41,8 @@ PartialFolder::PartialFolder(const std::string& target) : target_(target) {
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const int code = errno;
     ::close(lock_);
-    Fail(target_, code == EWOULDBLOCK ? "another process is building it"
-                                      : std::strerror(code));
+    Fail(target_,
+         code == EWOULDBLOCK ? "another process is building it" : std::strerror(code));
   }
   std::error_code error;
   std::filesystem::remove_all(path(), error);
@@ -59,8 +59,8 @@ PartialFolder::~PartialFolder() {
 }
 
 void PartialFolder::Commit() {
-  int failed = ::renameat2(AT_FDCWD, path().c_str(), AT_FDCWD, target_.c_str(),
-                           RENAME_NOREPLACE);
+  int failed =
+      ::renameat2(AT_FDCWD, path().c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE);
   // Some network file systems know no NOREPLACE.
   if (failed && errno == EINVAL) {
     struct stat info;
@@ -71,7 +71,8 @@ void PartialFolder::Commit() {
   if (failed) Fail(target_, std::strerror(errno));
   // The name is on the disk when its folder is.
   std::string parent = std::filesystem::path(target_).parent_path().string();
-  const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY);
+  const int folder =
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY);
   if (folder >= 0) {
     ::fsync(folder);
     ::close(folder);

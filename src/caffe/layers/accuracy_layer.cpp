@@ -17,8 +17,7 @@ void AccuracyLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
 template <typename Dtype>
 void AccuracyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  label_axis_ =
-      bottom[0]->CanonicalAxisIndex(this->layer_param_.accuracy_param().axis());
+  label_axis_ = bottom[0]->CanonicalAxisIndex(this->layer_param_.accuracy_param().axis());
   const LabelledScores scores = CheckedScores(this->layer_param_, bottom, label_axis_);
   outer_num_ = scores.outer;
   inner_num_ = scores.inner;

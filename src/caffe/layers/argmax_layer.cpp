@@ -86,8 +86,8 @@ void ArgMaxLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& /*top*/,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& /*bottom*/) {
   if (!propagate_down[0]) return;
-  throw NotImplementedFailure(Str(NameOf(this->layer_param_),
-                                  " has no gradient; set propagate_down: false"));
+  throw NotImplementedFailure(
+      Str(NameOf(this->layer_param_), " has no gradient; set propagate_down: false"));
 }
 
 INSTANTIATE_CLASS(ArgMaxLayer);

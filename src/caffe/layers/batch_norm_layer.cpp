@@ -28,10 +28,10 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                          "variance and their factor"));
   }
   for (int i = 0; i < 3; ++i) {
-    const int size = i < 2 ? channels_ : 1;
-    if (this->blobs_[i]->count() != size) {
+    const vector<int> shape = {i < 2 ? channels_ : 1};
+    if (this->blobs_[i]->count() != shape[0]) {
       throw ValueError(Str("weights of shape ", ShapeText(this->blobs_[i]->shape()),
-                           ", expected (", size, ")"));
+                           ", expected ", ShapeText(shape)));
     }
   }
   for (int i = 0; i < 3; ++i) {
@@ -111,7 +111,11 @@ void BatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   vector<Dtype> on_dy(channels_), on_x(channels_, 0), constant(channels_, 0);
   for (int c = 0; c < channels_; ++c) on_dy[c] = static_cast<Dtype>(inverse_std_[c]);
   const bool in_place = bottom[0] == top[0];
-  const Tensor<Dtype> x = x_norm_kept_ ? DataOf(&x_norm_) : DataOf(bottom[0]);
+  // With global statistics the values have no part in the gradient: dy stands in, so
+  // that one that is not finite does no harm.
+  const Tensor<Dtype> x = use_global_stats_ ? DiffOf(top[0])
+                          : x_norm_kept_    ? DataOf(&x_norm_)
+                                            : DataOf(bottom[0]);
   if (!use_global_stats_) {
     Normalization<Dtype> normalization;
     for (int c = 0; c < channels_; ++c) {

@@ -17,8 +17,8 @@ void BiasLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   if (this->blobs_.empty()) {
     const BiasParameter& param = this->layer_param_.bias_param();
     const int axis = bottom[0]->CanonicalAxisIndex(param.axis());
-    this->blobs_.push_back(std::make_shared<Blob<Dtype>>(LearnedShape(
-        this->layer_param_, bottom[0]->shape(), axis, param.num_axes())));
+    this->blobs_.push_back(std::make_shared<Blob<Dtype>>(
+        LearnedShape(this->layer_param_, bottom[0]->shape(), axis, param.num_axes())));
     shared_ptr<Filler<Dtype>> filler(GetFiller<Dtype>(param.filler()));
     filler->Fill(this->blobs_[0].get());
   }
@@ -31,8 +31,9 @@ void BiasLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const bool learned = bottom.size() == 1;
   const Blob<Dtype>& bias = learned ? *this->blobs_[0] : *bottom[1];
   axes_ = bias.num_axes();
-  axis_ = axes_ == 0 ? 0
-                     : bottom[0]->CanonicalAxisIndex(this->layer_param_.bias_param().axis());
+  axis_ = axes_ == 0
+              ? 0
+              : bottom[0]->CanonicalAxisIndex(this->layer_param_.bias_param().axis());
   CheckCoefficientShape(this->layer_param_,
                         learned ? NameOf(this->layer_param_) + ", the learned bias"
                                 : NameOfBottom(this->layer_param_, 1),
@@ -44,7 +45,8 @@ template <typename Dtype>
 void BiasLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
-  const Dtype* b = bottom.size() == 1 ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
+  const Dtype* b =
+      bottom.size() == 1 ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
   const bool in_place = bottom[0] == top[0];
   const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
   Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);

@@ -32,8 +32,8 @@ struct ChannelTiles {
 
 /// Describes a tensor in layout `block`. With one element per coefficient the plain
 /// tensor is cut along the coefficients instead, so that inner loops stay long.
-inline ChannelTiles TilesOf(std::int64_t repeats, std::int64_t period, std::int64_t spatial,
-                            int block) {
+inline ChannelTiles TilesOf(std::int64_t repeats, std::int64_t period,
+                            std::int64_t spatial, int block) {
   constexpr int kLongestRow = 4096;
   ChannelTiles tiles{repeats, period, spatial, block};
   if (block == 1 && spatial == 1) {
@@ -50,8 +50,9 @@ inline ChannelTiles CoefficientTiles(const std::vector<int>& shape, int axis, in
                                      int block) {
   std::int64_t extents[3] = {1, 1, 1};
   for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    int part = i < axis ? 0 : i < axis + axes ? 1 : 2;
     // A single coefficient repeats along the first axis, to have several tiles.
-    const int part = axes == 0 ? (i == 0 ? 0 : 2) : i < axis ? 0 : i < axis + axes ? 1 : 2;
+    if (axes == 0) part = i == 0 ? 0 : 2;
     extents[part] *= shape[i];
   }
   return TilesOf(extents[0], extents[1], extents[2], axes == 0 ? 1 : block);
@@ -108,10 +109,14 @@ inline void Sum(std::int64_t spatial, int width, T* sums, const Op& op) {
 template <typename Op>
 inline void MapTile(const ChannelTiles& tiles, const Op& op) {
   switch (tiles.width) {
-    case 1: return tile_loops::Map<1>(tiles.spatial, 1, op);
-    case 8: return tile_loops::Map<8>(tiles.spatial, 8, op);
-    case 16: return tile_loops::Map<16>(tiles.spatial, 16, op);
-    default: return tile_loops::Map<0>(tiles.spatial, tiles.width, op);
+    case 1:
+      return tile_loops::Map<1>(tiles.spatial, 1, op);
+    case 8:
+      return tile_loops::Map<8>(tiles.spatial, 8, op);
+    case 16:
+      return tile_loops::Map<16>(tiles.spatial, 16, op);
+    default:
+      return tile_loops::Map<0>(tiles.spatial, tiles.width, op);
   }
 }
 
@@ -119,10 +124,14 @@ inline void MapTile(const ChannelTiles& tiles, const Op& op) {
 template <typename T, typename Op>
 inline void SumTile(const ChannelTiles& tiles, T* sums, const Op& op) {
   switch (tiles.width) {
-    case 1: return tile_loops::Sum<1>(tiles.spatial, 1, sums, op);
-    case 8: return tile_loops::Sum<8>(tiles.spatial, 8, sums, op);
-    case 16: return tile_loops::Sum<16>(tiles.spatial, 16, sums, op);
-    default: return tile_loops::Sum<0>(tiles.spatial, tiles.width, sums, op);
+    case 1:
+      return tile_loops::Sum<1>(tiles.spatial, 1, sums, op);
+    case 8:
+      return tile_loops::Sum<8>(tiles.spatial, 8, sums, op);
+    case 16:
+      return tile_loops::Sum<16>(tiles.spatial, 16, sums, op);
+    default:
+      return tile_loops::Sum<0>(tiles.spatial, tiles.width, sums, op);
   }
 }
 

@@ -16,10 +16,12 @@ inline vector<int> LearnedShape(const LayerParameter& param, const vector<int>& 
                                 int axis, int num_axes) {
   const int axes = static_cast<int>(bottom.size());
   if (num_axes < -1 || axis + num_axes > axes) {
-    throw ValueError(Str(NameOfBottom(param, 0), ": shape ", ShapeText(bottom), " has ",
-                         axes, " axes, but axis ", axis, " and num_axes ", num_axes,
-                         " ask for others; num_axes is -1 (all the rest), 0 (a scalar) or "
-                         "at most ", axes - axis));
+    throw ValueError(
+        Str(NameOfBottom(param, 0), ": shape ", ShapeText(bottom), " has ", axes,
+            " axes, but axis ", axis, " and num_axes ", num_axes,
+            " ask for others; num_axes is -1 (all the rest), 0 (a scalar) or "
+            "at most ",
+            axes - axis));
   }
   const auto begin = bottom.begin() + axis;
   return vector<int>(begin, num_axes == -1 ? bottom.end() : begin + num_axes);

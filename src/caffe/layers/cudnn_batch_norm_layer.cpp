@@ -206,8 +206,11 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     constant[c] =
         static_cast<Dtype>(per_unit * normalization.centre[c] - a * sum_dy[c] / count);
   }
-  BatchNormBackwardData(x, DiffOf(top[0]), on_dy, on_x, constant, active,
-                        DiffOf(bottom[0]));
+  // With running values and no ReLU x has no part in the gradient: dy stands in, so
+  // that it need not be read, and one that is not finite does no harm.
+  const bool needs_x = !use_running() || active;
+  BatchNormBackwardData(needs_x ? x : DiffOf(top[0]), DiffOf(top[0]), on_dy, on_x, constant,
+                        active, DiffOf(bottom[0]));
 }
 
 #ifdef CPU_ONLY

@@ -105,8 +105,9 @@ std::unique_ptr<DecodedSample> DataLayer<Dtype>::BlankEntry(const string& bytes)
   auto sample = std::make_unique<DecodedSample>();
   Datum datum;
   if (!datum.ParseFromString(bytes)) {
-    throw FileError("there is no label in it either, which on_bad_image: ZERO needs; set "
-                    "on_bad_image: SKIP");
+    throw FileError(
+        "there is no label in it either, which on_bad_image: ZERO needs; set "
+        "on_bad_image: SKIP");
   }
   sample->label = datum.label();
   sample->blank = true;
@@ -120,8 +121,8 @@ std::unique_ptr<DecodedSample> DataLayer<Dtype>::Decode(const Record& record) {
     return DecodeEntry(record.bytes);
   } catch (const FileError& error) {
     if (policy == DataParameter::FAIL) {
-      throw FileError(Str(error.what(),
-                          "; on_bad_image: SKIP or ZERO goes on without it"));
+      throw FileError(
+          Str(error.what(), "; on_bad_image: SKIP or ZERO goes on without it"));
     }
     CountBad(record.name, error.what());
   }

@@ -7,7 +7,9 @@ namespace caffe {
 namespace {
 
 // Entry `i` of a repeated field that holds one value for all tops or one each.
-int EntryFor(int entries, size_t i) { return entries == 1 ? 0 : static_cast<int>(i); }
+int EntryFor(int entries, size_t i) {
+  return entries == 1 ? 0 : static_cast<int>(i);
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
   const bool legacy = param.num_size() > 0 || param.channels_size() > 0 ||
                       param.height_size() > 0 || param.width_size() > 0;
   if (legacy && param.shape_size() > 0) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has both dummy_data_param.shape and "
+    throw ValueError(Str(NameOf(this->layer_param_),
+                         " has both dummy_data_param.shape and "
                          "its old form num, channels, height, width; give one"));
   }
   if (legacy) {
@@ -46,7 +49,8 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                        extent(param.height()), extent(param.width())});
     } else {
       const BlobShape& shape = param.shape(EntryFor(param.shape_size(), i));
-      top[i]->Reshape(ShapeFromParam(this->layer_param_, "dummy_data_param.shape", shape));
+      top[i]->Reshape(
+          ShapeFromParam(this->layer_param_, "dummy_data_param.shape", shape));
     }
     FillerParameter filler;  // constant 0
     if (param.data_filler_size() > 0) {

@@ -38,7 +38,8 @@ bool Wins(size_t b, T value, T largest) {
 // Which bottom is the largest at each place; as Dtype, so that values and indices
 // fill vector registers alike.
 template <typename T>
-void FindWinners(const vector<const T*>& x, std::int64_t first, std::int64_t n, T* winners) {
+void FindWinners(const vector<const T*>& x, std::int64_t first, std::int64_t n,
+                 T* winners) {
   T largest[kRow];
   std::copy_n(x[0] + first, n, largest);
   std::fill_n(winners, n, T(0));
@@ -87,9 +88,12 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   }
   const bool in_place = std::find(bottom.begin(), bottom.end(), top[0]) != bottom.end();
   if (in_place && op_ != EltwiseParameter_EltwiseOp_SUM) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": the top is one of the bottoms, but "
-                         "operation ", EltwiseParameter_EltwiseOp_Name(op_),
-                         " needs its inputs for the gradient; give the top its own name"));
+    throw ValueError(
+        Str(NameOf(this->layer_param_),
+            ": the top is one of the bottoms, but "
+            "operation ",
+            EltwiseParameter_EltwiseOp_Name(op_),
+            " needs its inputs for the gradient; give the top its own name"));
   }
   top[0]->ReshapeLike(*bottom[0]);
 }
@@ -130,14 +134,16 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
       case EltwiseParameter_EltwiseOp_PROD:
         std::copy_n(x[0] + first, n, row);
         for (size_t b = 1; b < x.size(); ++b) {
-          Combine(x[b] + first, n, row, [](Dtype product, Dtype v) { return product * v; });
+          Combine(x[b] + first, n, row,
+                  [](Dtype product, Dtype v) { return product * v; });
         }
         break;
       case EltwiseParameter_EltwiseOp_MAX:
         std::copy_n(x[0] + first, n, row);
         for (size_t b = 1; b < x.size(); ++b) {
-          Combine(x[b] + first, n, row,
-                  [b](Dtype largest, Dtype v) { return Wins(b, v, largest) ? v : largest; });
+          Combine(x[b] + first, n, row, [b](Dtype largest, Dtype v) {
+            return Wins(b, v, largest) ? v : largest;
+          });
         }
         break;
     }
@@ -196,7 +202,8 @@ void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
       } else {
         const Dtype winner = static_cast<Dtype>(b);
 #pragma omp simd
-        for (std::int64_t i = 0; i < n; ++i) out[i] = winners[i] == winner ? d[i] : Dtype(0);
+        for (std::int64_t i = 0; i < n; ++i)
+          out[i] = winners[i] == winner ? d[i] : Dtype(0);
       }
     }
     if (in_place) {

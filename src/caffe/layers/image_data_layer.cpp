@@ -93,9 +93,9 @@ std::unique_ptr<DecodedSample> ImageDataLayer<Dtype>::Decode(const Record& recor
   const ImageDataParameter& param = this->layer_param_.image_data_param();
   auto sample = std::make_unique<DecodedSample>();
   sample->label = record.label;
-  sample->image = DecodeImage(ReadImageFile(record.name), param.is_color()
-                                                              ? ImageColors::kColor
-                                                              : ImageColors::kGray);
+  sample->image =
+      DecodeImage(ReadImageFile(record.name),
+                  param.is_color() ? ImageColors::kColor : ImageColors::kGray);
   if (param.new_height() > 0) {
     sample->image = ResizeImage(sample->image, static_cast<int>(param.new_height()),
                                 static_cast<int>(param.new_width()));

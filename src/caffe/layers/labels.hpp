@@ -11,9 +11,9 @@ namespace caffe {
 
 /// Scores with the classes on one axis, and one label for every other position.
 struct LabelledScores {
-  int outer;    ///< extent of the axes before the classes: samples
+  int outer;  ///< extent of the axes before the classes: samples
   int classes;
-  int inner;    ///< extent of the axes behind the classes: positions per sample
+  int inner;  ///< extent of the axes behind the classes: positions per sample
 };
 
 /// Works out the extents; throws unless bottom[1] has a label for every position of
@@ -51,13 +51,13 @@ int ReadLabels(const LayerParameter& param, const Blob<Dtype>& labels,
       continue;
     }
     if (!(label > -1 && label < scores.classes)) {
-      throw ValueError(Str(
-          NameOfBottom(param, 1), ": sample ", i / scores.inner,
-          scores.inner > 1 ? Str(", position ", i % scores.inner) : std::string(),
-          " has label ", label, ", expected 0 to ", scores.classes - 1, " for the ",
-          scores.classes, " classes of bottom[0]",
-          ignore ? Str(", or ", *ignore, " to be ignored") : std::string(),
-          "; check the labels and the number of outputs of the classifier"));
+      throw ValueError(
+          Str(NameOfBottom(param, 1), ": sample ", i / scores.inner,
+              scores.inner > 1 ? Str(", position ", i % scores.inner) : std::string(),
+              " has label ", label, ", expected 0 to ", scores.classes - 1, " for the ",
+              scores.classes, " classes of bottom[0]",
+              ignore ? Str(", or ", *ignore, " to be ignored") : std::string(),
+              "; check the labels and the number of outputs of the classifier"));
     }
     (*classes)[i] = static_cast<int>(label);
     ++valid;

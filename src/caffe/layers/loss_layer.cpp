@@ -27,8 +27,8 @@ void LossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-Dtype LossLayer<Dtype>::LossNormalizer(LossParameter_NormalizationMode mode, int outer_num,
-                                       int inner_num, int valid_count) {
+Dtype LossLayer<Dtype>::LossNormalizer(LossParameter_NormalizationMode mode,
+                                       int outer_num, int inner_num, int valid_count) {
   Dtype normalizer = 1;
   switch (mode) {
     case LossParameter_NormalizationMode_FULL:

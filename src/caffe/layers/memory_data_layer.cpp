@@ -39,12 +39,15 @@ void MemoryDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom
 template <typename Dtype>
 void MemoryDataLayer<Dtype>::CheckAdd(size_t images) const {
   if (has_new_data_) {
-    throw ValueError("images were added before those of the last time were all used; "
-                     "run Forward for each of their batches first");
+    throw ValueError(
+        "images were added before those of the last time were all used; "
+        "run Forward for each of their batches first");
   }
   if (images == 0 || images > INT_MAX || images % batch_size_ != 0) {
-    throw ValueError(Str(images, " image(s) were added, expected a multiple of the batch "
-                         "size ", batch_size_));
+    throw ValueError(Str(images,
+                         " image(s) were added, expected a multiple of the batch "
+                         "size ",
+                         batch_size_));
   }
 }
 
@@ -88,8 +91,10 @@ void MemoryDataLayer<Dtype>::Reset(Dtype* data, Dtype* labels, int n) {
   CHECK(data);
   CHECK(labels);
   if (n < 1 || n % batch_size_ != 0) {
-    throw ValueError(Str("Reset got ", n, " image(s), expected a multiple of the batch "
-                         "size ", batch_size_));
+    throw ValueError(Str("Reset got ", n,
+                         " image(s), expected a multiple of the batch "
+                         "size ",
+                         batch_size_));
   }
   if (data != added_data_.cpu_data() && this->layer_param_.has_transform_param()) {
     LOG(WARNING) << this->type() << " does not transform array data on Reset()";
@@ -103,10 +108,12 @@ void MemoryDataLayer<Dtype>::Reset(Dtype* data, Dtype* labels, int n) {
 template <typename Dtype>
 void MemoryDataLayer<Dtype>::set_batch_size(int new_size) {
   if (has_new_data_) {
-    throw ValueError("the batch size was changed while added images wait; run Forward "
-                     "for each of their batches first");
+    throw ValueError(
+        "the batch size was changed while added images wait; run Forward "
+        "for each of their batches first");
   }
-  if (new_size < 1) throw ValueError(Str("batch size ", new_size, ", expected at least 1"));
+  if (new_size < 1)
+    throw ValueError(Str("batch size ", new_size, ", expected at least 1"));
   batch_size_ = new_size;
   added_data_.Reshape({batch_size_, channels_, height_, width_});
   added_label_.Reshape({batch_size_});
@@ -116,12 +123,15 @@ template <typename Dtype>
 void MemoryDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
                                          const vector<Blob<Dtype>*>& top) {
   if (!data_) {
-    throw ValueError("MemoryData has no data yet; give it some with Reset, AddMatVector or "
-                     "AddDatumVector (in Python, net.set_input_arrays)");
+    throw ValueError(
+        "MemoryData has no data yet; give it some with Reset, AddMatVector or "
+        "AddDatumVector (in Python, net.set_input_arrays)");
   }
   if (n_ % batch_size_ != 0) {
-    throw ValueError(Str("MemoryData has ", n_, " image(s), expected a multiple of the "
-                         "batch size ", batch_size_, "; call Reset again"));
+    throw ValueError(Str("MemoryData has ", n_,
+                         " image(s), expected a multiple of the "
+                         "batch size ",
+                         batch_size_, "; call Reset again"));
   }
   top[0]->Reshape({batch_size_, channels_, height_, width_});
   top[1]->Reshape({batch_size_});

@@ -96,14 +96,14 @@ void ParallelDataLayer<Dtype>::SetUpShapes(const DecodedSample& first, int batch
     throw ValueError(Str("batch_size is ", batch_size, ", expected at least 1"));
   }
   batch_size_ = batch_size;
-  sample_shape_ = first.image.empty() ? this->data_transformer_->InferBlobShape(first.datum)
-                                      : this->data_transformer_->InferBlobShape(first.image);
+  sample_shape_ = first.image.empty()
+                      ? this->data_transformer_->InferBlobShape(first.datum)
+                      : this->data_transformer_->InferBlobShape(first.image);
   vector<int> shape = sample_shape_;
   shape[0] = batch_size;
   top[0]->Reshape(shape);
-  LOG_IF(INFO, Caffe::root_solver())
-      << "output data size: " << shape[0] << "," << shape[1] << "," << shape[2] << ","
-      << shape[3];
+  LOG_IF(INFO, Caffe::root_solver()) << "output data size: " << shape[0] << ","
+                                     << shape[1] << "," << shape[2] << "," << shape[3];
   if (this->output_labels_) top[1]->Reshape({batch_size});
   for (auto& batch : this->prefetch_) {
     batch->data_.Reshape(shape);
@@ -158,7 +158,7 @@ void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& r
   if (this->transform_param_.crop_size() == 0) {
     if (part == 0) {
       auto& transformer = *this->data_transformer_;
-      job->SetShape(sample->blank            ? sample_shape_
+      job->SetShape(sample->blank           ? sample_shape_
                     : sample->image.empty() ? transformer.InferBlobShape(sample->datum)
                                             : transformer.InferBlobShape(sample->image),
                     batch_size_);

@@ -21,7 +21,8 @@ void PReLULayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   if (this->blobs_.empty()) {
     FillerParameter filler_param = param.filler();
     if (!param.has_filler()) filler_param.set_value(0.25);  // of the constant filler
-    const vector<int> shape = channel_shared_ ? vector<int>() : vector<int>{bottom[0]->shape(1)};
+    const vector<int> shape =
+        channel_shared_ ? vector<int>() : vector<int>{bottom[0]->shape(1)};
     this->blobs_.push_back(std::make_shared<Blob<Dtype>>(shape));
     shared_ptr<Filler<Dtype>> filler(GetFiller<Dtype>(filler_param));
     filler->Fill(this->blobs_[0].get());
@@ -74,7 +75,8 @@ void PReLULayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Dtype* a = this->blobs_[0]->cpu_data();
   const Dtype* x = Read(in_place ? bottom_memory_ : *bottom[0], block);
   const Dtype* dy = ReadDiff(*top[0], block);
-  Dtype* da = this->param_propagate_down_[0] ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
+  Dtype* da =
+      this->param_propagate_down_[0] ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
   Dtype* dx = nullptr;
   if (propagate_down[0]) {
     dx = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);

@@ -35,8 +35,8 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const int end = param.num_axes() == -1 ? axes : start + param.num_axes();
   if (start < 0 || start > axes || param.num_axes() < -1 || end > axes) {
     throw ValueError(Str(NameOf(this->layer_param_), ": axis ", param.axis(),
-                         " and num_axes ", param.num_axes(), " lie outside bottom[0] of shape ",
-                         ShapeText(from)));
+                         " and num_axes ", param.num_axes(),
+                         " lie outside bottom[0] of shape ", ShapeText(from)));
   }
   vector<int> shape(from.begin(), from.begin() + start);
   int inferred = -1;
@@ -44,8 +44,10 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     int dim = static_cast<int>(param.shape().dim(i));
     if (dim == 0) {
       if (start + i >= axes) {
-        throw ValueError(Str(NameOf(this->layer_param_), ": reshape_param.shape asks for "
-                             "axis ", start + i, " of bottom[0], whose shape is ",
+        throw ValueError(Str(NameOf(this->layer_param_),
+                             ": reshape_param.shape asks for "
+                             "axis ",
+                             start + i, " of bottom[0], whose shape is ",
                              ShapeText(from)));
       }
       dim = from[start + i];

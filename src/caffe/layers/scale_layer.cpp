@@ -30,9 +30,9 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
       FillerParameter filler = param.filler();
       if (!param.has_filler()) filler.set_value(1);  // the default filler is constant 0
       const int axis = bottom[0]->CanonicalAxisIndex(param.axis());
-      AddParameter(LearnedShape(this->layer_param_, bottom[0]->shape(), axis,
-                                param.num_axes()),
-                   filler);
+      AddParameter(
+          LearnedShape(this->layer_param_, bottom[0]->shape(), axis, param.num_axes()),
+          filler);
     }
     if (param.bias_term()) {
       AddParameter(learned ? this->blobs_[0]->shape() : bottom[1]->shape(),
@@ -52,15 +52,17 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const bool learned = bottom.size() == 1;
   const Blob<Dtype>& scale = learned ? *this->blobs_[0] : *bottom[1];
   axes_ = scale.num_axes();
-  axis_ = axes_ == 0 ? 0
-                     : bottom[0]->CanonicalAxisIndex(this->layer_param_.scale_param().axis());
+  axis_ = axes_ == 0
+              ? 0
+              : bottom[0]->CanonicalAxisIndex(this->layer_param_.scale_param().axis());
   CheckCoefficientShape(this->layer_param_,
                         learned ? NameOf(this->layer_param_) + ", the learned scale"
                                 : NameOfBottom(this->layer_param_, 1),
                         scale.shape(), bottom[0]->shape(), axis_);
   if (bias_param_id_ >= 0) {
     CheckCoefficientShape(this->layer_param_, NameOf(this->layer_param_) + ", the bias",
-                          this->blobs_[bias_param_id_]->shape(), bottom[0]->shape(), axis_);
+                          this->blobs_[bias_param_id_]->shape(), bottom[0]->shape(),
+                          axis_);
   }
   if (top[0] != bottom[0]) top[0]->ReshapeLike(*bottom[0]);
 }
@@ -71,7 +73,8 @@ void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
   const bool learned = bottom.size() == 1;
   const Dtype* a = learned ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
-  const Dtype* b = bias_param_id_ < 0 ? nullptr : this->blobs_[bias_param_id_]->cpu_data();
+  const Dtype* b =
+      bias_param_id_ < 0 ? nullptr : this->blobs_[bias_param_id_]->cpu_data();
   const bool in_place = bottom[0] == top[0];
   const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
   Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
@@ -105,7 +108,8 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const bool in_place = bottom[0] == top[0];
   Blob<Dtype>* scale = learned ? this->blobs_[0].get() : bottom[1];
   const bool wants_da = learned ? this->param_propagate_down_[0] : propagate_down[1];
-  const bool wants_db = bias_param_id_ >= 0 && this->param_propagate_down_[bias_param_id_];
+  const bool wants_db =
+      bias_param_id_ >= 0 && this->param_propagate_down_[bias_param_id_];
   const Dtype* a = scale->cpu_data();
   const Dtype* x = wants_da ? Read(in_place ? temp_ : *bottom[0], block) : nullptr;
   Dtype* da = wants_da ? scale->mutable_cpu_diff() : nullptr;

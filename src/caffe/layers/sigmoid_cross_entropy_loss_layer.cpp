@@ -60,8 +60,9 @@ void SigmoidCrossEntropyLossLayer<Dtype>::Backward_cpu(
     const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
     const vector<Blob<Dtype>*>& bottom) {
   if (propagate_down[1]) {
-    throw ValueError(Str(NameOfBottom(this->layer_param_, 1),
-                         ": targets have no gradient; set propagate_down: false for them"));
+    throw ValueError(
+        Str(NameOfBottom(this->layer_param_, 1),
+            ": targets have no gradient; set propagate_down: false for them"));
   }
   if (!propagate_down[0]) return;
   const Dtype* x = bottom[0]->cpu_data();

@@ -35,8 +35,8 @@ void SliceLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const int extent = shape[slice_axis_];
   const int tops = static_cast<int>(top.size());
   if (slice_point_.empty() && extent % tops != 0) {
-    throw ValueError(Str(NameOfBottom(this->layer_param_, 0), ": shape ", ShapeText(shape),
-                         ", expected an extent on axis ", slice_axis_,
+    throw ValueError(Str(NameOfBottom(this->layer_param_, 0), ": shape ",
+                         ShapeText(shape), ", expected an extent on axis ", slice_axis_,
                          " that can be cut into ", tops, " equal parts"));
   }
   int begin = 0;

@@ -107,7 +107,8 @@ void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom
       const double own = static_cast<double>(x[label * stride + s]) - largest[s];
       double expected_x = own;
       // Not 0 * sum_x: a score may be -inf.
-      if (smoothing > 0) expected_x = (1 - smoothing) * own + smoothing / classes * sum_x[s];
+      if (smoothing > 0)
+        expected_x = (1 - smoothing) * own + smoothing / classes * sum_x[s];
       losses[position + s] = std::log(sum[s]) - expected_x;
     }
   });
@@ -124,8 +125,9 @@ void SoftmaxWithLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                                const vector<bool>& propagate_down,
                                                const vector<Blob<Dtype>*>& bottom) {
   if (propagate_down[1]) {
-    throw ValueError(Str(NameOfBottom(this->layer_param_, 1),
-                         ": labels have no gradient; set propagate_down: false for them"));
+    throw ValueError(
+        Str(NameOfBottom(this->layer_param_, 1),
+            ": labels have no gradient; set propagate_down: false for them"));
   }
   if (!propagate_down[0]) return;
   const LabelledScores scores{outer_num_, bottom[0]->shape(softmax_axis_), inner_num_};

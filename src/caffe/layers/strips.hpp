@@ -52,7 +52,8 @@ void ForEachStrip(const std::vector<Strip<Pointer>>& strips, std::int64_t rows,
   ParallelTasks(rows * parts, rows * row, [&](std::int64_t task) {
     const Strip<Pointer>& strip = strips[task % parts];
     const std::int64_t r = task / parts;
-    if (strip.part) copy(strip.part + r * strip.length, r * row + strip.offset, strip.length);
+    if (strip.part)
+      copy(strip.part + r * strip.length, r * row + strip.offset, strip.length);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -47,20 +48,30 @@ string Joined(const std::set<string>& names) {
   return text;
 }
 
-/// The name under which the loader knows this library: libcaffe.so.0.1.
-const string& OwnSoname() {
-  static const string soname = [] {
-    Dl_info info;
-    if (!dladdr(reinterpret_cast<void*>(&LoadPlugin), &info)) return string();
-    return ReadSharedObject(info.dli_fname).soname;
-  }();
-  return soname;
+/// The name under which the loader knows this library: libcaffe.so.0.1. Read from
+/// memory: the path it was loaded by may be relative to a folder left since.
+string OwnSoname() {
+  Dl_info info;
+  link_map* self = nullptr;
+  if (!dladdr1(reinterpret_cast<void*>(&LoadPlugin), &info,
+               reinterpret_cast<void**>(&self), RTLD_DL_LINKMAP)) {
+    return "";
+  }
+  const char* strings = nullptr;
+  const ElfW(Dyn)* soname = nullptr;
+  for (const ElfW(Dyn)* entry = self->l_ld; entry->d_tag != DT_NULL; ++entry) {
+    if (entry->d_tag == DT_STRTAB) {
+      strings = reinterpret_cast<const char*>(entry->d_un.d_ptr);
+    }
+    if (entry->d_tag == DT_SONAME) soname = entry;
+  }
+  return strings && soname ? strings + soname->d_un.d_val : "";
 }
 
 /// A second libcaffe in one process would fight over the message classes and end it,
 /// so the version is compared before anything of the plugin is mapped.
 void CheckVersion(const string& path) {
-  const string& own = OwnSoname();
+  const string own = OwnSoname();
   SharedObject object;
   try {
     object = ReadSharedObject(path);

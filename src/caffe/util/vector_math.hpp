@@ -9,8 +9,8 @@
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 #if __GLIBC_PREREQ(2, 35)
 extern "C" {
-#define CAFFE_VECTOR_FUNCTION(name)                                           \
-  __attribute__((__simd__("notinbranch"))) double name(double) noexcept;      \
+#define CAFFE_VECTOR_FUNCTION(name)                                      \
+  __attribute__((__simd__("notinbranch"))) double name(double) noexcept; \
   __attribute__((__simd__("notinbranch"))) float name##f(float) noexcept
 CAFFE_VECTOR_FUNCTION(exp);
 CAFFE_VECTOR_FUNCTION(expm1);

@@ -58,7 +58,8 @@ TEST_F(ComputeImageMeanTest, AveragesRawImages) {
     ExpectClose(result.channel_means, channels,
                 ToleranceOf<double>(OpKind::kReduction, count * 20), "channel means");
     std::vector<int> shape;
-    ExpectClose(Written(&shape), want, ToleranceOf<float>(OpKind::kReduction, count), "mean");
+    ExpectClose(Written(&shape), want, ToleranceOf<float>(OpKind::kReduction, count),
+                "mean");
     EXPECT_EQ(shape, (std::vector<int>{1, 3, 4, 5}));
   }
 }
@@ -91,9 +92,8 @@ TEST_F(ComputeImageMeanTest, NamesTheKeyOfAnotherSize) {
 TEST_F(ComputeImageMeanTest, NamesTheKeyOfABadImage) {
   Datum damaged = RawDatum(1, 3, 36, 48, 0);
   damaged.mutable_data()->push_back('x');
-  WriteDatums(options_.database,
-              {EncodedDatum(ImageBytes("colour.jpg"), 0), damaged,
-               EncodedDatum(ImageBytes("truncated.jpg"), 0)});
+  WriteDatums(options_.database, {EncodedDatum(ImageBytes("colour.jpg"), 0), damaged,
+                                  EncodedDatum(ImageBytes("truncated.jpg"), 0)});
   ExpectError(ErrorKind::kFile, {options_.database, "'00000001'", "5185 bytes"},
               [&] { ComputeImageMean(options_); });
   options_.skip_bad = true;

@@ -30,7 +30,8 @@ class ConvertImagesetTest : public ::testing::Test {
     options_.root_folder = folder_.path() + "/";
     std::string list;
     for (int i = 0; i < count; ++i) {
-      ASSERT_TRUE(cv::imwrite(folder_ / Str(i, ".png"), cv::Mat(2, 2, CV_8UC1, i % 256.)));
+      ASSERT_TRUE(cv::imwrite(folder_ / Str(i, ".png"),
+                              cv::Mat(2, 2, CV_8UC1, cv::Scalar(i % 256))));
       list += Str(i, ".png ", i % 3, "\n");
     }
     WriteList(list);
@@ -61,8 +62,9 @@ TEST_F(ConvertImagesetTest, StoresTheListInOrder) {
   EXPECT_TRUE(result.rejected.empty());
   std::vector<std::string> keys;
   const std::vector<Datum> datums = Stored(&keys);
-  EXPECT_EQ(keys, (std::vector<std::string>{"00000000_colour.jpg", "00000001_grey.jpg",
-                                            "00000002_cmyk.jpg", "00000003_png_inside.jpg"}));
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"00000000_colour.jpg", "00000001_grey.jpg",
+                                      "00000002_cmyk.jpg", "00000003_png_inside.jpg"}));
   const int labels[] = {3, -1, 3, 8};
   std::uint64_t bytes = 0;
   for (int i = 0; i < 4; ++i) {
@@ -177,8 +179,8 @@ TEST_F(ConvertImagesetTest, NamesTheImagesItLeavesOut) {
     const char* name;
     int line;
     const char* reason;
-  } expected[] = {{"none.jpg", 2, "No such file"}, {"truncated.jpg", 3, "truncated:"},
-                  {"text.jpg", 5, "no image"},     {"empty.jpg", 6, "no bytes"},
+  } expected[] = {{"none.jpg", 2, "No such file"},  {"truncated.jpg", 3, "truncated:"},
+                  {"text.jpg", 5, "no image"},      {"empty.jpg", 6, "no bytes"},
                   {"huge.jpg", 7, "65500 x 65500"}, {"truncated.png", 8, "truncated:"}};
   ASSERT_EQ(result.rejected.size(), std::size(expected));
   for (size_t i = 0; i < std::size(expected); ++i) {
@@ -189,7 +191,8 @@ TEST_F(ConvertImagesetTest, NamesTheImagesItLeavesOut) {
   }
   std::vector<std::string> keys;
   Stored(&keys);
-  EXPECT_EQ(keys, (std::vector<std::string>{"00000000_colour.jpg", "00000007_rotated.jpg"}));
+  EXPECT_EQ(keys,
+            (std::vector<std::string>{"00000000_colour.jpg", "00000007_rotated.jpg"}));
 }
 
 TEST_F(ConvertImagesetTest, ChecksTheSize) {
@@ -202,7 +205,8 @@ TEST_F(ConvertImagesetTest, ChecksTheSize) {
   ASSERT_EQ(result.rejected.size(), 2u);
   EXPECT_EQ(result.rejected[1].name, "cmyk.jpg");
   EXPECT_NE(result.rejected[1].reason.find("3 x 16 x 96, expected 3 x 36 x 48"),
-            std::string::npos) << result.rejected[1].reason;
+            std::string::npos)
+      << result.rejected[1].reason;
 }
 
 TEST_F(ConvertImagesetTest, RejectsAPathTooLongForAKey) {
@@ -222,7 +226,8 @@ TEST_F(ConvertImagesetTest, RejectsAPathTooLongForAKey) {
 
 TEST_F(ConvertImagesetTest, LeavesNothingWhenAllAreBad) {
   WriteList("none.jpg 0\ntext.jpg 1\n");
-  ExpectError(ErrorKind::kFile, {"none of the 2 images", options_.list_file, "No such file"},
+  ExpectError(ErrorKind::kFile,
+              {"none of the 2 images", options_.list_file, "No such file"},
               [&] { ConvertImageset(options_); });
   EXPECT_EQ(FilesInFolder(), 1);
 }
@@ -297,10 +302,12 @@ TEST_F(ConvertImagesetTest, SaysWhatIsWrong) {
               [&] { ConvertImageset(options_); });
   options_ = good;
   options_.encode_type = "nonsense";
-  ExpectError(ErrorKind::kValue, {"'nonsense'", "png"}, [&] { ConvertImageset(options_); });
+  ExpectError(ErrorKind::kValue, {"'nonsense'", "png"},
+              [&] { ConvertImageset(options_); });
   options_ = good;
   options_.backend = "nonsense";
-  ExpectError(ErrorKind::kValue, {"'nonsense'", "lmdb"}, [&] { ConvertImageset(options_); });
+  ExpectError(ErrorKind::kValue, {"'nonsense'", "lmdb"},
+              [&] { ConvertImageset(options_); });
   options_ = good;
   options_.list_file = folder_ / "none.txt";
   ExpectError(ErrorKind::kFile, {"none.txt"}, [&] { ConvertImageset(options_); });

@@ -22,8 +22,7 @@ template <typename T>
 class DataRun {
  public:
   explicit DataRun(const std::string& text, Phase phase = TRAIN, int tops = 2)
-      : layer_(LayerRegistry<T>::CreateLayer(LayerFromText(text, phase))),
-        blobs_(tops) {
+      : layer_(LayerRegistry<T>::CreateLayer(LayerFromText(text, phase))), blobs_(tops) {
     for (Blob<T>& blob : blobs_) tops_.push_back(&blob);
     layer_->SetUp({}, tops_);
   }

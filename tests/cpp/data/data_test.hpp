@@ -25,7 +25,9 @@ inline std::string ImagePath(const std::string& name) {
   return std::string(CAFFE_TEST_DATA) + "/images/" + name;
 }
 
-inline std::string ImageBytes(const std::string& name) { return ReadBytes(ImagePath(name)); }
+inline std::string ImageBytes(const std::string& name) {
+  return ReadBytes(ImagePath(name));
+}
 
 /// A binary PPM or PGM file, as the image generator wrote it.
 struct Pixels {
@@ -86,7 +88,8 @@ inline void WriteDatabase(const std::string& path, const Entries& entries,
   transaction->Commit();
 }
 
-inline Entries ReadDatabase(const std::string& path, const std::string& backend = "lmdb") {
+inline Entries ReadDatabase(const std::string& path,
+                            const std::string& backend = "lmdb") {
   const std::unique_ptr<db::DB> database(db::GetDB(backend));
   database->Open(path, db::READ);
   const std::unique_ptr<db::Cursor> cursor(database->NewCursor());

@@ -44,7 +44,8 @@ Datum ByteDatum(int image, int channels) {
 
 Datum FloatDatum(int image, int channels) {
   Datum datum = ByteDatum(image, channels);
-  for (const char byte : datum.data()) datum.add_float_data(static_cast<unsigned char>(byte));
+  for (const char byte : datum.data())
+    datum.add_float_data(static_cast<unsigned char>(byte));
   datum.clear_data();
   return datum;
 }
@@ -54,8 +55,7 @@ cv::Mat Image(int image, int channels) {
   for (int h = 0; h < kHeight; ++h) {
     for (int w = 0; w < kWidth; ++w) {
       for (int c = 0; c < channels; ++c) {
-        mat.ptr<uchar>(h)[w * channels + c] =
-            static_cast<uchar>(PixelAt(image, c, h, w));
+        mat.ptr<uchar>(h)[w * channels + c] = static_cast<uchar>(PixelAt(image, c, h, w));
       }
     }
   }
@@ -82,7 +82,8 @@ struct Reference {
           const int row = h + h_off;
           const int column = (mirror ? width - 1 - w : w) + w_off;
           double mean = means.empty() ? 0 : means[c];
-          if (!mean_image.empty()) mean = mean_image[(c * kHeight + row) * kWidth + column];
+          if (!mean_image.empty())
+            mean = mean_image[(c * kHeight + row) * kWidth + column];
           out.push_back((PixelAt(image, c, row, column) - mean) * scale);
         }
       }
@@ -147,8 +148,9 @@ TYPED_TEST(DataTransformerTest, SubtractsTheMeanThenScales) {
   reference.scale = 0.017f;  // as the field of the message holds it
   this->ExpectAllForms("scale: 0.017", TEST, reference);
   reference.means = {103.94f, 116.78f, 123.68f};
-  this->ExpectAllForms("scale: 0.017 mean_value: 103.94 mean_value: 116.78 mean_value: 123.68",
-                       TEST, reference);
+  this->ExpectAllForms(
+      "scale: 0.017 mean_value: 103.94 mean_value: 116.78 mean_value: 123.68", TEST,
+      reference);
   reference.means = {7, 7, 7};
   this->ExpectAllForms("scale: 0.017 mean_value: 7", TEST, reference);
 }
@@ -190,8 +192,8 @@ TYPED_TEST(DataTransformerTest, TakesTheMeanOfThePixelsPlace) {
   this->ExpectAllForms(text + "crop_size: 4 scale: 0.5", TEST, reference);
   // Mirrored, the mean is mirrored with the image. Draws until one is.
   reference.mirror = true;
-  DataTransformer<TypeParam> transformer(Param(text + "crop_size: 4 scale: 0.5 mirror: true"),
-                                         TEST);
+  DataTransformer<TypeParam> transformer(
+      Param(text + "crop_size: 4 scale: 0.5 mirror: true"), TEST);
   transformer.InitRand();
   Blob<TypeParam> blob(1, 3, 4, 4);
   const std::vector<double> want = reference(1);
@@ -339,8 +341,9 @@ TYPED_TEST(DataTransformerTest, NamesWhatDoesNotFit) {
   };
   ExpectError(ErrorKind::kValue, {"crop_size is 8", "9 x 7"},
               [&] { transform("crop_size: 8", Image(1, 3)); });
-  ExpectError(ErrorKind::kValue, {"2 values of mean_value", "1 or 3"},
-              [&] { transform("crop_size: 4 mean_value: 1 mean_value: 2", Image(1, 3)); });
+  ExpectError(ErrorKind::kValue, {"2 values of mean_value", "1 or 3"}, [&] {
+    transform("crop_size: 4 mean_value: 1 mean_value: 2", Image(1, 3));
+  });
   ExpectError(ErrorKind::kValue, {"1 channel(s)", "(1, 3, 4, 4)", "force_color"},
               [&] { transform("crop_size: 4", Image(1, 1)); });
   ExpectError(ErrorKind::kValue, {"9 x 7", "4 x 4", "crop_size"},

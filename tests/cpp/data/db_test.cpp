@@ -208,7 +208,8 @@ TEST(LevelDBTest, SaysThatItIsNotBuiltIn) {
 #endif
 
 TEST(GetDBTest, NamesTheBackendsForAnUnknownOne) {
-  ExpectError(ErrorKind::kValue, {"'hdf5'", "lmdb", "leveldb"}, [] { db::GetDB("hdf5"); });
+  ExpectError(ErrorKind::kValue, {"'hdf5'", "lmdb", "leveldb"},
+              [] { db::GetDB("hdf5"); });
 }
 
 }  // namespace

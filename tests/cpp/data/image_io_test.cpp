@@ -47,7 +47,8 @@ TEST(DecodeImageTest, GoesByTheContentsNotTheName) {
 
 TEST(DecodeImageTest, IgnoresTheOrientationTag) {
   for (const auto colors : {ImageColors::kColor, ImageColors::kAsStored}) {
-    ExpectPixels(DecodeImage(ImageBytes("rotated.jpg"), colors), ReadPixels("colour.ppm"));
+    ExpectPixels(DecodeImage(ImageBytes("rotated.jpg"), colors),
+                 ReadPixels("colour.ppm"));
   }
   EXPECT_EQ(DecodeImage(ImageBytes("rotated.jpg"), ImageColors::kGray).cols, kWidth);
 }
@@ -68,7 +69,8 @@ TEST(DecodeImageTest, TurnsCmykIntoColour) {
     const cv::Mat image = DecodeImage(ImageBytes("cmyk.jpg"), colors);
     ASSERT_EQ(image.channels(), 3);
     // Red, green, blue, white, black, yellow patches of 16 pixels; blue-green-red.
-    const int want[6][3] = {{0, 0, 1}, {0, 1, 0}, {1, 0, 0}, {1, 1, 1}, {0, 0, 0}, {0, 1, 1}};
+    const int want[6][3] = {{0, 0, 1}, {0, 1, 0}, {1, 0, 0},
+                            {1, 1, 1}, {0, 0, 0}, {0, 1, 1}};
     for (int patch = 0; patch < 6; ++patch) {
       const auto& pixel = image.at<cv::Vec3b>(8, 16 * patch + 8);
       for (int c = 0; c < 3; ++c) {
@@ -131,7 +133,8 @@ TEST(DecodeImageTest, SurvivesDamagedFiles) {
     for (int round = 0; round < 100; ++round) {
       std::string damaged = whole;
       for (int i = 0; i <= round % 5; ++i) {
-        damaged[Bits(round, 2 * i) % damaged.size()] = static_cast<char>(Bits(round, 2 * i + 1));
+        damaged[Bits(round, 2 * i) % damaged.size()] =
+            static_cast<char>(Bits(round, 2 * i + 1));
       }
       try {
         EXPECT_FALSE(DecodeImage(damaged, ImageColors::kColor).empty());
@@ -142,7 +145,8 @@ TEST(DecodeImageTest, SurvivesDamagedFiles) {
 }
 
 TEST(ProbeImageTest, ReadsTheSizeWithoutDecoding) {
-  for (const char* name : {"colour.jpg", "progressive.jpg", "rotated.jpg", "colour.png"}) {
+  for (const char* name :
+       {"colour.jpg", "progressive.jpg", "rotated.jpg", "colour.png"}) {
     const ImageProbe probe = ProbeImage(ImageBytes(name));
     EXPECT_EQ(probe.width, static_cast<unsigned>(kWidth)) << name;
     EXPECT_EQ(probe.height, static_cast<unsigned>(kHeight)) << name;
@@ -194,7 +198,8 @@ TEST(ReadImageToDatumTest, EncodesAnewWhereTheFileDoesNotFit) {
   Datum datum;
   // Another type; other colours; another size.
   ASSERT_TRUE(ReadImageToDatum(ImagePath("colour.jpg"), 3, std::string("png"), &datum));
-  ExpectPixels(DecodeImage(datum.data(), ImageColors::kAsStored), ReadPixels("colour.ppm"));
+  ExpectPixels(DecodeImage(datum.data(), ImageColors::kAsStored),
+               ReadPixels("colour.ppm"));
   ASSERT_TRUE(ReadImageToDatum(ImagePath("grey.jpg"), 3, std::string("jpg"), &datum));
   EXPECT_EQ(DecodeImage(datum.data(), ImageColors::kAsStored).channels(), 3);
   ASSERT_TRUE(ReadImageToDatum(ImagePath("colour.jpg"), 3, 0, 0, false, "jpg", &datum));
@@ -254,7 +259,8 @@ TEST(DecodeDatumTest, TurnsEncodedIntoRaw) {
   EXPECT_FALSE(DecodeDatum(&datum, true));
   EXPECT_EQ(datum.data(), ImageBytes("truncated.jpg")) << "it is left alone";
   EXPECT_TRUE(DecodeDatumToCVMat(datum, true).empty());
-  EXPECT_EQ(DecodeDatumToCVMatNative(EncodedDatum(ImageBytes("grey.png"), 0)).channels(), 1);
+  EXPECT_EQ(DecodeDatumToCVMatNative(EncodedDatum(ImageBytes("grey.png"), 0)).channels(),
+            1);
 }
 
 TEST(CheckRawDatumTest, ComparesTheLengthWithTheShape) {
@@ -265,11 +271,13 @@ TEST(CheckRawDatumTest, ComparesTheLengthWithTheShape) {
               [&] { CheckRawDatum(datum); });
   datum.clear_data();
   for (int i = 0; i < 61; ++i) datum.add_float_data(i);
-  ExpectError(ErrorKind::kFile, {"61 values", "expected 60"}, [&] { CheckRawDatum(datum); });
+  ExpectError(ErrorKind::kFile, {"61 values", "expected 60"},
+              [&] { CheckRawDatum(datum); });
   datum = RawDatum(1, 3, 4, 5, 0);
   for (const int wrong : {0, -4, INT_MAX}) {
     datum.set_height(wrong);
-    ExpectError(ErrorKind::kFile, {Str("3 x ", wrong, " x 5")}, [&] { CheckRawDatum(datum); });
+    ExpectError(ErrorKind::kFile, {Str("3 x ", wrong, " x 5")},
+                [&] { CheckRawDatum(datum); });
   }
 }
 

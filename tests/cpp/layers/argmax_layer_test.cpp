@@ -33,8 +33,8 @@ int IndexOfRank(const Doubles& x, int first, int stride, int candidates, int ran
 TYPED_TEST(ArgMaxLayerTest, WholeSample) {
   for (const bool values : {false, true}) {
     for (const int k : {1, 4, 60}) {
-      LayerRun<TypeParam> run(ArgMax(Str("top_k: ", k, values ? " out_max_val: true" : "")),
-                              {{2, 3, 4, 5}});
+      LayerRun<TypeParam> run(
+          ArgMax(Str("top_k: ", k, values ? " out_max_val: true" : "")), {{2, 3, 4, 5}});
       FillDistinct(run.bottom[0], 1);
       run.Forward();
       ASSERT_EQ(run.top[0]->shape(), (std::vector<int>{2, values ? 2 : 1, k, 1}));
@@ -65,7 +65,8 @@ TYPED_TEST(ArgMaxLayerTest, AlongAnAxis) {
       ASSERT_EQ(run.top[0]->shape(), shape);
       const Doubles x = run.Bottom(0);
       for (int i = 0; i < run.top[0]->count(); ++i) {
-        const int rank = i / inner % 2, first = i / inner / 2 * extent * inner + i % inner;
+        const int rank = i / inner % 2,
+                  first = i / inner / 2 * extent * inner + i % inner;
         const int index = IndexOfRank(x, first, inner, extent, rank);
         EXPECT_EQ(run.Top()[i], values ? x[first + index * inner] : index) << i;
       }
@@ -91,7 +92,8 @@ TEST(ArgMaxLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(ArgMax("top_k: 4"), {{2, 3}}, 1,
                    {"layer 'm' (ArgMax): top_k is 4, expected 1 to 3", "(2, 3)"});
   ExpectLayerError(ArgMax("top_k: 0"), {{2, 3}}, 1, {"top_k is 0"});
-  ExpectLayerError(ArgMax("top_k: 3 axis: 0"), {{2, 3}}, 1, {"expected 1 to 2", "axis 0"});
+  ExpectLayerError(ArgMax("top_k: 3 axis: 0"), {{2, 3}}, 1,
+                   {"expected 1 to 2", "axis 0"});
   LayerRun<float> run(ArgMax(""), {{2, 3}});
   run.Forward();
   EXPECT_THROW(run.Backward(), NotImplementedFailure);

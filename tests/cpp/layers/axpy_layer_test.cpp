@@ -29,7 +29,8 @@ void CheckValuesAndGradients(const Shapes& shapes) {
   run.Forward();
   run.Backward();
   ASSERT_EQ(run.top[0]->shape(), shapes[1]);
-  const Doubles a = run.Bottom(0), x = run.Bottom(1), y = run.Bottom(2), d = run.TopDiff();
+  const Doubles a = run.Bottom(0), x = run.Bottom(1), y = run.Bottom(2),
+                d = run.TopDiff();
   const int rows = shapes[1][0] * shapes[1][1];
   const int spatial = run.bottom[1]->count(2);
   Doubles top(x.size()), da(rows, 0), dx(x.size());
@@ -71,7 +72,8 @@ TEST(AxpyLayerTestDouble, Gradient) {
 TEST(AxpyLayerTestDouble, GradientOfOneBottom) {
   for (int bottom = 0; bottom < 3; ++bottom) {
     LayerRun<double> run(kAxpy, AxpyShapes({2, 3, 2, 3}));
-    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top, bottom);
+    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top,
+                                              bottom);
   }
 }
 
@@ -91,10 +93,12 @@ TEST(AxpyLayerTestErrors, NamesTheBottomsAndTheirOrder) {
   ExpectLayerError(
       "name: 'se_add' type: 'Axpy' bottom: 's' bottom: 'branch' bottom: 'id'",
       {{2, 3, 1, 1}, {2, 3, 2, 2}, {2, 3, 4, 5}}, 1,
-      {"layer 'se_add' (Axpy), bottom[1] 'branch': shape (2, 3, 2, 2), expected (2, 3, 4, 5) "
+      {"layer 'se_add' (Axpy), bottom[1] 'branch': shape (2, 3, 2, 2), expected (2, 3, "
+       "4, 5) "
        "like bottom[2]. Bottoms are a, x, y in that order."});
-  ExpectLayerError(kAxpy, {{2, 4, 1, 1}, {2, 3, 4, 5}, {2, 3, 4, 5}}, 1,
-                   {"bottom[0]", "shape (2, 4, 1, 1)", "expected (2, 3, 1, 1) or (2, 3)"});
+  ExpectLayerError(
+      kAxpy, {{2, 4, 1, 1}, {2, 3, 4, 5}, {2, 3, 4, 5}}, 1,
+      {"bottom[0]", "shape (2, 4, 1, 1)", "expected (2, 3, 1, 1) or (2, 3)"});
   ExpectLayerError(kAxpy, {{2, 3, 4, 5}, {2, 3, 4, 5}, {2, 3, 4, 5}}, 1,
                    {"bottom[0]", "shape (2, 3, 4, 5)"});
   ExpectLayerError(kAxpy, {{2}, {2}, {2}}, 1, {"bottom[2]", "expected (N, C, H, W)"});

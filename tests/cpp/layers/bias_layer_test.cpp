@@ -16,7 +16,8 @@ int CoefficientOf(int i, const std::vector<int>& shape, int axis, int axes) {
   return axes == 0 ? 0 : i / inner % covered;
 }
 
-constexpr const char* kBias = "name: 'b' type: 'Bias' bias_param { filler { type: 'uniform' } ";
+constexpr const char* kBias =
+    "name: 'b' type: 'Bias' bias_param { filler { type: 'uniform' } ";
 
 template <typename T>
 void CheckBias(const std::string& text, const Shapes& shapes, int axis, int axes) {
@@ -63,7 +64,8 @@ TYPED_TEST(BiasLayerTest, InPlace) {
 
 TEST(BiasLayerTestDouble, Gradient) {
   LayerRun<double> learned(std::string(kBias) + "}", {{2, 3, 2, 2}});
-  GradientChecker().CheckGradientExhaustive(learned.layer.get(), learned.bottom, learned.top);
+  GradientChecker().CheckGradientExhaustive(learned.layer.get(), learned.bottom,
+                                            learned.top);
   LayerRun<double> given("type: 'Bias' bias_param { axis: 0 }", {{2, 3, 2, 2}, {2, 3}});
   GradientChecker().CheckGradientExhaustive(given.layer.get(), given.bottom, given.top);
 }

@@ -32,8 +32,10 @@ void Check(const std::string& text, int axis, const Shapes& shapes) {
     for (int i = 0; i < part.count(); ++i) {
       const int row = i / inner / extent, index = i / inner % extent;
       const int at = (row * whole_extent + begin + index) * inner + i % inner;
-      ASSERT_EQ(run.top[0]->cpu_data()[at], part.cpu_data()[i]) << "bottom " << b << ", " << i;
-      ASSERT_EQ(part.cpu_diff()[i], run.top[0]->cpu_diff()[at]) << "bottom " << b << ", " << i;
+      ASSERT_EQ(run.top[0]->cpu_data()[at], part.cpu_data()[i])
+          << "bottom " << b << ", " << i;
+      ASSERT_EQ(part.cpu_diff()[i], run.top[0]->cpu_diff()[at])
+          << "bottom " << b << ", " << i;
     }
     begin += extent;
   }
@@ -82,7 +84,8 @@ TEST(ConcatLayerTestErrors, SaysWhatIsWrong) {
                    {{2, 3, 4, 5}, {2, 3, 4, 4}}, 1,
                    {"layer 'c' (Concat), bottom[1] 'b': shape (2, 3, 4, 4), expected "
                     "(2, 3, 4, 5) like bottom[0] except on axis 1"});
-  ExpectLayerError("name: 'c' type: 'Concat'", {{2, 3}, {2, 3, 1}}, 1, {"shape (2, 3, 1)"});
+  ExpectLayerError("name: 'c' type: 'Concat'", {{2, 3}, {2, 3, 1}}, 1,
+                   {"shape (2, 3, 1)"});
   ExpectLayerError(Concat(4), {{2, 3}, {2, 3}}, 1, {"axis 4"});
   ExpectLayerError("type: 'Concat' concat_param { axis: 1 concat_dim: 1 }", {{2, 3}}, 1,
                    {"concat_dim; give one"});

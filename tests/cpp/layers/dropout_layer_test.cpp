@@ -22,7 +22,8 @@ TYPED_TEST(DropoutLayerTest, DropsTheShareAndScalesTheRest) {
   Caffe::set_random_seed(11);
   run.Forward();
   run.Backward();
-  const Doubles x = run.Bottom(0), y = run.Top(), dx = run.BottomDiff(0), d = run.TopDiff();
+  const Doubles x = run.Bottom(0), y = run.Top(), dx = run.BottomDiff(0),
+                d = run.TopDiff();
   const Tolerance tolerance = ToleranceOf<TypeParam>(OpKind::kElementwise);
   int dropped = 0;
   for (size_t i = 0; i < x.size(); ++i) {
@@ -56,7 +57,9 @@ TYPED_TEST(DropoutLayerTest, TestPhaseCopies) {
   EXPECT_EQ(in_place.Bottom(0), before);
 }
 
-TYPED_TEST(DropoutLayerTest, InPlace) { ExpectInPlaceMatches<TypeParam>(kQuarter, {{2, 3, 4, 5}}); }
+TYPED_TEST(DropoutLayerTest, InPlace) {
+  ExpectInPlaceMatches<TypeParam>(kQuarter, {{2, 3, 4, 5}});
+}
 
 TEST(DropoutLayerTestDouble, Gradient) {
   LayerRun<double> run(kQuarter, {{2, 3, 2, 2}});
@@ -64,7 +67,8 @@ TEST(DropoutLayerTestDouble, Gradient) {
 }
 
 TEST(DropoutLayerTestDouble, RatioZeroKeepsAll) {
-  LayerRun<double> run("type: 'Dropout' dropout_param { dropout_ratio: 0 }", {{2, 3, 4, 5}});
+  LayerRun<double> run("type: 'Dropout' dropout_param { dropout_ratio: 0 }",
+                       {{2, 3, 4, 5}});
   run.Forward();
   EXPECT_EQ(run.Top(), run.Bottom(0));
 }
@@ -92,7 +96,8 @@ TEST(DropoutLayerTestFloat, Packed) {
 TEST(DropoutLayerTestErrors, RatioOutOfRange) {
   for (const char* ratio : {"1", "-0.1", "nan"}) {
     ExpectLayerError(
-        std::string("name: 'd' type: 'Dropout' dropout_param { dropout_ratio: ") + ratio + "}",
+        std::string("name: 'd' type: 'Dropout' dropout_param { dropout_ratio: ") + ratio +
+            "}",
         {{2}}, 1, {"layer 'd' (Dropout)", "dropout_ratio is", "below 1"});
   }
 }

@@ -46,7 +46,8 @@ TYPED_TEST(DummyDataLayerTest, SameSeedSameValues) {
   Doubles values[2];
   for (Doubles& v : values) {
     Caffe::set_random_seed(17);
-    LayerRun<TypeParam> run(Dummy("shape { dim: 100 } data_filler { type: 'gaussian' }"), {});
+    LayerRun<TypeParam> run(Dummy("shape { dim: 100 } data_filler { type: 'gaussian' }"),
+                            {});
     run.Forward();
     v = run.Top();
   }
@@ -62,16 +63,18 @@ TYPED_TEST(DummyDataLayerTest, ConstantFollowsAReshape) {
 }
 
 TEST(DummyDataLayerTestErrors, SaysWhatIsWrong) {
-  ExpectLayerError(Dummy(""), {}, 1,
-                   {"layer 'd' (DummyData)", "0 dummy_data_param.shape entries, expected 1"});
-  ExpectLayerError(Dummy("shape { dim: 1 } shape { dim: 1 }"), {}, 3, {"expected 1 or 3"});
-  ExpectLayerError(Dummy("num: 1 channels: 1 height: 1"), {}, 1, {"0 dummy_data_param.width"});
+  ExpectLayerError(
+      Dummy(""), {}, 1,
+      {"layer 'd' (DummyData)", "0 dummy_data_param.shape entries, expected 1"});
+  ExpectLayerError(Dummy("shape { dim: 1 } shape { dim: 1 }"), {}, 3,
+                   {"expected 1 or 3"});
+  ExpectLayerError(Dummy("num: 1 channels: 1 height: 1"), {}, 1,
+                   {"0 dummy_data_param.width"});
   ExpectLayerError(Dummy("num: 1 shape { dim: 1 }"), {}, 1, {"give one"});
   ExpectLayerError(Dummy("shape { dim: 5000000000 }"), {}, 1,
                    {"dummy_data_param.shape has the extent 5000000000"});
-  ExpectLayerError(
-      Dummy("shape { dim: 1 } data_filler { } data_filler { }"), {}, 1,
-      {"2 dummy_data_param.data_filler entries"});
+  ExpectLayerError(Dummy("shape { dim: 1 } data_filler { } data_filler { }"), {}, 1,
+                   {"2 dummy_data_param.data_filler entries"});
 }
 
 }  // namespace

@@ -22,11 +22,14 @@ struct ElementwiseCase {
   double kink = -1;
 };
 
-void PrintTo(const ElementwiseCase& c, std::ostream* out) { *out << c.text; }
+void PrintTo(const ElementwiseCase& c, std::ostream* out) {
+  *out << c.text;
+}
 
 const std::vector<ElementwiseCase>& Cases() {
   static const std::vector<ElementwiseCase> cases = {
-      {"ReLU", "type: 'ReLU'", [](double x) { return std::fmax(x, 0); }, OpKind::kCopy, -2, 2, 0},
+      {"ReLU", "type: 'ReLU'", [](double x) { return std::fmax(x, 0); }, OpKind::kCopy,
+       -2, 2, 0},
       {"LeakyReLU", "type: 'ReLU' relu_param { negative_slope: 0.125 }",
        [](double x) { return x > 0 ? x : 0.125 * x; }, OpKind::kElementwise, -2, 2, 0},
       {"FoldingReLU", "type: 'ReLU' relu_param { negative_slope: -0.5 }",
@@ -41,9 +44,11 @@ const std::vector<ElementwiseCase>& Cases() {
        OpKind::kTranscendental, -2, 2, 0},
       {"Sigmoid", "type: 'Sigmoid'", [](double x) { return 1 / (1 + std::exp(-x)); },
        OpKind::kTranscendental, -8, 8},
-      {"TanH", "type: 'TanH'", [](double x) {
+      {"TanH", "type: 'TanH'",
+       [](double x) {
          return (std::exp(x) - std::exp(-x)) / (std::exp(x) + std::exp(-x));
-       }, OpKind::kTranscendental, -3, 3},
+       },
+       OpKind::kTranscendental, -3, 3},
       {"AbsVal", "type: 'AbsVal'", [](double x) { return x < 0 ? -x : x; }, OpKind::kCopy,
        -2, 2, 0},
       {"PowerDefault", "type: 'Power'", [](double x) { return x; }, OpKind::kElementwise},
@@ -60,11 +65,12 @@ const std::vector<ElementwiseCase>& Cases() {
        [](double) { return 1; }, OpKind::kCopy},
       {"PowerConstant", "type: 'Power' power_param { power: 3 scale: 0 shift: -2 }",
        [](double) { return -8; }, OpKind::kElementwise},
-      {"Exp", "type: 'Exp'", [](double x) { return std::exp(x); }, OpKind::kTranscendental},
+      {"Exp", "type: 'Exp'", [](double x) { return std::exp(x); },
+       OpKind::kTranscendental},
       {"ExpBase", "type: 'Exp' exp_param { base: 2 scale: 3 shift: -1 }",
        [](double x) { return std::pow(2, 3 * x - 1); }, OpKind::kTranscendental},
-      {"Log", "type: 'Log'", [](double x) { return std::log(x); }, OpKind::kTranscendental,
-       0.25, 4},
+      {"Log", "type: 'Log'", [](double x) { return std::log(x); },
+       OpKind::kTranscendental, 0.25, 4},
       {"LogBase", "type: 'Log' log_param { base: 10 scale: 0.5 shift: 3 }",
        [](double x) { return std::log10(3 + 0.5 * x); }, OpKind::kTranscendental},
   };
@@ -91,10 +97,16 @@ class ElementwiseTest : public ::testing::TestWithParam<ElementwiseCase> {
   }
 };
 
-TEST_P(ElementwiseTest, ForwardFloat) { CheckForward<float>({{2, 3, 4, 5}}); }
-TEST_P(ElementwiseTest, ForwardDouble) { CheckForward<double>({{2, 3, 4, 5}}); }
+TEST_P(ElementwiseTest, ForwardFloat) {
+  CheckForward<float>({{2, 3, 4, 5}});
+}
+TEST_P(ElementwiseTest, ForwardDouble) {
+  CheckForward<double>({{2, 3, 4, 5}});
+}
 // Large enough for several threads, of a length that no vector divides.
-TEST_P(ElementwiseTest, ForwardManyThreads) { CheckForward<float>({{3, 1, 131, 257}}); }
+TEST_P(ElementwiseTest, ForwardManyThreads) {
+  CheckForward<float>({{3, 1, 131, 257}});
+}
 
 TEST_P(ElementwiseTest, Gradient) {
   LayerRun<double> run(GetParam().text, {{2, 3, 2, 2}});
@@ -119,10 +131,10 @@ TEST_P(ElementwiseTest, Packed) {
 }
 
 TEST_P(ElementwiseTest, FloatMatchesDouble) {
-  ExpectFloatMatchesDouble(GetParam().text, {{2, 3, 131, 67}},
-                           GetParam().kind == OpKind::kCopy ? OpKind::kElementwise
-                                                            : GetParam().kind,
-                           1, 1, {}, FillFromRange<float>);
+  ExpectFloatMatchesDouble(
+      GetParam().text, {{2, 3, 131, 67}},
+      GetParam().kind == OpKind::kCopy ? OpKind::kElementwise : GetParam().kind, 1, 1, {},
+      FillFromRange<float>);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ElementwiseTest, ::testing::ValuesIn(Cases()),

@@ -13,7 +13,9 @@ std::string Eltwise(const std::string& param) {
   return "name: 'e' type: 'Eltwise' eltwise_param {" + param + "}";
 }
 
-Shapes Same(int bottoms, const std::vector<int>& shape) { return Shapes(bottoms, shape); }
+Shapes Same(int bottoms, const std::vector<int>& shape) {
+  return Shapes(bottoms, shape);
+}
 
 template <typename T>
 class EltwiseLayerTest : public ::testing::Test {};
@@ -39,9 +41,11 @@ TYPED_TEST(EltwiseLayerTest, Sum) {
           want[i] += c * x[i];
           dx[i] *= c;
         }
-        ExpectClose(run.BottomDiff(b), dx, ToleranceOf<TypeParam>(OpKind::kElementwise), "dx");
+        ExpectClose(run.BottomDiff(b), dx, ToleranceOf<TypeParam>(OpKind::kElementwise),
+                    "dx");
       }
-      ExpectClose(run.Top(), want, ToleranceOf<TypeParam>(OpKind::kReduction, bottoms), "top");
+      ExpectClose(run.Top(), want, ToleranceOf<TypeParam>(OpKind::kReduction, bottoms),
+                  "top");
     }
   }
 }
@@ -49,9 +53,9 @@ TYPED_TEST(EltwiseLayerTest, Sum) {
 TYPED_TEST(EltwiseLayerTest, Product) {
   for (const bool stable : {true, false}) {
     SCOPED_TRACE(stable);
-    LayerRun<TypeParam> run(
-        Eltwise(std::string("operation: PROD stable_prod_grad: ") + (stable ? "true" : "false")),
-        Same(3, {2, 3, 4, 5}));
+    LayerRun<TypeParam> run(Eltwise(std::string("operation: PROD stable_prod_grad: ") +
+                                    (stable ? "true" : "false")),
+                            Same(3, {2, 3, 4, 5}));
     run.Forward();
     run.Backward();
     const Doubles x[] = {run.Bottom(0), run.Bottom(1), run.Bottom(2)}, d = run.TopDiff();
@@ -125,15 +129,17 @@ TEST(EltwiseLayerTestDouble, Gradient) {
 TEST(EltwiseLayerTestDouble, GradientOfOneBottom) {
   for (int bottom = 0; bottom < 2; ++bottom) {
     LayerRun<double> run(Eltwise("operation: PROD"), Same(2, {2, 3}));
-    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top, bottom);
+    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top,
+                                              bottom);
   }
 }
 
 TEST(EltwiseLayerTestFloat, Packed) {
   PackedCase options;
   options.kind = OpKind::kElementwise;
-  for (const char* param : {"", "coeff: 2 coeff: -1", "operation: PROD",
-                            "operation: PROD stable_prod_grad: false", "operation: MAX"}) {
+  for (const char* param :
+       {"", "coeff: 2 coeff: -1", "operation: PROD",
+        "operation: PROD stable_prod_grad: false", "operation: MAX"}) {
     ExpectPackedMatchesPlain(Eltwise(param), Same(2, {2, 32, 24, 25}), options);
     ExpectPackedMatchesPlain(Eltwise(param), Same(2, {2, 24, 3, 5}), options, 8);
   }
@@ -145,7 +151,8 @@ TEST(EltwiseLayerTestErrors, SaysWhatIsWrong) {
                    {{2, 3, 4, 5}, {2, 3, 4, 4}}, 1,
                    {"layer 'e' (Eltwise), bottom[1] 'b': shape (2, 3, 4, 4), expected "
                     "(2, 3, 4, 5) like bottom[0]"});
-  ExpectLayerError(Eltwise("coeff: 1"), Same(2, {2}), 1, {"1 coeff value(s), expected 2"});
+  ExpectLayerError(Eltwise("coeff: 1"), Same(2, {2}), 1,
+                   {"1 coeff value(s), expected 2"});
   ExpectLayerError(Eltwise("operation: MAX coeff: 1 coeff: 1"), Same(2, {2}), 1,
                    {"coeff values with operation MAX", "only SUM"});
   ExpectLayerError(Eltwise(""), {{2}}, 1, {"got 1 bottom blob(s), expected at least 2"});

@@ -40,7 +40,8 @@ TYPED_TEST(EuclideanLossLayerTest, LossAndGradients) {
 TEST(EuclideanLossLayerTestDouble, Gradient) {
   for (const int bottom : {-1, 0, 1}) {
     LayerRun<double> run(kLoss, {{4, 3, 2}, {4, 3, 2}});
-    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top, bottom);
+    GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top,
+                                              bottom);
   }
   LayerRun<double> run(kLoss, {{4, 3, 2}, {4, 6}});
   GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top);

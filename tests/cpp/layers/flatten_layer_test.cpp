@@ -13,7 +13,8 @@ std::string Flatten(const std::string& param) {
 }
 
 template <typename T>
-void Check(const std::string& text, const std::vector<int>& from, const std::vector<int>& to) {
+void Check(const std::string& text, const std::vector<int>& from,
+           const std::vector<int>& to) {
   SCOPED_TRACE(text);
   LayerRun<T> run(text, {from});
   const Doubles before = run.Bottom(0);

@@ -27,7 +27,8 @@ class ImageDataLayerTest : public ::testing::Test {
     std::string list;
     for (int i = 0; i < count; ++i) {
       const std::string name = Str("some images/", i, ".png");
-      ASSERT_TRUE(cv::imwrite(folder_ / name, cv::Mat(1, 1, CV_8UC3, cv::Scalar(i, i, i))));
+      ASSERT_TRUE(
+          cv::imwrite(folder_ / name, cv::Mat(1, 1, CV_8UC3, cv::Scalar(i, i, i))));
       list += Str(name, " ", i, "\n");
     }
     WriteList(list);
@@ -148,7 +149,8 @@ TYPED_TEST(ImageDataLayerTest, NamesAWrongList) {
   const auto expect = [&](ErrorKind kind, const std::string& list,
                           const std::vector<std::string>& parts) {
     this->WriteList(list);
-    ExpectError(kind, parts, [&] { DataRun<TypeParam> run(this->Text("batch_size: 1")); });
+    ExpectError(kind, parts,
+                [&] { DataRun<TypeParam> run(this->Text("batch_size: 1")); });
   };
   const std::string path = this->folder_ / "list.txt";
   expect(ErrorKind::kFile, "", {path, "names no image"});
@@ -161,15 +163,17 @@ TYPED_TEST(ImageDataLayerTest, NamesAWrongList) {
 
 TYPED_TEST(ImageDataLayerTest, NamesAWrongParameter) {
   this->WriteImages(2);
-  ExpectError(ErrorKind::kValue, {"new_height 5", "new_width 0"},
-              [&] { DataRun<TypeParam> run(this->Text(this->Root() + "new_height: 5")); });
+  ExpectError(ErrorKind::kValue, {"new_height 5", "new_width 0"}, [&] {
+    DataRun<TypeParam> run(this->Text(this->Root() + "new_height: 5"));
+  });
   ExpectError(ErrorKind::kValue, {"crop_size is 3", "1 x 1", "line 1"}, [&] {
     DataRun<TypeParam> run(this->Text(this->Root(), "transform_param { crop_size: 3 }"));
   });
   ExpectError(ErrorKind::kValue, {"source is missing"},
               [&] { DataRun<TypeParam> run("type: 'ImageData'"); });
   ExpectError(ErrorKind::kFile, {"no_such_list"}, [&] {
-    DataRun<TypeParam> run("type: 'ImageData' image_data_param { source: 'no_such_list' }");
+    DataRun<TypeParam> run(
+        "type: 'ImageData' image_data_param { source: 'no_such_list' }");
   });
 }
 

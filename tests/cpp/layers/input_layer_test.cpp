@@ -21,7 +21,8 @@ TYPED_TEST(InputLayerTest, Shapes) {
   shared.SetUp();
   EXPECT_EQ(shared.top[0]->shape(), (std::vector<int>{2, 3}));
   EXPECT_EQ(shared.top[1]->shape(), (std::vector<int>{2, 3}));
-  LayerRun<TypeParam> each(Input("shape { dim: 2 } shape { dim: 1 dim: 4 dim: 5 }"), {}, 2);
+  LayerRun<TypeParam> each(Input("shape { dim: 2 } shape { dim: 1 dim: 4 dim: 5 }"), {},
+                           2);
   each.SetUp();
   EXPECT_EQ(each.top[0]->shape(), (std::vector<int>{2}));
   EXPECT_EQ(each.top[1]->shape(), (std::vector<int>{1, 4, 5}));
@@ -42,7 +43,8 @@ TEST(InputLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(Input("shape { dim: 2 } shape { dim: 2 }"), {}, 3,
                    {"layer 'in' (Input)", "2 input_param.shape entries, expected 3"});
   ExpectLayerError(Input(""), {{2}}, 1, {"got 1 bottom blob(s), expected 0"});
-  ExpectLayerError(Input("shape { dim: -2 }"), {}, 1, {"layer 'in' (Input): input_param.shape has the extent -2"});
+  ExpectLayerError(Input("shape { dim: -2 }"), {}, 1,
+                   {"layer 'in' (Input): input_param.shape has the extent -2"});
   ExpectLayerError(Input("shape { dim: 65536 dim: 65536 }"), {}, 1, {"(65536, 65536)"});
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr int kBatch = 4, kSize = 3 * 2 * 5;
 const char kText[] =
-    "type: 'MemoryData' memory_data_param { batch_size: 4 channels: 3 height: 2 width: 5 }";
+    "type: 'MemoryData' memory_data_param { batch_size: 4 channels: 3 height: 2 width: 5 "
+    "}";
 
 template <typename T>
 class MemoryDataLayerTest : public ::testing::Test {
@@ -24,7 +25,8 @@ class MemoryDataLayerTest : public ::testing::Test {
   void Fill(int count) {
     data_.clear();
     labels_.clear();
-    for (int i = 0; i < count * kSize; ++i) data_.push_back(static_cast<T>(Uniform(1, i)));
+    for (int i = 0; i < count * kSize; ++i)
+      data_.push_back(static_cast<T>(Uniform(1, i)));
     for (int i = 0; i < count; ++i) labels_.push_back(static_cast<T>(i));
   }
 
@@ -122,14 +124,16 @@ TYPED_TEST(MemoryDataLayerTest, SaysWhatIsWrong) {
     memory->AddDatumVector(std::vector<Datum>(3, RawDatum(1, 3, 2, 5, 0)));
   });
   const std::vector<cv::Mat> images(4, cv::Mat(2, 5, CV_8UC3, cv::Scalar(0)));
-  ExpectError(ErrorKind::kValue, {"2 label(s)", "4"},
-              [&] { memory->AddMatVector(images, {1, 2}); });
+  ExpectError(ErrorKind::kValue, {"2 label(s)", "4"}, [&] {
+    memory->AddMatVector(images, {1, 2});
+  });
   ExpectError(ErrorKind::kValue, {"5 x 3"}, [&] {
     memory->AddMatVector(std::vector<cv::Mat>(4, cv::Mat(3, 5, CV_8UC3)), {1, 2, 3, 4});
   });
   memory->AddMatVector(images, {1, 2, 3, 4});
-  ExpectError(ErrorKind::kValue, {"before those of the last time"},
-              [&] { memory->AddMatVector(images, {1, 2, 3, 4}); });
+  ExpectError(ErrorKind::kValue, {"before those of the last time"}, [&] {
+    memory->AddMatVector(images, {1, 2, 3, 4});
+  });
   ExpectError(ErrorKind::kValue, {"Forward"}, [&] { memory->set_batch_size(2); });
   ExpectError(ErrorKind::kValue, {"width 0"}, [] {
     DataRun<TypeParam> wrong(

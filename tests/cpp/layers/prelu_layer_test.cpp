@@ -86,15 +86,19 @@ TEST(PReLULayerTestFloat, Packed) {
 }
 
 TEST(PReLULayerTestFloat, MatchesDouble) {
-  ExpectFloatMatchesDouble("type: 'PReLU'", {{3, 17, 41, 43}}, OpKind::kReduction, 3 * 41 * 43);
-  ExpectFloatMatchesDouble(kShared, {{3, 17, 41, 43}}, OpKind::kReduction, 3 * 17 * 41 * 43);
+  ExpectFloatMatchesDouble("type: 'PReLU'", {{3, 17, 41, 43}}, OpKind::kReduction,
+                           3 * 41 * 43);
+  ExpectFloatMatchesDouble(kShared, {{3, 17, 41, 43}}, OpKind::kReduction,
+                           3 * 17 * 41 * 43);
 }
 
 TEST(PReLULayerTestErrors, SaysWhatIsWrong) {
-  ExpectLayerError("name: 'p' type: 'PReLU'", {{5}}, 1,
-                   {"layer 'p' (PReLU), bottom[0]", "shape (5,)", "expected (N, C, ...)"});
-  ExpectLayerError("name: 'p' type: 'PReLU' blobs { shape { dim: 4 } data: [1, 1, 1, 1] }",
-                   {{2, 3}}, 1, {"layer 'p' (PReLU)", "shape (4,)", "expected 3 values"});
+  ExpectLayerError(
+      "name: 'p' type: 'PReLU'", {{5}}, 1,
+      {"layer 'p' (PReLU), bottom[0]", "shape (5,)", "expected (N, C, ...)"});
+  ExpectLayerError(
+      "name: 'p' type: 'PReLU' blobs { shape { dim: 4 } data: [1, 1, 1, 1] }", {{2, 3}},
+      1, {"layer 'p' (PReLU)", "shape (4,)", "expected 3 values"});
 }
 
 }  // namespace

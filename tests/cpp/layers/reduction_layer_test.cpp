@@ -44,13 +44,15 @@ TYPED_TEST(ReductionLayerTest, Forward) {
         SCOPED_TRACE(Str(operation.name, " axis ", axis));
         run.Forward();
         const int first = axis < 0 ? axis + 4 : axis;
-        EXPECT_EQ(run.top[0]->shape(), std::vector<int>(shape.begin(), shape.begin() + first));
+        EXPECT_EQ(run.top[0]->shape(),
+                  std::vector<int>(shape.begin(), shape.begin() + first));
         const int dim = run.bottom[0]->count(first);
         const Doubles x = run.Bottom(0);
         Doubles want(run.bottom[0]->count(0, first), 0);
         for (size_t i = 0; i < x.size(); ++i) want[i / dim] += operation.term(x[i]);
         for (double& value : want) value *= 0.75 / (operation.mean ? dim : 1);
-        ExpectClose(run.Top(), want, ToleranceOf<TypeParam>(OpKind::kReduction, dim), "top");
+        ExpectClose(run.Top(), want, ToleranceOf<TypeParam>(OpKind::kReduction, dim),
+                    "top");
       }
     }
   }

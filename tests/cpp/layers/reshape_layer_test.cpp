@@ -13,7 +13,8 @@ std::string Reshape(const std::string& param) {
 }
 
 template <typename T>
-void Check(const std::string& text, const std::vector<int>& from, const std::vector<int>& to) {
+void Check(const std::string& text, const std::vector<int>& from,
+           const std::vector<int>& to) {
   SCOPED_TRACE(text);
   LayerRun<T> run(text, {from});
   const Doubles before = run.Bottom(0);
@@ -38,7 +39,8 @@ TYPED_TEST(ReshapeLayerTest, Shapes) {
   Check<TypeParam>(Reshape("shape { dim: 6 dim: 20 }"), x, {6, 20});
   Check<TypeParam>(Reshape("shape { dim: 0 dim: -1 }"), x, {2, 60});
   Check<TypeParam>(Reshape("shape { dim: 0 dim: 0 dim: 10 dim: -1 }"), x, {2, 3, 10, 2});
-  Check<TypeParam>(Reshape("shape { dim: -1 dim: 1 } axis: 1 num_axes: 1"), x, {2, 3, 1, 4, 5});
+  Check<TypeParam>(Reshape("shape { dim: -1 dim: 1 } axis: 1 num_axes: 1"), x,
+                   {2, 3, 1, 4, 5});
   Check<TypeParam>(Reshape("shape { dim: 12 } axis: 1 num_axes: 2"), x, {2, 12, 5});
   Check<TypeParam>(Reshape("shape { dim: 1 dim: 1 } axis: -1 num_axes: 0"), x,
                    {2, 3, 4, 5, 1, 1});
@@ -81,8 +83,8 @@ TEST(ReshapeLayerTestErrors, SaysWhatIsWrong) {
                    {"asks for axis 4"});
   ExpectLayerError(Reshape("axis: 5"), x, 1, {"axis 5"});
   ExpectLayerError(Reshape("axis: 3 num_axes: 2"), x, 1, {"num_axes 2"});
-  ExpectLayerError(Reshape("shape { dim: 2000000000 dim: 2000000000 dim: 2000000000 }"), x, 1,
-                   {"do not fit"});
+  ExpectLayerError(Reshape("shape { dim: 2000000000 dim: 2000000000 dim: 2000000000 }"),
+                   x, 1, {"do not fit"});
   LayerRun<float> run(Reshape("shape { dim: 0 }"), {{2}});
   run.InPlace();
   EXPECT_NE(ErrorOfAction([&] { run.SetUp(); }).find("cannot work in place"),

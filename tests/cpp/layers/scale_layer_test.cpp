@@ -124,7 +124,8 @@ TEST(ScaleLayerTestDouble, Gradient) {
   GradientChecker().CheckGradientExhaustive(pair.layer.get(), pair.bottom, pair.top);
   for (int bottom = 0; bottom < 2; ++bottom) {
     LayerRun<double> one(Given("axis: 0"), {{2, 3, 2, 2}, {2, 3}});
-    GradientChecker().CheckGradientExhaustive(one.layer.get(), one.bottom, one.top, bottom);
+    GradientChecker().CheckGradientExhaustive(one.layer.get(), one.bottom, one.top,
+                                              bottom);
   }
 }
 
@@ -148,17 +149,20 @@ TEST(ScaleLayerTestFloat, Packed) {
 }
 
 TEST(ScaleLayerTestErrors, SaysWhichShapeIsWrong) {
-  ExpectLayerError("name: 's' type: 'Scale' bottom: 'x' bottom: 'a' scale_param { axis: 0 }",
-                   {{2, 3, 4, 5}, {2, 4}}, 1,
-                   {"layer 's' (Scale), bottom[1] 'a': shape (2, 4), expected (2, 3)",
-                    "bottom[0] 'x' of shape (2, 3, 4, 5) from axis 0 on"});
+  ExpectLayerError(
+      "name: 's' type: 'Scale' bottom: 'x' bottom: 'a' scale_param { axis: 0 }",
+      {{2, 3, 4, 5}, {2, 4}}, 1,
+      {"layer 's' (Scale), bottom[1] 'a': shape (2, 4), expected (2, 3)",
+       "bottom[0] 'x' of shape (2, 3, 4, 5) from axis 0 on"});
   ExpectLayerError(Given("axis: 3"), {{2, 3, 4, 5}, {5, 1}}, 1,
                    {"bottom[1]", "shape (5, 1), expected (5,)"});
-  ExpectLayerError(Learned("axis: 2 num_axes: 3"), {{2, 3, 4, 5}}, 1,
-                   {"layer 's' (Scale), bottom[0]", "axis 2 and num_axes 3", "at most 2"});
-  ExpectLayerError("name: 's' type: 'Scale' scale_param { bias_term: true } "
-                   "blobs { shape { dim: 3 } data: [1, 1, 1] }",
-                   {{2, 3, 4, 5}}, 1, {"given 1 parameter blob(s), expected 2"});
+  ExpectLayerError(
+      Learned("axis: 2 num_axes: 3"), {{2, 3, 4, 5}}, 1,
+      {"layer 's' (Scale), bottom[0]", "axis 2 and num_axes 3", "at most 2"});
+  ExpectLayerError(
+      "name: 's' type: 'Scale' scale_param { bias_term: true } "
+      "blobs { shape { dim: 3 } data: [1, 1, 1] }",
+      {{2, 3, 4, 5}}, 1, {"given 1 parameter blob(s), expected 2"});
 }
 
 }  // namespace

@@ -32,8 +32,10 @@ void Check(const std::string& text, int axis, const std::vector<int>& shape,
     for (int i = 0; i < part.count(); ++i) {
       const int row = i / inner / extents[t], index = i / inner % extents[t];
       const int at = (row * shape[axis] + begin + index) * inner + i % inner;
-      ASSERT_EQ(part.cpu_data()[i], run.bottom[0]->cpu_data()[at]) << "top " << t << ", " << i;
-      ASSERT_EQ(run.bottom[0]->cpu_diff()[at], part.cpu_diff()[i]) << "top " << t << ", " << i;
+      ASSERT_EQ(part.cpu_data()[i], run.bottom[0]->cpu_data()[at])
+          << "top " << t << ", " << i;
+      ASSERT_EQ(run.bottom[0]->cpu_diff()[at], part.cpu_diff()[i])
+          << "top " << t << ", " << i;
     }
     begin += extents[t];
   }
@@ -79,8 +81,9 @@ TEST(SliceLayerTestErrors, SaysWhatIsWrong) {
                    {"layer 's' (Slice), bottom[0] 'x': shape (2, 5)", "2 equal parts"});
   ExpectLayerError(Slice("slice_point: 1"), {{2, 5}}, 3,
                    {"1 slice_point value(s), expected 2"});
-  for (const char* points : {"slice_point: 3 slice_point: 2", "slice_point: 0 slice_point: 2",
-                             "slice_point: 3 slice_point: 5", "slice_point: 1 slice_point: 9"}) {
+  for (const char* points :
+       {"slice_point: 3 slice_point: 2", "slice_point: 0 slice_point: 2",
+        "slice_point: 3 slice_point: 5", "slice_point: 1 slice_point: 9"}) {
     ExpectLayerError(Slice(points), {{2, 5}}, 3, {"slice_point must rise", "below 5"});
   }
   ExpectLayerError(Slice("axis: 1 slice_dim: 1"), {{2, 4}}, 2, {"slice_dim; give one"});

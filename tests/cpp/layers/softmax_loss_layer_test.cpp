@@ -29,15 +29,28 @@ std::vector<LossCase> Cases() {
       {"", {10, 5}},
       {"loss_param { normalization: FULL ignore_label: 2 }", {10, 5}, 1, 2, "FULL"},
       {"loss_param { normalization: VALID ignore_label: 2 }", {10, 5}, 1, 2},
-      {"loss_param { normalization: BATCH_SIZE ignore_label: 0 }", {4, 5, 3, 2}, 1, 0, "BATCH"},
+      {"loss_param { normalization: BATCH_SIZE ignore_label: 0 }",
+       {4, 5, 3, 2},
+       1,
+       0,
+       "BATCH"},
       {"loss_param { normalization: NONE }", {4, 5, 3, 2}, 1, -1, "NONE"},
       {"loss_param { normalize: true }", {4, 5, 3, 2}},
       {"loss_param { normalize: false }", {4, 5, 3, 2}, 1, -1, "BATCH"},
-      {"loss_param { normalize: false normalization: FULL }", {4, 5, 3, 2}, 1, -1, "FULL"},
+      {"loss_param { normalize: false normalization: FULL }",
+       {4, 5, 3, 2},
+       1,
+       -1,
+       "FULL"},
       {"softmax_param { axis: -1 }", {4, 3, 5}, 2},
       {"softmax_param { axis: 2 } loss_param { ignore_label: 1 }", {4, 3, 5, 2}, 2, 1},
       {"loss_param { label_smoothing: 0.1 }", {10, 5}, 1, -1, "VALID", 0.1f},
-      {"loss_param { label_smoothing: 0.25 ignore_label: 3 }", {4, 5, 3, 2}, 1, 3, "VALID", 0.25},
+      {"loss_param { label_smoothing: 0.25 ignore_label: 3 }",
+       {4, 5, 3, 2},
+       1,
+       3,
+       "VALID",
+       0.25},
       {"", {3, 7, 13, 11}},
       {"", {5, 1000}},
   };
@@ -151,9 +164,8 @@ TYPED_TEST(SoftmaxWithLossLayerTest, LargeScoresAreExact) {
 
 TYPED_TEST(SoftmaxWithLossLayerTest, ExcludedClassMayBeMinusInfinity) {
   LayerRun<TypeParam> run(Loss(""), {{1, 3}, {1}});
-  FillWith(run.bottom[0], Half::kData, [](int i) {
-    return i == 2 ? -std::numeric_limits<double>::infinity() : 0;
-  });
+  FillWith(run.bottom[0], Half::kData,
+           [](int i) { return i == 2 ? -std::numeric_limits<double>::infinity() : 0; });
   FillWith(run.bottom[1], Half::kData, [](int) { return 0; });
   ExpectClose({static_cast<double>(run.Forward())}, {std::log(2)},
               ToleranceOf<TypeParam>(OpKind::kLoss, 3), "loss");
@@ -188,9 +200,10 @@ void ExpectLabelError(float label, const std::string& params, const std::string&
 }
 
 TEST(SoftmaxWithLossLayerTestErrors, LabelOutsideTheClasses) {
-  ExpectLabelError(10, "",
-                   "layer 'loss' (SoftmaxWithLoss), bottom[1] 'label': sample 3 has label 10, "
-                   "expected 0 to 9 for the 10 classes of bottom[0]");
+  ExpectLabelError(
+      10, "",
+      "layer 'loss' (SoftmaxWithLoss), bottom[1] 'label': sample 3 has label 10, "
+      "expected 0 to 9 for the 10 classes of bottom[0]");
   ExpectLabelError(-1, "", "sample 3 has label -1");
   ExpectLabelError(254, "loss_param { ignore_label: 255 }", "or 255 to be ignored");
   ExpectLabelError(std::numeric_limits<float>::quiet_NaN(), "", "sample 3 has label nan");
@@ -198,13 +211,15 @@ TEST(SoftmaxWithLossLayerTestErrors, LabelOutsideTheClasses) {
   LayerRun<float> map(Loss(""), {{2, 3, 2, 2}, {2, 2, 2}});
   FillWith(map.bottom[1], Half::kData, [](int i) { return i == 5 ? 3 : 0; });
   const std::string message = ErrorOfAction([&] { map.Forward(); });
-  EXPECT_NE(message.find("sample 1, position 1 has label 3"), std::string::npos) << message;
+  EXPECT_NE(message.find("sample 1, position 1 has label 3"), std::string::npos)
+      << message;
 }
 
 TEST(SoftmaxWithLossLayerTestErrors, SaysWhatIsWrong) {
-  ExpectLayerError(Loss(""), {{4, 5, 2}, {4}}, 1,
-                   {"layer 'loss' (SoftmaxWithLoss), bottom[1]: shape (4,) holds 4 labels, "
-                    "expected 8"});
+  ExpectLayerError(
+      Loss(""), {{4, 5, 2}, {4}}, 1,
+      {"layer 'loss' (SoftmaxWithLoss), bottom[1]: shape (4,) holds 4 labels, "
+       "expected 8"});
   ExpectLayerError(Loss(""), {{4, 5}, {2, 2}}, 1, {"(4, 5)", "(2, 2)", "axis 0"});
   ExpectLayerError(Loss("loss_param { label_smoothing: 1 }"), {{4, 5}, {4}}, 1,
                    {"label_smoothing is 1", "below 1"});
@@ -212,7 +227,9 @@ TEST(SoftmaxWithLossLayerTestErrors, SaysWhatIsWrong) {
   LayerRun<float> run(Loss(""), {{4, 5}, {4}});
   FillIntegers(run.bottom[1], 2, 0, 4);
   run.Forward();
-  EXPECT_NE(ErrorOfAction([&] { run.Backward({true, true}); }).find("labels have no gradient"),
+  EXPECT_NE(ErrorOfAction([&] {
+              run.Backward({true, true});
+            }).find("labels have no gradient"),
             std::string::npos);
   EXPECT_FALSE(run.layer->AllowForceBackward(1));
   EXPECT_TRUE(run.layer->AllowForceBackward(0));

@@ -27,7 +27,8 @@ void Check(const std::string& param, int axis, int tiles, const std::vector<int>
   ASSERT_EQ(run.top[0]->shape(axis), extent * tiles);
   Doubles dx(run.bottom[0]->count(), 0);
   for (int i = 0; i < run.top[0]->count(); ++i) {
-    const int row = i / inner / (extent * tiles), index = i / inner % (extent * tiles) % extent;
+    const int row = i / inner / (extent * tiles),
+              index = i / inner % (extent * tiles) % extent;
     const int from = (row * extent + index) * inner + i % inner;
     ASSERT_EQ(run.top[0]->cpu_data()[i], run.bottom[0]->cpu_data()[from]) << i;
     dx[from] += run.top[0]->cpu_diff()[i];
@@ -58,7 +59,8 @@ TEST(TileLayerTestFloat, Packed) {
 }
 
 TEST(TileLayerTestErrors, SaysWhatIsWrong) {
-  ExpectLayerError(Tile(""), {{2, 3}}, 1, {"layer 't' (Tile): tile_param.tiles is missing"});
+  ExpectLayerError(Tile(""), {{2, 3}}, 1,
+                   {"layer 't' (Tile): tile_param.tiles is missing"});
   ExpectLayerError(Tile("tiles: 0"), {{2, 3}}, 1, {"tiles is 0", "positive"});
   ExpectLayerError(Tile("tiles: 2000000000"), {{2, 3}}, 1, {"tiles is 2000000000"});
   ExpectLayerError(Tile("axis: 2 tiles: 2"), {{2, 3}}, 1, {"axis 2"});

@@ -9,7 +9,7 @@
 
 #include "caffe/net.hpp"
 #include "fill.hpp"
-#include "log_capture.hpp"
+#include "captured_log.hpp"
 #include "net/net_fixture.hpp"
 #include "tolerance.hpp"
 #include "util/temporary_folder.hpp"
@@ -170,7 +170,7 @@ TEST(NetRunTest, DebugInfoPrintsCaffesLines) {
                                    InputLayer("t", {2, 2}) + ip + LossLayer("loss", "y", "t"));
   SetX(net.get(), 1);
   net->ClearParamDiffs();
-  test::LogCapture log;
+  test::CapturedLog log;
   net->ForwardBackward();
   EXPECT_THAT(log.Texts("[Forward]"),
               ElementsAre("    [Forward] Layer x, top blob x data: 1",
@@ -190,7 +190,7 @@ TEST(NetRunTest, DebugInfoPrintsCaffesLines) {
 
 TEST(NetRunTest, SetDebugInfoStartsAndEndsThem) {
   const auto net = MakeNet<double>(kChain);
-  test::LogCapture log;
+  test::CapturedLog log;
   net->Forward();
   EXPECT_TRUE(log.Texts("[Forward]").empty());
   net->set_debug_info(true);
@@ -280,7 +280,7 @@ std::vector<double> Gradients(Net<double>* net) {
 TEST(AbsorbedLayerTest, EqualsTheSeparateOnes) {
   const auto fused = MakeNet<double>(kNormalized), separate = MakeNet<double>(kNormalized);
   EXPECT_TRUE(fused->layer_absorbed(kRelu));
-  test::LogCapture quiet;
+  test::CapturedLog quiet;
   separate->set_debug_info(true);
   EXPECT_FALSE(separate->layer_absorbed(kRelu));
   ExpectClose(Gradients(fused.get()), Gradients(separate.get()),

@@ -9,7 +9,7 @@
 #include "caffe/util/hdf5.hpp"
 #include "caffe/util/io.hpp"
 #include "fill.hpp"
-#include "log_capture.hpp"
+#include "captured_log.hpp"
 #include "net/net_fixture.hpp"
 #include "util/temporary_folder.hpp"
 
@@ -117,7 +117,7 @@ TEST(NetCopyTest, NamesDecide) {
     const std::string path = Save(*from, format, folder);
     const auto to = MakeNet<double>(text, TRAIN, 2);
     const auto before = Weights(*to);
-    test::LogCapture log;
+    test::CapturedLog log;
     to->CopyTrainedLayersFrom(path);
     const auto after = Weights(*to);
     EXPECT_EQ(after[0], Weights(*from)[0]);

@@ -121,7 +121,7 @@ TEST(LayoutTest, ModifyKeepsValues) {
       }
       const std::int64_t before = ReorderCount();
       float* values = Modify(&blob, block);
-      if (start == block) EXPECT_EQ(ReorderCount(), before);
+      EXPECT_EQ(ReorderCount() == before, start == block);
       EXPECT_EQ(BlockOf(blob), block);
       for (int i = 0; i < blob.count(); ++i) values[i] *= 2;
       source.scale_data(2);
@@ -159,7 +159,8 @@ TEST(LayoutTest, DiffsAreKeptApartFromData) {
 
 // A Reshape or Flatten layer shares its input's memory under another shape.
 TEST(LayoutTest, ASharedMemoryIsPlainUnderAnotherShape) {
-  Blob<float> blob({2, 32, 3, 5}), flat({2, 480}), other({2, 16, 5, 6}), source({2, 32, 3, 5});
+  Blob<float> blob(kShapes[0]), source(kShapes[0]);
+  Blob<float> flat(std::vector<int>{2, 480}), other(std::vector<int>{2, 16, 5, 6});
   Fill(&source, 11);
   blob.cpu_data();
   FillPacked(&blob, Values(source), 16);
@@ -175,7 +176,7 @@ TEST(LayoutTest, ASharedMemoryIsPlainUnderAnotherShape) {
 }
 
 TEST(LayoutTest, AReshapedBlobKeepsItsFirstValues) {
-  Blob<float> blob({2, 32, 3, 5}), source({2, 32, 3, 5});
+  Blob<float> blob(kShapes[0]), source(kShapes[0]);
   Fill(&source, 12);
   FillPacked(&blob, Values(source), 16);
   blob.Reshape({1, 16, 4, 4});
@@ -191,7 +192,7 @@ TEST(LayoutTest, AReshapedBlobKeepsItsFirstValues) {
 }
 
 TEST(LayoutTest, OnePositionIsPlainInEveryLayout) {
-  Blob<float> blob({2, 32, 1, 1});
+  Blob<float> blob(std::vector<int>{2, 32, 1, 1});
   Fill(&blob, 13);
   const std::int64_t before = ReorderCount();
   EXPECT_EQ(Read(blob, 16), blob.cpu_data());
@@ -201,7 +202,7 @@ TEST(LayoutTest, OnePositionIsPlainInEveryLayout) {
 }
 
 TEST(LayoutTest, DoubleNeverPacks) {
-  Blob<double> blob({2, 32, 3, 5});
+  Blob<double> blob(std::vector<int>{2, 32, 3, 5});
   Fill(&blob, 14);
   EXPECT_EQ(Read(blob, 16), blob.cpu_data());
   EXPECT_EQ(Modify(&blob, 16), blob.cpu_data());
@@ -222,7 +223,7 @@ TEST(LayoutTest, PreferredBlockNeedsWholeBlocksOfAnImage) {
 }
 
 TEST(LayoutTest, ChannelsThatDoNotDivideAreRefused) {
-  Blob<float> blob({2, 20, 3, 5});
+  Blob<float> blob(std::vector<int>{2, 20, 3, 5});
   Fill(&blob, 15);
   const std::string message = ErrorOfAction([&] { Read(blob, 16); });
   EXPECT_NE(message.find("(2, 20, 3, 5)"), std::string::npos) << message;

@@ -56,7 +56,8 @@ std::string Input(const std::string& shape) {
 }
 
 std::string Loss(const std::string& bottom) {
-  return Layer("pool_end", "Pooling", {bottom}, "pooling_param { pool: AVE global_pooling: true }") +
+  return Layer("pool_end", "Pooling", {bottom},
+               "pooling_param { pool: AVE global_pooling: true }") +
          Layer("classes", "InnerProduct", {"pool_end"},
                "inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }") +
          Layer("loss", "Reduction", {"classes"}, "loss_weight: 1");

@@ -64,10 +64,10 @@ inline double ScriptedGradient(int script, int step, int param, int i) {
   return Uniform(1000000 + 1000 * script + 10 * step + param, i);
 }
 
-/// A solver from the text of its prototxt.
+/// A solver from the text of its prototxt, where later values replace earlier ones.
 inline SolverParameter SolverFromText(const std::string& text) {
   SolverParameter param;
-  if (!google::protobuf::TextFormat::ParseFromString(text, &param)) {
+  if (!google::protobuf::TextFormat::MergeFromString(text, &param)) {
     throw ValueError("a test has a wrong solver text: " + text);
   }
   return param;

@@ -36,7 +36,7 @@ struct Case {
   bool l1 = false;
   double clip = -1;
   int iter_size = 1;
-  double delta = 0.0009765625;
+  double delta = 0.0078125;
   double momentum2 = 0.75;
   double rms_decay = 0.875;
   std::vector<double> lr_mult = {1, 1};

@@ -6,6 +6,9 @@ import io as bytes_io
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 from tolerance import Op, assert_close
 
@@ -42,10 +45,10 @@ def test_blobs_of_the_wrong_size_are_refused():
 
 
 def test_vectors_of_arrays_round_trip(random):
-    arrays = [random.random((2, 2), np.float32), random.random(5, np.float32)]
-    text = caffe.io.arraylist_to_blobprotovector_str(arrays)
+    vectors = [random.random((2, 2), np.float32), random.random(5, np.float32)]
+    text = caffe.io.arraylist_to_blobprotovector_str(vectors)
     for got, want in zip(
-        caffe.io.blobprotovector_str_to_arraylist(text), arrays, strict=True
+        caffe.io.blobprotovector_str_to_arraylist(text), vectors, strict=True
     ):
         assert_close(got, want, Op.COPY)
 
@@ -64,6 +67,29 @@ def test_datum_round_trips(random):
     datum = caffe.io.array_to_datum(floats)
     assert not datum.HasField("label")
     assert_close(caffe.io.datum_to_array(datum), floats, Op.COPY)
+
+
+SHAPES = st.tuples(*[st.integers(1, 5)] * 3)
+FINITE = st.floats(width=32, allow_nan=False)
+
+
+@given(arrays(np.uint8, SHAPES), st.integers(-(2**31), 2**31 - 1))
+def test_any_pixels_survive_a_datum(pixels, label):
+    datum = caffe.io.array_to_datum(pixels, label)
+    parsed = caffe_pb2.Datum.FromString(datum.SerializeToString())
+    assert parsed.label == label
+    assert np.array_equal(caffe.io.datum_to_array(parsed), pixels)
+
+
+@given(arrays(np.float32, SHAPES, elements=FINITE))
+def test_any_floats_survive_datums_and_blobs(values):
+    datum = caffe.io.array_to_datum(values)
+    parsed = caffe_pb2.Datum.FromString(datum.SerializeToString())
+    assert np.array_equal(caffe.io.datum_to_array(parsed), values)
+    blob = caffe.io.array_to_blobproto(values, -values)
+    parsed = caffe_pb2.BlobProto.FromString(blob.SerializeToString())
+    assert np.array_equal(caffe.io.blobproto_to_array(parsed), values)
+    assert np.array_equal(caffe.io.blobproto_to_array(parsed, True), -values)
 
 
 def test_wrong_datums_are_refused():

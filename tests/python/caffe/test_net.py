@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict
 from pathlib import Path
 
@@ -360,6 +362,16 @@ class TestCallbacks:
         out = linear.forward(data=data)
         assert_close(seen[0], scores(linear, data), Op.REDUCTION, terms=4)
         assert_close(out["prob"], np.full((2, 3), 1 / 3), Op.TRANSCENDENTAL)
+
+    def test_do_not_keep_the_net_alive(self):
+        net = caffe.Net(nets.linear(), caffe.TEST)
+        for moment in ("before_forward", "after_backward"):
+            getattr(net, moment)(lambda layer, net=net: net)
+        net.forward()
+        gone = weakref.ref(net)
+        del net
+        gc.collect()
+        assert gone() is None
 
     def test_raise(self, linear):
         def fail(layer):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 
 import nets
 import numpy as np
@@ -175,6 +177,18 @@ def test_errors_in_callbacks_come_out(solver):
     solver.add_callback(fail, lambda: None)
     with pytest.raises(LookupError, match="no"):
         solver.step(1)
+
+
+def test_callbacks_do_not_keep_the_solver_alive(parameters):
+    solver = caffe.SGDSolver(parameters)
+    solver.add_callback(lambda solver=solver: solver, lambda: None)
+    solver.net.before_forward(lambda layer, solver=solver: solver)
+    solver.set_action_function(lambda solver=solver: SolverAction.NONE)
+    solver.step(1)
+    gone = weakref.ref(solver)
+    del solver
+    gc.collect()
+    assert gone() is None
 
 
 def test_apply_update_and_share_weights(solver):

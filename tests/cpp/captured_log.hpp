@@ -1,5 +1,5 @@
-#ifndef CAFFE_TESTS_LOG_CAPTURE_HPP_
-#define CAFFE_TESTS_LOG_CAPTURE_HPP_
+#ifndef CAFFE_TESTS_CAPTURED_LOG_HPP_
+#define CAFFE_TESTS_CAPTURED_LOG_HPP_
 
 #include <string>
 #include <vector>
@@ -10,24 +10,24 @@ namespace caffe {
 namespace test {
 
 /// Collects the log lines printed while it lives, of all severities.
-class LogCapture {
+class CapturedLog {
  public:
-  LogCapture() : min_severity_(logging::MinSeverity()) {
+  CapturedLog() : min_severity_(logging::MinSeverity()) {
     logging::SetMinSeverity(google::INFO);
     logging::SetSink(
         [](logging::LogSeverity severity, const char* line, void* context) {
-          auto* capture = static_cast<LogCapture*>(context);
+          auto* capture = static_cast<CapturedLog*>(context);
           capture->severities_.push_back(severity);
           capture->lines_.push_back(line);
         },
         this);
   }
-  ~LogCapture() {
+  ~CapturedLog() {
     logging::SetSink(nullptr, nullptr);
     logging::SetMinSeverity(min_severity_);
   }
-  LogCapture(const LogCapture&) = delete;
-  LogCapture& operator=(const LogCapture&) = delete;
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
 
   const std::vector<std::string>& lines() const { return lines_; }
   const std::vector<logging::LogSeverity>& severities() const { return severities_; }
@@ -51,4 +51,4 @@ class LogCapture {
 }  // namespace test
 }  // namespace caffe
 
-#endif  // CAFFE_TESTS_LOG_CAPTURE_HPP_
+#endif  // CAFFE_TESTS_CAPTURED_LOG_HPP_
