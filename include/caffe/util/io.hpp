@@ -7,6 +7,8 @@
 
 #include "caffe/common.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/format.hpp"
+#include "caffe/util/image_io.hpp"  // with the rest of what Caffe declares here
 
 namespace caffe {
 

@@ -100,6 +100,7 @@ void LevelDB::Open(const string& source, Mode mode) {
   leveldb::DB* db = nullptr;
   Check(leveldb::DB::Open(options, source, &db), source, "open it");
   db_.reset(db);
+  LOG_IF(INFO, Caffe::root_solver()) << "Opened leveldb " << source;
 }
 
 void LevelDB::Close() {

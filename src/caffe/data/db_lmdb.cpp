@@ -103,6 +103,7 @@ void LMDB::Open(const string& source, Mode mode) {
   source_ = source;
   if (mode == READ) {
     file_ = std::make_shared<LmdbFile>(source);
+    LOG_IF(INFO, Caffe::root_solver()) << "Opened lmdb " << source;
     return;
   }
   struct stat info;
@@ -128,6 +129,7 @@ void LMDB::Open(const string& source, Mode mode) {
     Close();
     Fail(code, source, mode == NEW ? "create it" : "open it for writing");
   }
+  LOG_IF(INFO, Caffe::root_solver()) << "Opened lmdb " << source;
 }
 
 void LMDB::Close() {
