@@ -246,8 +246,8 @@ class TestDatabases:
             f'  data_param {{ source: "{database}" batch_size: 8 backend: LMDB }} }}\n'
             'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"\n'
             f"  inner_product_param {{ num_output: {classes} }} }}\n"
-            'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label"\n'
-            '  top: "loss" }\n'
+            'layer { name: "loss" type: "SoftmaxWithLoss" top: "loss"\n'
+            '  bottom: "fc" bottom: "label" }\n'
         )
 
     def time(self, capfd, path):

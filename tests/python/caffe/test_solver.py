@@ -211,6 +211,15 @@ def test_an_action_function_ends_training(solver, tmp_path):
     assert (tmp_path / "snap_iter_2.solverstate").exists()
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's handler: a shell starts its background jobs with SIGINT ignored."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_step_between_iterations(solver, parameters):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
