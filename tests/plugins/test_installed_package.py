@@ -55,13 +55,15 @@ def definition(labels: bool) -> caffe.NetSpec:
         net.label = L.Input(shape={"dim": [4]})
     net.depthwise = L.DepthwiseConvolution(
         net.data,
-        num_output=6,
-        group=6,
-        kernel_size=3,
-        pad=1,
-        stride=2,
-        weight_filler={"type": "msra"},
-        bias_filler={"type": "uniform", "min": -1, "max": 1},
+        convolution_param={
+            "num_output": 6,
+            "group": 6,
+            "kernel_size": [3],
+            "pad": [1],
+            "stride": [2],
+            "weight_filler": {"type": "msra"},
+            "bias_filler": {"type": "uniform", "min": -1, "max": 1},
+        },
     )
     net.shuffle = L.ChannelShuffle(net.depthwise, convolution_param={"group": 2})
     net.unit = L.UnitNorm(net.shuffle)
