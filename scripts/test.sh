@@ -18,7 +18,6 @@ configure() { cmake -S . -B "$build_dir" -DCAFFE_BUILD_TESTS=ON; }
 compile() { cmake --build "$build_dir" --parallel "$(nproc)"; }
 step "configure C++ tests" configure
 step "compile C++ tests" compile
-step "CUDA compiler for the tests" pip_install --no-deps -r tests/cuda/requirements.txt
 
 mkdir -p build/logs
 status=0
