@@ -175,6 +175,9 @@ class Function:
         if name.endswith("param"):
             return layer
         homes = list(_BORROWED.get(self.type_name, ()))
+        # Types of plugins are called like what they vary.
+        if self.type_name.endswith("Convolution"):
+            homes.append("convolution_param")
         if self.type_name.endswith("Loss"):
             homes.append("loss_param")
         if self.type_name in _param_names:

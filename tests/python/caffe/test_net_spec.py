@@ -137,6 +137,8 @@ def test_nets_deeper_than_the_call_stack():
     ("layer", "field"),
     [
         (lambda x: L.Deconvolution(x, num_output=3), "convolution_param"),
+        (lambda x: L.DepthwiseConvolution(x, num_output=3), "convolution_param"),
+        (lambda x: L.FocalLoss(x, ignore_label=3), "loss_param"),
         (lambda x: L.SoftmaxWithLoss(x, x, ignore_label=3), "loss_param"),
         (lambda x: L.SoftmaxWithLoss(x, x, axis=2), "softmax_param"),
         (lambda x: L.SigmoidCrossEntropyLoss(x, x, normalize=True), "loss_param"),
