@@ -1,0 +1,35 @@
+"""The `sknet` command: one module for each group of subcommands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from sknet.cli import complexity, models
+
+# Each has add_commands(subparsers); the order is that of `sknet --help`.
+_MODULES: tuple[ModuleType, ...] = (
+    models,
+    complexity,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; the exit status is 1 after an error in one sentence."""
+    parser = argparse.ArgumentParser(
+        prog="sknet", description="Tools for Selective Kernel Networks."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for module in _MODULES:
+        module.add_commands(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        print(f"sknet {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"sknet {arguments.command}: interrupted", file=sys.stderr)
+        return 130
