@@ -19,13 +19,17 @@ class Recipe:
     Attributes:
         train_images: Images in the training set.
         val_images: Images in the validation set.
-        batch_size: Images per forward and backward pass.
-        iter_size: Passes per update; the effective batch is their product.
+        batch_size: Images per forward and backward pass of one device.
+        iter_size: Passes per update.
+        gpus: GPUs that share the work; 0 is the processor alone.
+        fixed_batch: Images per update (devices x batch_size x iter_size) that the rate
+            was chosen for, so that other devices or batches change iter_size; None if
+            any will do.
         val_batch_size: Images per validation pass, at most; see `exact_val_batch`.
         epochs: Passes over the training set.
         base_lr: Learning rate after the warm-up.
         lr_drops: Epochs after which the rate is divided by ten; without any it falls
-            linearly to zero.
+            linearly to zero. An epoch is a whole number of updates.
         warmup_epochs: Epochs of linear rise of the learning rate from zero.
         momentum: Momentum of SGD.
         weight_decay: L2 penalty; batch norm and biases are exempt by their decay_mult.
@@ -33,7 +37,12 @@ class Recipe:
         mean_value: Subtracted per channel (blue, green, red).
         scale: Multiplies the difference.
         mirror: Flip images left to right at random.
-        crop: Cut windows of the net's input size out of the stored images.
+        crop: Cut windows of the net's input size out of the stored images; validation
+            resizes them before, see `shorter_side`.
+        random_resized_crop: Cut windows of random area and aspect ratio and resize them
+            (by default 8 to 100 % and 3/4 to 4/3), instead of windows of that size.
+        max_rotation: Largest random rotation in degrees, either way.
+        max_jitter: Largest random offset of the pixel levels, either way.
         display: Iterations between log lines.
         seed: Seed of every random draw.
     """
@@ -45,6 +54,8 @@ class Recipe:
     epochs: float
     base_lr: float
     iter_size: int = 1
+    gpus: int = 0
+    fixed_batch: int | None = None
     lr_drops: tuple[float, ...] = ()
     warmup_epochs: float = 0
     momentum: float = 0.9
@@ -54,6 +65,9 @@ class Recipe:
     scale: float = 1.0
     mirror: bool = True
     crop: bool = True
+    random_resized_crop: bool = False
+    max_rotation: float = 0.0
+    max_jitter: float = 0.0
     display: int = 20
     seed: int = 1
 
@@ -64,12 +78,17 @@ class Recipe:
             value = getattr(self, field)
             if value <= 0:
                 raise ValueError(f"recipe: {field} is {value}, expected above 0")
+        if self.gpus < 0:
+            raise ValueError(f"recipe: gpus is {self.gpus}, expected 0 or more")
+
+    @property
+    def effective_batch(self) -> int:
+        """Images per update, over all devices."""
+        return max(self.gpus, 1) * self.batch_size * self.iter_size
 
     def iterations(self, epochs: float) -> int:
-        """Updates in this many passes over the training set."""
-        return math.ceil(
-            epochs * self.train_images / (self.batch_size * self.iter_size)
-        )
+        """Updates in this many epochs, each rounded up to a whole number of them."""
+        return math.ceil(epochs * math.ceil(self.train_images / self.effective_batch))
 
     @property
     def exact_val_batch(self) -> int:
@@ -84,6 +103,7 @@ class Recipe:
 
 # The paper: batch 256 over 8 devices, 100 epochs, rate 0.1 divided by ten every 30. It
 # smooths labels without saying how much; 0.1 is the usual share (Szegedy et al. 2016).
+# The augmentation is that of SENet's release, as the paper's authors say of theirs.
 _IMAGENET = Recipe(
     train_images=1_281_167,
     val_images=50_000,
@@ -92,8 +112,12 @@ _IMAGENET = Recipe(
     val_batch_size=50,
     epochs=100,
     base_lr=0.1,
+    fixed_batch=256,
     lr_drops=(30, 60, 90),
     label_smoothing=0.1,
+    random_resized_crop=True,
+    max_rotation=10.0,
+    max_jitter=20.0,
 )
 # scikit-learn's scanned digits, a fifth of them for validation. A mirrored digit is
 # another sign, and the images are no larger than the net's input.
@@ -114,26 +138,57 @@ _DIGITS = Recipe(
 )
 _RECIPES = {"imagenet": _IMAGENET, "digits": _DIGITS}
 
+# What other schedules change. SENet's authors retrained for 270 epochs and divided the
+# rate after 125, 200 and 250 (hujie-frank/SENet, issue 62).
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "senet": {"epochs": 270.0, "lr_drops": (125.0, 200.0, 250.0)},
+}
 
-def recipe_for(name: str, **changes: Any) -> Recipe:
-    """The recipe of that name with the fields in `changes` replaced.
+
+def recipe_for(name: str, *, schedule: str = "paper", **changes: Any) -> Recipe:
+    """The recipe of that name on a schedule, with the fields in `changes` replaced.
+
+    If the recipe fixes the images per update, another `batch_size` or `gpus` rescales
+    `iter_size`; a given `iter_size` is taken as it is.
 
     Raises:
-        ValueError: No such recipe or field, or a value out of its range.
+        ValueError: No such recipe, schedule or field, a value out of its range, or a
+            batch of which no whole number makes an update.
     """
-    if name not in _RECIPES:
-        raise ValueError(f"unknown recipe '{name}' (known: {', '.join(_RECIPES)})")
-    unknown = sorted(set(changes) - set(Recipe.__dataclass_fields__))
-    if unknown:
+    for what, key, known in (
+        ("recipe", name, tuple(_RECIPES)),
+        ("schedule", schedule, tuple(SCHEDULES)),
+        *(("field", field, tuple(Recipe.__dataclass_fields__)) for field in changes),
+    ):
+        if key not in known:
+            raise ValueError(
+                f"recipe: unknown {what} '{key}' (known: {', '.join(known)})"
+            )
+    recipe = replace(_RECIPES[name], **{**SCHEDULES[schedule], **changes})
+    if recipe.fixed_batch is None or "iter_size" in changes:
+        return recipe
+    images = max(recipe.gpus, 1) * recipe.batch_size
+    if recipe.fixed_batch % images:
         raise ValueError(
-            f"recipe: unknown field '{unknown[0]}' "
-            f"(known: {', '.join(Recipe.__dataclass_fields__)})"
+            f"recipe: {max(recipe.gpus, 1)} device(s) x {recipe.batch_size} images do "
+            f"not divide the {recipe.fixed_batch} images of an update; choose "
+            "another batch, or set iter_size and scale base_lr"
         )
-    return replace(_RECIPES[name], **changes)
+    return replace(recipe, iter_size=recipe.fixed_batch // images)
+
+
+def shorter_side(crop: int) -> int:
+    """Pixels to resize an image's shorter side to before its centre crop is taken.
+
+    256 for 224, as everywhere, and 352 for 320, as SENet's authors do; other crops take
+    the share of the image that 224 has of 256.
+    """
+    return {320: 352}.get(crop, round(crop * 256 / 224))
 
 
 def solver(recipe: Recipe, net: str, snapshot_prefix: str) -> caffe_pb2.SolverParameter:
-    """SGD on the CPU, with at most 100 tests and 10 snapshots in a run."""
+    """SGD with at most 100 tests and 10 snapshots in a run."""
     definition = caffe_pb2.SolverParameter(
         net=net,
         test_iter=[recipe.val_images // recipe.exact_val_batch],
@@ -147,7 +202,9 @@ def solver(recipe: Recipe, net: str, snapshot_prefix: str) -> caffe_pb2.SolverPa
         snapshot=recipe.iterations(max(1, recipe.epochs / 10)),
         snapshot_prefix=snapshot_prefix,
         random_seed=recipe.seed,
-        solver_mode=caffe_pb2.SolverParameter.CPU,
+        solver_mode=caffe_pb2.SolverParameter.GPU
+        if recipe.gpus
+        else caffe_pb2.SolverParameter.CPU,
     )
     if recipe.iter_size > 1:
         definition.iter_size = recipe.iter_size

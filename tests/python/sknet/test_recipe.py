@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caffe.proto import caffe_pb2
 from sknet.models import recipe_for, solver
+from sknet.models.recipe import shorter_side
 
 
 def test_imagenet_solver_is_the_papers():
     definition = solver(recipe_for("imagenet"), "net.prototxt", "snapshots/sknet50")
-    images, batch = 1_281_167, 256
-    assert definition.iter_size * 32 == batch
-    assert definition.max_iter == math.ceil(100 * images / batch)
-    assert list(definition.stepvalue) == [
-        math.ceil(epochs * images / batch) for epochs in (30, 60, 90)
-    ]
+    assert definition.iter_size * 32 == 256
+    epoch = 5005  # 1,281,167 images in updates of 256
+    assert definition.max_iter == 100 * epoch
+    assert list(definition.stepvalue) == [30 * epoch, 60 * epoch, 90 * epoch]
     assert definition.lr_policy == "multistep"
     fields = ("base_lr", "gamma", "momentum", "weight_decay")
     assert [f"{getattr(definition, name):g}" for name in fields] == [
@@ -29,6 +27,65 @@ def test_imagenet_solver_is_the_papers():
     ]
     assert definition.net == "net.prototxt"
     assert definition.snapshot_prefix == "snapshots/sknet50"
+    assert definition.solver_mode == caffe_pb2.SolverParameter.CPU
+
+
+def test_augmentation_is_senets():
+    recipe = recipe_for("imagenet")
+    assert recipe.mirror
+    assert recipe.random_resized_crop
+    assert (recipe.max_rotation, recipe.max_jitter) == (10, 20)
+    assert recipe.mean_value == (104, 117, 123)
+    assert recipe.label_smoothing == 0.1
+
+
+def test_senets_schedule_is_longer():
+    definition = solver(recipe_for("imagenet", schedule="senet"), "n", "p")
+    assert definition.max_iter == 270 * 5005
+    assert list(definition.stepvalue) == [125 * 5005, 200 * 5005, 250 * 5005]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "batch_size", "iter_size"),
+    [(0, 32, 8), (1, 32, 8), (8, 32, 1), (4, 32, 2), (2, 128, 1), (0, 8, 32)],
+)
+def test_an_update_stays_at_256_images(gpus, batch_size, iter_size):
+    recipe = recipe_for("imagenet", gpus=gpus, batch_size=batch_size)
+    assert recipe.iter_size == iter_size
+    definition = solver(recipe, "n", "p")
+    assert max(definition.iter_size, 1) == iter_size
+    assert definition.max_iter == 100 * 5005
+    on_gpus = definition.solver_mode == caffe_pb2.SolverParameter.GPU
+    assert on_gpus == (gpus > 0)
+
+
+@pytest.mark.parametrize(("gpus", "batch_size"), [(3, 32), (0, 24), (8, 64)])
+def test_batches_must_divide_an_update(gpus, batch_size):
+    with pytest.raises(ValueError, match=f"{batch_size} images do not divide the 256"):
+        recipe_for("imagenet", gpus=gpus, batch_size=batch_size)
+    given = recipe_for("imagenet", gpus=gpus, batch_size=batch_size, iter_size=2)
+    assert given.effective_batch == 2 * max(gpus, 1) * batch_size
+
+
+@pytest.mark.parametrize(
+    ("crop", "side"), [(224, 256), (320, 352), (299, 342), (448, 512)]
+)
+def test_images_are_resized_beyond_their_crop(crop, side):
+    assert shorter_side(crop) == side
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: recipe_for("cifar"), "unknown recipe 'cifar'"),
+        (lambda: recipe_for("imagenet", schedule="x"), "unknown schedule 'x'"),
+        (lambda: recipe_for("imagenet", speed=3), "unknown field 'speed'"),
+        (lambda: recipe_for("imagenet", gpus=-1), "gpus is -1, expected 0 or more"),
+    ],
+)
+def test_unknown_names_are_told(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 @given(
@@ -53,7 +110,7 @@ def test_every_image_is_validated_once_and_trained_every_epoch(
     assert definition.test_iter[0] * recipe.exact_val_batch == val_images
     assert recipe.exact_val_batch <= val_batch_size
     drawn = definition.max_iter * batch_size
-    assert epochs * train_images <= drawn < epochs * train_images + batch_size
+    assert epochs * train_images <= drawn < epochs * (train_images + batch_size)
     assert definition.test_interval > 0
     assert definition.snapshot > 0
 
