@@ -1,0 +1,132 @@
+"""`sknet prepare`."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from caffe.cli.progress import reporting
+
+if TYPE_CHECKING:
+    from sknet.prepare import Image, Result, Source
+
+# More would bury the summary; classes.json has all.
+_SHOWN_REJECTS = 20
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the subcommand."""
+    command = commands.add_parser(
+        "prepare",
+        help="build the databases of a data set",
+        description="Builds OUT/train_lmdb and OUT/val_lmdb from the folders of "
+        "ILSVRC 2012. Image files are stored as they are. The training images are in "
+        "an order drawn by the seed; labels are the positions of the class names in "
+        "their sorted order, or in --classes, and are recorded in the databases. A "
+        "command that was interrupted goes on where it was when given again.",
+    )
+    command.set_defaults(run=_prepare)
+    command.add_argument("dataset", choices=["imagenet"], help="layout of the images")
+    command.add_argument(
+        "--train",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="training images: a folder for each class, n01440764 and so on",
+    )
+    command.add_argument(
+        "--val",
+        type=Path,
+        required=True,
+        metavar="DIR|TAR",
+        help="validation images: folders as for --train, or a flat folder with "
+        "--val-labels, or an uncompressed tar archive of either",
+    )
+    command.add_argument(
+        "--val-labels",
+        type=Path,
+        metavar="FILE",
+        help="a line `name label` for each validation image, such as Caffe's val.txt; "
+        "a label is a number or a class",
+    )
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the databases"
+    )
+    command.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="the classes in the order of their labels, one a line (default: sorted)",
+    )
+    command.add_argument(
+        "--seed", type=int, default=1, help="of the training order (default: 1)"
+    )
+    command.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that read and check images (default: one for each core)",
+    )
+    command.add_argument(
+        "--allow-rejects",
+        action="store_true",
+        help="succeed even if images were left out because they cannot be decoded",
+    )
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from sknet.class_map import read_class_list
+    from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise ValueError(f"--workers is {arguments.workers}, expected at least 1")
+    wanted = read_class_list(arguments.classes) if arguments.classes else None
+    classes, train = scan_train(arguments.train, wanted)
+    val_source, val = scan_val(arguments.val, classes, arguments.val_labels)
+    print(
+        f"{len(classes.names)} classes: {len(train):,} training and {len(val):,} "
+        "validation images"
+    )
+    left_out = 0
+    parts: Sequence[tuple[str, Source, Sequence[Image]]] = (
+        ("train", Folder(arguments.train), shuffled(train, arguments.seed)),
+        ("val", val_source, val),
+    )
+    for part, source, images in parts:
+        with reporting(f"Storing {part}") as report:
+            result = build(
+                source,
+                images,
+                classes,
+                arguments.out / f"{part}_lmdb",
+                workers=arguments.workers,
+                report=report,
+            )
+        _summarise(result, images)
+        left_out += len(result.rejected)
+    if left_out and not arguments.allow_rejects:
+        raise ValueError(
+            f"{left_out} images were rejected, see above; the databases hold the "
+            "others, and --allow-rejects makes that a success"
+        )
+    return 0
+
+
+def _summarise(result: Result, images: Sequence[Image]) -> None:
+    stored = f"{result.written:,} of {len(images):,} images in {result.database}"
+    if result.complete_before:
+        print(f"complete already: {stored}")
+    elif result.resumed:
+        print(f"stored {stored}, {result.resumed:,} of them in an earlier run")
+    else:
+        print(f"stored {stored}")
+    counts = Counter(image.label for image in images)
+    print(f"  {min(counts.values()):,} to {max(counts.values()):,} images in a class")
+    for name, reason in result.rejected[:_SHOWN_REJECTS]:
+        print(f"  rejected '{name}': {reason}")
+    more = len(result.rejected) - _SHOWN_REJECTS
+    if more > 0:
+        print(f"  rejected {more} more, see {result.database}/classes.json")

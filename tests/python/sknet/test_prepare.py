@@ -1,0 +1,394 @@
+"""`sknet prepare`: what is in the databases, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import tarfile
+
+import lmdb
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from photographs import CLASSES, write_ilsvrc
+from PIL import Image
+
+import caffe
+from caffe.proto import caffe_pb2
+from sknet.cli import main
+from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
+
+
+@pytest.fixture(scope="module")
+def ilsvrc(tmp_path_factory):
+    """Six training and two validation images of each class."""
+    return write_ilsvrc(tmp_path_factory.mktemp("ilsvrc"), train=6, val=2)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A data set to damage."""
+    return write_ilsvrc(tmp_path / "ilsvrc", train=3, val=1)
+
+
+def entries(folder):
+    """{key: Datum}, read with LMDB's own library."""
+    with (
+        lmdb.open(str(folder), readonly=True, lock=False) as database,
+        database.begin() as transaction,
+    ):
+        return {
+            key.decode(): caffe_pb2.Datum.FromString(value)
+            for key, value in transaction.cursor()
+        }
+
+
+def prepare(root, out, *more):
+    return main(
+        [
+            *("prepare", "imagenet", "--train", str(root / "train")),
+            *("--val", str(root / "val"), "--val-labels", str(root / "val.txt")),
+            *("--out", str(out), *map(str, more)),
+        ]
+    )
+
+
+def test_files_are_stored_as_they_are(ilsvrc, tmp_path, capsys):
+    assert prepare(ilsvrc, tmp_path) == 0
+    assert "2 classes: 12 training and 4 validation images" in capsys.readouterr().out
+    for part, count in (("train", 12), ("val", 4)):
+        stored = entries(tmp_path / f"{part}_lmdb")
+        assert len(stored) == count
+        for number, (key, datum) in enumerate(stored.items()):
+            index, _, name = key.partition("_")
+            assert int(index) == number
+            path = ilsvrc / part / name
+            assert datum.data == path.read_bytes()
+            assert datum.encoded
+            with Image.open(path) as image:
+                assert (datum.width, datum.height) == image.size
+            assert datum.channels == 3
+            if part == "train":
+                assert list(CLASSES)[datum.label] == path.parent.name
+    record = json.loads((tmp_path / "val_lmdb" / "classes.json").read_text())
+    assert record["classes"] == list(CLASSES)
+    assert record["images"] == 4
+    assert sorted(p.name for p in (tmp_path / "val_lmdb").iterdir()) == [
+        "classes.json",
+        "data.mdb",
+    ]
+
+
+def test_the_engine_reads_them(ilsvrc, tmp_path):
+    prepare(ilsvrc, tmp_path)
+    definition = text_format.Parse(
+        f"""layer {{
+          name: "data" type: "Data" top: "data" top: "label"
+          data_param {{ source: "{tmp_path}/val_lmdb" batch_size: 4 backend: LMDB }}
+          transform_param {{ crop_size: 48 force_color: true }}
+        }}""",
+        caffe_pb2.NetParameter(),
+    )
+    net = caffe.Net(definition, caffe.TEST)
+    net.forward()
+    lines = (ilsvrc / "val.txt").read_text().split()
+    assert net.blobs["label"].data.tolist() == [int(label) for label in lines[1::2]]
+
+
+def test_order_depends_on_the_seed_alone(ilsvrc, tmp_path):
+    keys = []
+    for number, options in enumerate(
+        [["--workers", 1], ["--workers", 3], ["--seed", 2]]
+    ):
+        prepare(ilsvrc, tmp_path / str(number), *options)
+        keys.append(list(entries(tmp_path / str(number) / "train_lmdb")))
+    assert keys[0] == keys[1]
+    assert sorted(k[9:] for k in keys[0]) == sorted(k[9:] for k in keys[2])
+    assert keys[0] != keys[2]
+    assert [k[9:] for k in keys[0]] != sorted(k[9:] for k in keys[0])
+    # Part of a data set keeps its order.
+    _, images = scan_train(ilsvrc / "train")
+    order = [image.name for image in shuffled(images, 1)]
+    part = [image.name for image in shuffled(images[::2], 1)]
+    assert part == [name for name in order if name in part]
+
+
+def test_all_layouts_of_val_are_the_same(ilsvrc, tmp_path):
+    classes, _ = scan_train(ilsvrc / "train")
+    lines = (ilsvrc / "val.txt").read_text().splitlines()
+    labels = dict(line.split() for line in lines)
+    folders = tmp_path / "folders"
+    by_class = tmp_path / "by_class.txt"
+    by_class.write_text(
+        "".join(f"{name} {list(CLASSES)[int(i)]}\n" for name, i in labels.items())
+    )
+    for name, label in labels.items():
+        target = folders / list(CLASSES)[int(label)] / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ilsvrc / "val" / name).read_bytes())
+    archives = {}
+    for name, root in (("flat", ilsvrc / "val"), ("folders", folders)):
+        archives[name] = tmp_path / f"{name}.tar"
+        with tarfile.open(archives[name], "w") as archive:
+            archive.add(root, "val")
+    want = None
+    for path, labels_file in [
+        (ilsvrc / "val", ilsvrc / "val.txt"),
+        (ilsvrc / "val", by_class),
+        (folders, None),
+        (archives["flat"], ilsvrc / "val.txt"),
+        (archives["folders"], None),
+    ]:
+        source, images = scan_val(path, classes, labels_file)
+        got = {
+            image.name.rpartition("/")[2]: (image.label, source.read(image))
+            for image in images
+        }
+        want = want or got
+        assert got == want
+    assert len(want) == 4
+
+
+def cmyk(path):
+    image = Image.fromarray(np.full((40, 50, 4), (20, 90, 160, 40), np.uint8), "CMYK")
+    image.save(path, "JPEG")
+
+
+def png(path):
+    Image.fromarray(np.full((40, 50, 3), (200, 100, 50), np.uint8)).save(path, "PNG")
+
+
+def grey(path):
+    Image.fromarray(np.full((40, 50), 77, np.uint8)).save(path, "JPEG")
+
+
+@pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated")
+@pytest.mark.parametrize("make", [cmyk, png, grey])
+def test_the_odd_files_of_imagenet_are_read(copy, tmp_path, make):
+    odd = copy / "val" / "ILSVRC2012_val_00000000.JPEG"
+    make(odd)
+    assert prepare(copy, tmp_path / "out") == 0
+    stored = entries(tmp_path / "out" / "val_lmdb")
+    datum = stored[f"00000000_{odd.name}"]
+    assert datum.data == odd.read_bytes()
+    pixels = caffe.io.datum_to_array(datum)
+    with Image.open(odd) as image:
+        want = np.asarray(image.convert("RGB"))[:, :, ::-1].transpose(2, 0, 1)
+    # CMYK has no one conversion: OpenCV and Pillow differ by a few levels.
+    assert np.abs(pixels.astype(int) - want).max() <= (3 if make is cmyk else 0)
+
+
+def test_damaged_images_are_left_out_and_told(copy, tmp_path, capsys):
+    whole = (copy / "train" / "n04346328" / "n04346328_0.JPEG").read_bytes()
+    (copy / "train" / "n04346328" / "empty.JPEG").touch()
+    (copy / "train" / "n11669921" / "cut.JPEG").write_bytes(whole[: len(whole) // 2])
+    (copy / "train" / "n11669921" / "notes.txt").write_text("not an image")
+    assert prepare(copy, tmp_path / "out") == 1
+    captured = capsys.readouterr()
+    for name in ("n04346328/empty.JPEG", "n11669921/notes.txt"):
+        assert f"rejected '{name}': " in captured.out
+    assert "were rejected, see above" in captured.err
+    stored = entries(tmp_path / "out" / "train_lmdb")
+    assert not any("notes" in key or "empty" in key for key in stored)
+    # Now complete: the same command tells the same, unless that is allowed.
+    assert prepare(copy, tmp_path / "out") == 1
+    assert prepare(copy, tmp_path / "out", "--allow-rejects") == 0
+    assert "complete already" in capsys.readouterr().out
+
+
+def test_a_killed_run_is_continued(tmp_path):
+    root = write_ilsvrc(tmp_path / "ilsvrc", train=30, val=1)
+    out = tmp_path / "out"
+    # Commits every fourth image, and dies in the middle of the 3rd commit's work.
+    script = f"""
+import os, signal, sknet.prepare as prepare
+from pathlib import Path
+prepare._COMMIT_IMAGES = 4
+classes, images = prepare.scan_train(Path({str(root / "train")!r}))
+def report(done, total):
+    if done == 14:
+        os.kill(os.getpid(), signal.SIGKILL)
+prepare.build(prepare.Folder(Path({str(root / "train")!r})),
+              prepare.shuffled(images, 1), classes, Path({str(out / "train_lmdb")!r}),
+              report=report)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (out / "train_lmdb").exists()
+    assert len(entries(out / "train_lmdb.partial")) == 12
+
+    classes, images = scan_train(root / "train")
+    reports = []
+    result = build(
+        Folder(root / "train"),
+        shuffled(images, 1),
+        classes,
+        out / "train_lmdb",
+        report=lambda done, total: reports.append(done),
+    )
+    assert (result.resumed, result.written) == (12, 60)
+    assert reports[0] == 13
+    other = build(Folder(root / "train"), shuffled(images, 1), classes, out / "whole")
+    assert other.resumed == 0
+    assert entries(out / "train_lmdb") == entries(out / "whole")
+
+
+def test_rejects_before_a_kill_are_remembered(copy, tmp_path, monkeypatch):
+    bad = copy / "train" / "n04346328" / "bad.JPEG"
+    bad.touch()
+    monkeypatch.setattr("sknet.prepare._COMMIT_IMAGES", 1)
+    classes, images = scan_train(copy / "train")
+    images.sort(key=lambda image: "bad" not in image.name)
+
+    def stop(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    database = tmp_path / "lmdb"
+    with pytest.raises(KeyboardInterrupt):
+        build(Folder(copy / "train"), images, classes, database, report=stop)
+    result = build(Folder(copy / "train"), images, classes, database)
+    assert result.resumed == 3
+    assert [name for name, _ in result.rejected] == ["n04346328/bad.JPEG"]
+    assert result.written == 6
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(ilsvrc, tmp_path):
+    out = tmp_path / "out"
+    script = f"""
+import resource, sys, sknet.prepare
+from sknet.cli import main
+sknet.prepare._COMMIT_IMAGES = 2
+resource.setrlimit(resource.RLIMIT_FSIZE, (40960, resource.RLIM_INFINITY))
+sys.exit(main(["prepare", "imagenet", "--train", {str(ilsvrc / "train")!r},
+               "--val", {str(ilsvrc / "val")!r}, "--val-labels",
+               {str(ilsvrc / "val.txt")!r}, "--out", {str(out)!r}]))
+"""
+    full = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert full.returncode == 1
+    assert "make room, then run the same command again" in full.stderr
+    stored = len(entries(out / "train_lmdb.partial"))
+    assert 0 < stored < 12
+    assert prepare(ilsvrc, out) == 0
+    assert len(entries(out / "train_lmdb")) == 12
+
+
+def test_the_map_grows(ilsvrc, tmp_path, monkeypatch):
+    monkeypatch.setattr("sknet.prepare._FIRST_MAP_BYTES", 1 << 14)
+    assert prepare(ilsvrc, tmp_path) == 0
+    assert len(entries(tmp_path / "train_lmdb")) == 12
+
+
+def test_other_images_do_not_continue(ilsvrc, copy, tmp_path, capsys):
+    assert prepare(ilsvrc, tmp_path / "out") == 0
+    assert prepare(copy, tmp_path / "out") == 1
+    assert "exists already and holds other images" in capsys.readouterr().err
+    (tmp_path / "out" / "train_lmdb").rename(tmp_path / "out" / "train_lmdb.partial")
+    assert prepare(ilsvrc, tmp_path / "out") == 1
+    assert "no work of ours; remove it" in capsys.readouterr().err
+
+
+def no_classes(root):
+    for folder in (root / "train").iterdir():
+        for file in folder.iterdir():
+            file.rename(root / "train" / file.name)
+        folder.rmdir()
+
+
+def empty_class(root):
+    for file in (root / "train" / "n11669921").iterdir():
+        file.unlink()
+
+
+def label_out_of_range(root):
+    text = (root / "val.txt").read_text()
+    (root / "val.txt").write_text(text.replace(" 1\n", " 2\n"))
+
+
+def devkit_labels(root):
+    (root / "val.txt").write_text("490\n361\n")
+
+
+def missing_label(root):
+    (root / "val.txt").write_text((root / "val.txt").read_text().splitlines()[0])
+
+
+def missing_image(root):
+    (root / "val" / "ILSVRC2012_val_00000001.JPEG").unlink()
+
+
+def two_labels(root):
+    text = (root / "val.txt").read_text()
+    (root / "val.txt").write_text(text + "ILSVRC2012_val_00000001.JPEG 0\n")
+
+
+def all_damaged(root):
+    for file in (root / "val").iterdir():
+        file.write_bytes(b"nothing")
+
+
+def empty_val(root):
+    for file in (root / "val").iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (no_classes, "no folders of classes"),
+        (empty_class, "no images in class folder 'n11669921'"),
+        (label_out_of_range, "val.txt:2: label '2' of 'ILSVRC2012_val_00000001.JPEG'"),
+        (devkit_labels, "development kit"),
+        (missing_label, "has no label for 1 of the validation images"),
+        (missing_image, "lacks 1 of the validation images"),
+        (two_labels, "val.txt:3: a second label"),
+        (all_damaged, "none of the 2 images"),
+        (empty_val, "no images, expected at least one"),
+    ],
+)
+def test_bad_input_is_one_sentence(copy, tmp_path, capsys, damage, message):
+    damage(copy)
+    assert prepare(copy, tmp_path / "out") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("sknet prepare: ")
+    assert message in error
+
+
+def test_archives_are_hostile(ilsvrc, tmp_path):
+    classes, _ = scan_train(ilsvrc / "train")
+    path = tmp_path / "val.tar"
+    path.write_bytes(b"no archive" * 100)
+    with pytest.raises(ValueError, match="no uncompressed tar archive"):
+        scan_val(path, classes)
+    photograph = (ilsvrc / "val" / "ILSVRC2012_val_00000000.JPEG").read_bytes()
+    with tarfile.open(path, "w") as archive:
+        entry = tarfile.TarInfo("../../n04346328/x.JPEG")
+        entry.size = len(photograph)
+        archive.addfile(entry, io.BytesIO(photograph))
+        link = tarfile.TarInfo("n04346328/link.JPEG")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    source, images = scan_val(path, classes)
+    assert [image.label for image in images] == [0]
+    assert source.read(images[0]) == photograph
+    # Truncated behind the header: an error of that image.
+    path.write_bytes(path.read_bytes()[:1024])
+    with pytest.raises(OSError, match=r"ends after 512 of \d+ bytes"):
+        source.read(images[0])
+
+
+def test_another_order_of_classes(ilsvrc, tmp_path):
+    order = tmp_path / "order.txt"
+    order.write_text("n11669921 flower\nn04346328 temple\n")
+    labels = tmp_path / "val.txt"
+    labels.write_text((ilsvrc / "val.txt").read_text())
+    assert prepare(ilsvrc, tmp_path / "out", "--classes", order) == 0
+    for key, datum in entries(tmp_path / "out" / "train_lmdb").items():
+        assert datum.label == (1 if "n04346328/" in key else 0)
+    order.write_text("n11669921 flower\n")
+    assert prepare(ilsvrc, tmp_path / "other", "--classes", order) == 1
