@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from sknet.cli import complexity, models, prepare
+from sknet.cli import complexity, evaluate, export, models, prepare
 
 # Each has add_commands(subparsers); the order is that of `sknet --help`.
 _MODULES: tuple[ModuleType, ...] = (
     models,
     complexity,
+    evaluate,
+    export,
     prepare,
 )
 

@@ -1,0 +1,178 @@
+"""`sknet export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sknet.text import table
+
+if TYPE_CHECKING:
+    from sknet.export import BlobDifference
+
+# Two orders of summation over the longest sums of the registry stay ten times below
+# this share of a layer's largest value; a wrong formula is far above.
+_ACCEPTED = 1e-4
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the subcommand."""
+    command = commands.add_parser(
+        "export", help="write a net in another format", description="Formats:"
+    )
+    formats = command.add_subparsers(dest="format", required=True)
+    onnx = formats.add_parser(
+        "onnx",
+        help="ONNX, checked layer by layer in ONNX Runtime",
+        description="Writes a net as an ONNX model. Data layers become inputs; losses "
+        "and accuracies are left out. Then ONNX Runtime runs it on random input, the "
+        "engine runs every layer on ONNX Runtime's values and the net as a whole, and "
+        "the largest differences are reported; the exit status is 1 if one is above "
+        "1e-4 of its layer's largest value.",
+    )
+    onnx.set_defaults(run=_onnx, command="export onnx")
+    onnx.add_argument("prototxt", type=Path, help="the net; its phase is TEST")
+    onnx.add_argument(
+        "--weights", required=True, type=Path, metavar="FILE", help="its caffemodel"
+    )
+    onnx.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="ONNX file"
+    )
+    onnx.add_argument(
+        "--opset", type=int, default=17, help="operator set, from 13 on (default 17)"
+    )
+    onnx.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[BLOB=]NxCxHxW",
+        help="shape of an input, by default as in the prototxt; without a name, `data`",
+    )
+    onnx.add_argument(
+        "--fold-bn",
+        action="store_true",
+        help="put batch norms and Scale layers into the convolutions before them",
+    )
+    onnx.add_argument(
+        "--no-check", action="store_true", help="do not run the model in ONNX Runtime"
+    )
+    onnx.add_argument(
+        "--by-layer", action="store_true", help="print the differences of all layers"
+    )
+    onnx.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the differences as JSON too"
+    )
+
+
+def _onnx(arguments: argparse.Namespace) -> int:
+    import caffe
+    from sknet.cli.complexity import _input_shape
+    from sknet.export import compare, export_onnx
+
+    for file in (arguments.prototxt, arguments.weights):
+        if not file.is_file():
+            raise FileNotFoundError(f"'{file}' does not exist or is no file")
+    if not arguments.output.parent.is_dir():
+        raise FileNotFoundError(
+            f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
+        )
+    caffe.init_log(1)
+    net = caffe.Net(str(arguments.prototxt), caffe.TEST, weights=str(arguments.weights))
+    for text in arguments.input:
+        blob, shape = _input_shape(text)
+        if blob not in net.inputs:
+            raise ValueError(
+                f"--input {text}: the net has no input '{blob}' (inputs: "
+                f"{', '.join(net.inputs)})"
+            )
+        net.blobs[blob].reshape(*shape)
+    net.reshape()
+    graph, files = export_onnx(
+        net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
+    )
+    for file in files:
+        print(f"wrote {file} ({file.stat().st_size:,} bytes)")
+    print(f"inputs  {_listed(graph.inputs)}")
+    print(f"outputs {_listed(graph.outputs)}")
+    if arguments.no_check:
+        return 0
+    report = compare(net, graph, _random_inputs(graph.inputs))
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps(
+                {
+                    "layers": [_row(entry) for entry in report.layers],
+                    "outputs": [_row(entry) for entry in report.outputs],
+                },
+                indent=1,
+            )
+            + "\n"
+        )
+    if arguments.by_layer:
+        print(_table(report.layers))
+    worst = max(report.layers, key=lambda entry: entry.relative)
+    print(
+        f"checked {len(report.layers)} results in ONNX Runtime, layer by layer: "
+        f"largest difference {max(e.difference for e in report.layers):.3g}; as a "
+        f"share of its layer's values {worst.relative:.3g}, in layer '{worst.layer}'"
+    )
+    for entry in report.outputs:
+        print(
+            f"whole net: output '{entry.blob}' differs by at most "
+            f"{entry.difference:.3g}, its largest value is {entry.largest:.3g}"
+        )
+    if worst.relative > _ACCEPTED:
+        raise RuntimeError(
+            f"{arguments.output}: ONNX Runtime differs from the engine by "
+            f"{worst.difference:.3g} in layer '{worst.layer}' ({worst.type}), whose "
+            f"largest value is {worst.largest:.3g}; the file was written, but do not "
+            "rely on it"
+        )
+    return 0
+
+
+def _listed(tensors: Sequence[Any]) -> str:
+    return ", ".join(
+        f"{tensor.name} ({' x '.join(map(str, tensor.shape)) or 'scalar'})"
+        for tensor in tensors
+    )
+
+
+def _random_inputs(tensors: Sequence[Any]) -> dict[str, Any]:
+    """Normally distributed values of the size of mean-free pixels."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    return {
+        tensor.name: random.normal(0, 50, tensor.shape).astype(np.float32)
+        for tensor in tensors
+    }
+
+
+def _row(entry: BlobDifference) -> dict[str, Any]:
+    return {
+        "layer": entry.layer,
+        "type": entry.type,
+        "blob": entry.blob,
+        "difference": entry.difference,
+        "largest": entry.largest,
+    }
+
+
+def _table(report: Sequence[BlobDifference]) -> str:
+    return table(
+        ("layer", "type", "blob", "largest value", "difference"),
+        [
+            (
+                entry.layer,
+                entry.type,
+                entry.blob,
+                f"{entry.largest:.6g}",
+                f"{entry.difference:.3g}",
+            )
+            for entry in report
+        ],
+    )

@@ -1,0 +1,155 @@
+"""From a net of the engine to an ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import caffe
+from sknet.export.graph import (
+    DEFAULT_OPSET,
+    EXTERNAL_DATA_BYTES,
+    OLDEST_OPSET,
+    BlobValue,
+    Graph,
+    Tensor,
+)
+from sknet.export.operators import RULES, Layer
+
+# Their tops are what the user of the exported net gives.
+SOURCES = (
+    "Data",
+    "DummyData",
+    "HDF5Data",
+    "ImageData",
+    "Input",
+    "MemoryData",
+    "WindowData",
+)
+# They judge results and are no part of inference.
+_DROPPED = (
+    "Accuracy",
+    "ContrastiveLoss",
+    "EuclideanLoss",
+    "HingeLoss",
+    "InfogainLoss",
+    "MultinomialLogisticLoss",
+    "SigmoidCrossEntropyLoss",
+    "SoftmaxWithLoss",
+)
+
+
+def export_onnx(
+    net: caffe.Net,
+    path: Path,
+    *,
+    opset: int = DEFAULT_OPSET,
+    fold: bool = False,
+    external_data_bytes: int = EXTERNAL_DATA_BYTES,
+) -> tuple[Graph, list[Path]]:
+    """Writes a net as an ONNX model.
+
+    Args:
+        net: A net in phase TEST with its weights, shaped as the model shall be.
+        path: The file to write; there it is complete or not at all.
+        opset: Version of ONNX's operators, 13 or later.
+        fold: Put batch norms and Scale layers into the convolutions before them.
+        external_data_bytes: Weights larger than this go into `<path>.data`.
+
+    Returns:
+        What was written, for `compare`, and the files.
+
+    Raises:
+        NotImplementedError: Names a layer that ONNX cannot express.
+        ValueError: No such operator set, or nothing to export.
+        ImportError: The package onnx is missing.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise ImportError(
+            "writing ONNX needs the package onnx; install it with "
+            "`pip install sknet-caffe[onnx]`"
+        ) from None
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise ValueError(
+            f"operator set {opset} is not known, expected {OLDEST_OPSET} to {newest}"
+        )
+    graph = build_graph(net, opset)
+    graph = graph.folded() if fold else graph.expanded()
+    return graph, graph.save(path, net.name, external_data_bytes=external_data_bytes)
+
+
+def build_graph(net: caffe.Net, opset: int = DEFAULT_OPSET) -> Graph:
+    """The graph of a net.
+
+    A value has the name of its blob. Blobs that in-place layers overwrite have several:
+    the last has the plain name, the others are called `<blob>@<layer>`.
+    """
+    layers = _definition(net).layer
+    writers: dict[str, str] = {}
+    for layer in layers:
+        if layer.type not in _DROPPED:
+            writers.update(dict.fromkeys(layer.top, layer.name))
+    graph = Graph(opset, reserved=frozenset(net.blobs))
+    current: dict[str, Tensor] = {}
+    read: set[str] = set()
+    given: set[str] = set()
+    for layer in layers:
+        if layer.type in _DROPPED:
+            continue
+        if layer.type not in RULES and layer.type not in SOURCES:
+            raise NotImplementedError(
+                f"layer '{layer.name}' has type {layer.type}, which cannot be exported "
+                "to ONNX; remove it from the prototxt or replace it"
+            )
+        bottoms = [current[name] for name in layer.bottom]
+        if layer.type == "Split" and layer.name.endswith("_split"):
+            # The engine's own; it gives one blob to several layers.
+            current.update(dict.fromkeys(layer.top, bottoms[0]))
+            continue
+        read.update(tensor.name for tensor in bottoms)
+        tops = []
+        for name in layer.top:
+            plain = layer.type in SOURCES or (
+                writers[name] == layer.name and name not in given
+            )
+            value = name if plain else f"{name}@{layer.name}"
+            tops.append(Tensor(value, tuple(net.blobs[name].shape)))
+        if layer.type in SOURCES:
+            given.update(layer.top)
+            graph.inputs += tops
+        else:
+            blobs = [blob.data for blob in net.params.get(layer.name, ())]
+            RULES[layer.type](graph, Layer(layer, blobs, bottoms, tops))
+            graph.blobs += [
+                BlobValue(layer.name, layer.type, name, top)
+                for name, top in zip(layer.top, tops, strict=True)
+            ]
+        current.update(zip(layer.top, tops, strict=True))
+    values = [blob.tensor for blob in graph.blobs]
+    graph.outputs = [tensor for tensor in values if tensor.name not in read]
+    if not graph.outputs:
+        raise ValueError(
+            f"net '{net.name}' computes nothing but losses and accuracies; give a "
+            "definition with a result to export"
+        )
+    return graph
+
+
+def _definition(net: caffe.Net) -> Any:
+    """The net's layers, as the engine upgraded them, without their weights.
+
+    A message holds 2 GiB, and weights can be larger: while it is made they are empty.
+    A blob that shrinks keeps its memory, so its values are back with its shape.
+    """
+    blobs = [blob for learned in net.params.values() for blob in learned]
+    shapes = [blob.shape for blob in blobs]
+    try:
+        for blob in blobs:
+            blob.reshape(0)
+        return net.to_proto()
+    finally:
+        for blob, shape in zip(blobs, shapes, strict=True):
+            blob.reshape(*shape)

@@ -1,0 +1,657 @@
+"""What each layer type is in ONNX.
+
+A rule takes a `Layer` and adds nodes that compute its tops; sums, exponents and window
+sizes follow the engine's layers, whose headers under include/caffe/layers define them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sknet.export.graph import Array, Graph, Shape, Tensor
+from sknet.shapes import canonical, conv_geometry
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the net.
+
+    Attributes:
+        param: Its LayerParameter.
+        blobs: Its learned arrays.
+        bottoms: What it reads.
+        tops: What it has to give: names, and the shapes that the engine computed.
+    """
+
+    param: Any
+    blobs: list[Array]
+    bottoms: list[Tensor]
+    tops: list[Tensor]
+
+    @property
+    def name(self) -> str:
+        """Name in the net."""
+        name: str = self.param.name
+        return name
+
+    def value(self, what: str) -> str:
+        """A name for a value between the layer's operators."""
+        return f"{self.tops[0].name}.{what}"
+
+    def constant(self, what: str) -> str:
+        """A name for one of its constants."""
+        return f"{self.name}.{what}"
+
+    def unsupported(self, what: str) -> NotImplementedError:
+        """The error for a setting that has no translation."""
+        return NotImplementedError(
+            f"layer '{self.name}' ({self.param.type}): {what} cannot be exported to "
+            "ONNX; remove the layer or replace it in the prototxt"
+        )
+
+
+Rule = Callable[[Graph, Layer], None]
+
+
+def _reshaped(graph: Graph, value: str, shape: Shape, output: str) -> str:
+    target = graph.constant(f"{output}.shape", shape, np.int64)
+    return graph.add("Reshape", [value, target], [output])
+
+
+def _scalar(graph: Graph, layer: Layer, what: str, value: float) -> str:
+    return graph.constant(layer.constant(what), np.float32(value))
+
+
+def _convolution(graph: Graph, layer: Layer) -> None:
+    param = layer.param.convolution_param
+    transposed = layer.param.type == "Deconvolution"
+    weights = graph.constant(layer.constant("weights"), layer.blobs[0])
+    learned = [weights]
+    if param.bias_term:
+        learned.append(graph.constant(layer.constant("bias"), layer.blobs[1].ravel()))
+    for bottom, top in zip(layer.bottoms, layer.tops, strict=True):
+        channel = canonical(param.axis, bottom.shape)
+        geometry = conv_geometry(param, len(bottom.shape) - channel - 1)
+        if not geometry:
+            raise layer.unsupported("a convolution without spatial axes")
+        value = bottom.name
+        output = top.name
+        if channel != 1:
+            # ONNX has one batch axis in front of the channels.
+            batch = math.prod(bottom.shape[:channel])
+            merged = (batch, *bottom.shape[channel:])
+            value = _reshaped(graph, value, merged, f"{top.name}.merged")
+            output = f"{top.name}.convolved"
+        kernel, stride, pad, dilation = zip(*geometry, strict=True)
+        graph.add(
+            "ConvTranspose" if transposed else "Conv",
+            [value, *learned],
+            [output],
+            kernel_shape=kernel,
+            strides=stride,
+            pads=pad * 2,
+            dilations=dilation,
+            group=param.group,
+        )
+        if channel != 1:
+            _reshaped(graph, output, top.shape, top.name)
+
+
+def _inner_product(graph: Graph, layer: Layer) -> None:
+    param = layer.param.inner_product_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    axis = canonical(param.axis, bottom.shape)
+    rows, inputs = math.prod(bottom.shape[:axis]), math.prod(bottom.shape[axis:])
+    value = bottom.name
+    if bottom.shape != (rows, inputs):
+        value = _reshaped(graph, value, (rows, inputs), layer.value("rows"))
+    weights = layer.blobs[0].reshape(
+        (inputs, param.num_output) if param.transpose else (param.num_output, inputs)
+    )
+    operands = [value, graph.constant(layer.constant("weights"), weights)]
+    if param.bias_term:
+        operands.append(graph.constant(layer.constant("bias"), layer.blobs[1].ravel()))
+    product = (rows, param.num_output)
+    output = top.name if top.shape == product else layer.value("product")
+    graph.add("Gemm", operands, [output], transB=int(not param.transpose))
+    if top.shape != product:
+        _reshaped(graph, output, top.shape, top.name)
+
+
+def _pooling(graph: Graph, layer: Layer) -> None:
+    param = layer.param.pooling_param
+    (bottom,) = layer.bottoms
+    top = layer.tops[0]
+    sizes = bottom.shape[2:]
+    if param.global_pooling:
+        kernel, stride, pad = sizes, (1, 1), (0, 0)
+    else:
+        kernel = (
+            (param.kernel_size,) * 2
+            if param.HasField("kernel_size")
+            else (param.kernel_h, param.kernel_w)
+        )
+        stride = (
+            (param.stride_h, param.stride_w)
+            if param.HasField("stride_h")
+            else (param.stride,) * 2
+        )
+        pad = (
+            (param.pad_h, param.pad_w)
+            if param.HasField("pad_h") or param.HasField("pad_w")
+            else (param.pad,) * 2
+        )
+    # The engine rounds the number of windows up; ONNX counts them from the padding, so
+    # each axis gets as much behind the image as the last window needs.
+    behind = tuple(
+        max(0, (count - 1) * s + k - size - p)
+        for count, s, k, size, p in zip(
+            top.shape[2:], stride, kernel, sizes, pad, strict=True
+        )
+    )
+    windows: dict[str, Any] = {
+        "kernel_shape": kernel,
+        "strides": stride,
+        "pads": pad + behind,
+    }
+    if param.pool == param.MAX:
+        _max_pooling(graph, layer, windows)
+    elif param.pool == param.AVE:
+        if param.global_pooling:
+            graph.add("GlobalAveragePool", [bottom.name], [top.name])
+        elif pad == (0, 0):
+            # The engine divides by the window clipped to the image, here its pixels.
+            graph.add(
+                "AveragePool", [bottom.name], [top.name], count_include_pad=0, **windows
+            )
+        else:
+            _padded_average(graph, layer, windows)
+    else:
+        raise layer.unsupported("stochastic pooling")
+
+
+def _max_pooling(graph: Graph, layer: Layer, windows: dict[str, Any]) -> None:
+    (bottom,) = layer.bottoms
+    top = layer.tops[0]
+    if len(layer.tops) == 1:
+        graph.add("MaxPool", [bottom.name], [top.name], **windows)
+        return
+    # ONNX counts places in the whole array, Caffe in each image plane.
+    places = layer.value("places")
+    graph.add("MaxPool", [bottom.name], [top.name, places], **windows)
+    plane = math.prod(bottom.shape[2:])
+    size = graph.constant(layer.constant("plane"), plane, np.int64)
+    in_plane = graph.add("Mod", [places, size], [layer.value("in_plane")])
+    graph.add("Cast", [in_plane], [layer.tops[1].name], to=_FLOAT)
+
+
+def _padded_average(graph: Graph, layer: Layer, windows: dict[str, Any]) -> None:
+    """Average pooling with padding, which counts but for what lies behind it."""
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    kernel, stride = windows["kernel_shape"], windows["strides"]
+    pad = windows["pads"][:2]
+    shares = []
+    for count, s, k, size, p in zip(
+        top.shape[2:], stride, kernel, bottom.shape[2:], pad, strict=True
+    ):
+        start = np.arange(count) * s - p
+        shares.append(k / (np.minimum(start + k, size + p) - start))
+    correction = np.multiply.outer(*shares)
+    overhangs = bool(np.any(correction != 1))
+    average = layer.value("average") if overhangs else top.name
+    graph.add("AveragePool", [bottom.name], [average], count_include_pad=1, **windows)
+    if overhangs:
+        factor = graph.constant(layer.constant("clipped"), correction[None, None])
+        graph.add("Mul", [average, factor], [top.name])
+
+
+def _statistics(graph: Graph, layer: Layer) -> tuple[Array, Array, Array, Array, float]:
+    """Scale, bias, mean, variance (each (C,)) and eps of a batch norm."""
+    flat = [blob.ravel().astype(np.float64) for blob in layer.blobs]
+    if layer.param.type == "CuDNNBatchNorm":
+        scale, bias, mean, variance = flat
+        # cuDNN's smallest value, which the engine keeps.
+        return (
+            scale,
+            bias,
+            mean,
+            variance,
+            max(layer.param.cudnn_batch_norm_param.eps, 1e-5),
+        )
+    mean, variance, factor = flat
+    unit = 0.0 if factor[0] == 0 else 1 / factor[0]
+    ones = np.ones_like(mean)
+    eps = layer.param.batch_norm_param.eps
+    return ones, 0 * ones, mean * unit, variance * unit, eps
+
+
+def _batch_norm(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    param = layer.param.batch_norm_param
+    if (
+        layer.param.type == "BatchNorm"
+        and param.HasField("use_global_stats")
+        and not param.use_global_stats
+    ):
+        _normalised_by_batch(graph, layer)
+        return
+    scale, bias, mean, variance, eps = _statistics(graph, layer)
+    factor = scale / np.sqrt(variance + eps)
+    affine = factor, bias - mean * factor
+    axes = len(bottom.shape)
+    if axes == 1:
+        _affine(graph, bottom, top, *affine)
+        return
+    names = [
+        graph.constant(layer.constant(name), array)
+        for name, array in (
+            ("scale", scale),
+            ("bias", bias),
+            ("mean", mean),
+            ("variance", variance),
+        )
+    ]
+    graph.add(
+        "BatchNormalization",
+        [bottom.name, *names],
+        [top.name],
+        affine=affine,
+        epsilon=eps,
+    )
+
+
+def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
+    """BatchNorm with `use_global_stats: false`, in TEST too."""
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    axes = [axis for axis in range(len(bottom.shape)) if axis != 1]
+    mean = graph.reduce("ReduceMean", bottom.name, axes, layer.value("mean"), keep=True)
+    centred = graph.add("Sub", [bottom.name, mean], [layer.value("centred")])
+    square = graph.add("Mul", [centred, centred], [layer.value("square")])
+    variance = graph.reduce(
+        "ReduceMean", square, axes, layer.value("variance"), keep=True
+    )
+    eps = _scalar(graph, layer, "eps", layer.param.batch_norm_param.eps)
+    raised = graph.add("Add", [variance, eps], [layer.value("raised")])
+    deviation = graph.add("Sqrt", [raised], [layer.value("deviation")])
+    graph.add("Div", [centred, deviation], [top.name])
+
+
+def _affine(
+    graph: Graph, bottom: Tensor, top: Tensor, factor: Array, term: Array
+) -> None:
+    """One node for factor * x + term by channel, which can be folded."""
+    graph.add(
+        "Affine",
+        [bottom.name],
+        [top.name],
+        affine=(factor.astype(np.float64), term.astype(np.float64)),
+        axes=max(len(bottom.shape), 2),
+    )
+
+
+def _coefficient(
+    graph: Graph, layer: Layer, name: str, shape: Shape, axis: int, output: str
+) -> str:
+    """Gives a bottom the axes that let it multiply bottom[0] from `axis` on."""
+    axes = len(layer.bottoms[0].shape)
+    full = (1,) * axis + shape + (1,) * (axes - axis - len(shape))
+    return name if full == shape else _reshaped(graph, name, full, output)
+
+
+def _scale(graph: Graph, layer: Layer) -> None:
+    param = layer.param.scale_param
+    bottom, top = layer.bottoms[0], layer.tops[0]
+    axes = len(bottom.shape)
+    learned = len(layer.bottoms) == 1
+    shape = layer.blobs[0].shape if learned else layer.bottoms[1].shape
+    axis = canonical(param.axis, bottom.shape) if shape else 0
+    bias = layer.blobs[-1] if param.bias_term else np.zeros(shape)
+    if learned and axis == 1 and len(shape) == 1 and axes > 1:
+        _affine(graph, bottom, top, layer.blobs[0], bias)
+        return
+    if learned:
+        spread = shape + (1,) * (axes - axis - len(shape))
+        factor = graph.constant(layer.constant("scale"), layer.blobs[0].reshape(spread))
+    else:
+        factor = _coefficient(
+            graph, layer, layer.bottoms[1].name, shape, axis, layer.value("scale")
+        )
+    product = layer.value("scaled") if param.bias_term else top.name
+    graph.add("Mul", [bottom.name, factor], [product])
+    if param.bias_term:
+        spread = shape + (1,) * (axes - axis - len(shape))
+        term = graph.constant(layer.constant("bias"), bias.reshape(spread))
+        graph.add("Add", [product, term], [top.name])
+
+
+def _bias(graph: Graph, layer: Layer) -> None:
+    bottom, top = layer.bottoms[0], layer.tops[0]
+    axes = len(bottom.shape)
+    learned = len(layer.bottoms) == 1
+    shape = layer.blobs[0].shape if learned else layer.bottoms[1].shape
+    axis = canonical(layer.param.bias_param.axis, bottom.shape) if shape else 0
+    if learned and axis == 1 and len(shape) == 1 and axes > 1:
+        _affine(graph, bottom, top, np.ones(shape), layer.blobs[0])
+        return
+    if learned:
+        spread = shape + (1,) * (axes - axis - len(shape))
+        term = graph.constant(layer.constant("bias"), layer.blobs[0].reshape(spread))
+    else:
+        term = _coefficient(
+            graph, layer, layer.bottoms[1].name, shape, axis, layer.value("bias")
+        )
+    graph.add("Add", [bottom.name, term], [top.name])
+
+
+def _axpy(graph: Graph, layer: Layer) -> None:
+    a, x, y = layer.bottoms
+    full = a.shape[:2] + (1,) * (len(x.shape) - 2)
+    factor = a.name
+    if a.shape != full:
+        factor = _reshaped(graph, factor, full, layer.value("a"))
+    product = graph.add("Mul", [factor, x.name], [layer.value("weighed")])
+    graph.add("Add", [product, y.name], [layer.tops[0].name])
+
+
+def _relu(graph: Graph, layer: Layer) -> None:
+    slope = layer.param.relu_param.negative_slope
+    names = [layer.bottoms[0].name], [layer.tops[0].name]
+    if slope:
+        graph.add("LeakyRelu", *names, alpha=slope)
+    else:
+        graph.add("Relu", *names)
+
+
+def _prelu(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    slopes = layer.blobs[0].reshape((-1, *[1] * (len(bottom.shape) - 2)))
+    name = graph.constant(layer.constant("slopes"), slopes)
+    graph.add("PRelu", [bottom.name, name], [top.name])
+
+
+def _elu(graph: Graph, layer: Layer) -> None:
+    graph.add(
+        "Elu",
+        [layer.bottoms[0].name],
+        [layer.tops[0].name],
+        alpha=layer.param.elu_param.alpha,
+    )
+
+
+def _unary(op: str) -> Rule:
+    def rule(graph: Graph, layer: Layer) -> None:
+        graph.add(op, [layer.bottoms[0].name], [layer.tops[0].name])
+
+    return rule
+
+
+def _shifted(graph: Graph, layer: Layer, param: Any) -> str:
+    """`shift + scale * x`."""
+    value = layer.bottoms[0].name
+    if param.scale != 1:
+        factor = _scalar(graph, layer, "scale", param.scale)
+        value = graph.add("Mul", [value, factor], [layer.value("scaled")])
+    if param.shift != 0:
+        term = _scalar(graph, layer, "shift", param.shift)
+        value = graph.add("Add", [value, term], [layer.value("shifted")])
+    return value
+
+
+def _power(graph: Graph, layer: Layer) -> None:
+    param = layer.param.power_param
+    value = _shifted(graph, layer, param)
+    output = [layer.tops[0].name]
+    if param.power == 1:
+        graph.add("Identity", [value], output)
+    else:
+        exponent = _scalar(graph, layer, "power", param.power)
+        graph.add("Pow", [value, exponent], output)
+
+
+def _exp(graph: Graph, layer: Layer) -> None:
+    param = layer.param.exp_param
+    value = _shifted(graph, layer, param)
+    if param.base != -1:
+        factor = _scalar(graph, layer, "log_base", math.log(param.base))
+        value = graph.add("Mul", [value, factor], [layer.value("exponent")])
+    graph.add("Exp", [value], [layer.tops[0].name])
+
+
+def _log(graph: Graph, layer: Layer) -> None:
+    param = layer.param.log_param
+    value = _shifted(graph, layer, param)
+    output = layer.tops[0].name
+    if param.base == -1:
+        graph.add("Log", [value], [output])
+        return
+    natural = graph.add("Log", [value], [layer.value("natural")])
+    factor = _scalar(graph, layer, "log_base", 1 / math.log(param.base))
+    graph.add("Mul", [natural, factor], [output])
+
+
+def _lrn(graph: Graph, layer: Layer) -> None:
+    param = layer.param.lrn_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    if param.norm_region == param.ACROSS_CHANNELS:
+        graph.add(
+            "LRN",
+            [bottom.name],
+            [top.name],
+            alpha=param.alpha,
+            beta=param.beta,
+            bias=param.k,
+            size=param.local_size,
+        )
+        return
+    # The mean of the squares counts the padding; k is not used within channels.
+    size, pad = param.local_size, (param.local_size - 1) // 2
+    square = graph.add("Mul", [bottom.name] * 2, [layer.value("square")])
+    mean = graph.add(
+        "AveragePool",
+        [square],
+        [layer.value("mean")],
+        kernel_shape=(size, size),
+        pads=(pad,) * 4,
+        strides=(1, 1),
+        count_include_pad=1,
+    )
+    alpha = _scalar(graph, layer, "alpha", param.alpha)
+    scaled = graph.add("Mul", [mean, alpha], [layer.value("scaled")])
+    one = _scalar(graph, layer, "one", 1)
+    raised = graph.add("Add", [scaled, one], [layer.value("raised")])
+    beta = _scalar(graph, layer, "beta", param.beta)
+    divisor = graph.add("Pow", [raised, beta], [layer.value("divisor")])
+    graph.add("Div", [bottom.name, divisor], [top.name])
+
+
+def _eltwise(graph: Graph, layer: Layer) -> None:
+    param = layer.param.eltwise_param
+    names = [bottom.name for bottom in layer.bottoms]
+    output = layer.tops[0].name
+    if param.operation == param.MAX:
+        graph.add("Max", names, [output])
+        return
+    if param.operation == param.SUM and param.coeff:
+        for index, coeff in enumerate(param.coeff):
+            if coeff != 1:
+                factor = _scalar(graph, layer, f"coeff{index}", coeff)
+                weighed = layer.value(f"weighed{index}")
+                names[index] = graph.add("Mul", [names[index], factor], [weighed])
+    op = "Add" if param.operation == param.SUM else "Mul"
+    value = names[0]
+    for index, name in enumerate(names[1:], 1):
+        last = index == len(names) - 1
+        result = output if last else layer.value(f"partial{index}")
+        value = graph.add(op, [value, name], [result])
+
+
+def _concat(graph: Graph, layer: Layer) -> None:
+    param = layer.param.concat_param
+    axis = param.concat_dim if param.HasField("concat_dim") else param.axis
+    names = [bottom.name for bottom in layer.bottoms]
+    axis = canonical(axis, layer.bottoms[0].shape)
+    graph.add("Concat", names, [layer.tops[0].name], axis=axis)
+
+
+def _slice(graph: Graph, layer: Layer) -> None:
+    param = layer.param.slice_param
+    (bottom,) = layer.bottoms
+    axis = param.slice_dim if param.HasField("slice_dim") else param.axis
+    axis = canonical(axis, bottom.shape)
+    sizes = [top.shape[axis] for top in layer.tops]
+    names = [top.name for top in layer.tops]
+    if len(names) == 1:
+        graph.add("Identity", [bottom.name], names)
+        return
+    lengths = graph.constant(layer.constant("sizes"), sizes, np.int64)
+    graph.add("Split", [bottom.name, lengths], names, axis=axis)
+
+
+def _copies(graph: Graph, layer: Layer) -> None:
+    for top in layer.tops:
+        graph.add("Identity", [layer.bottoms[0].name], [top.name])
+
+
+def _reshape(graph: Graph, layer: Layer) -> None:
+    (top,) = layer.tops
+    _reshaped(graph, layer.bottoms[0].name, top.shape, top.name)
+
+
+def _tile(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    repeats = [1] * len(bottom.shape)
+    param = layer.param.tile_param
+    repeats[canonical(param.axis, bottom.shape)] = param.tiles
+    name = graph.constant(layer.constant("repeats"), repeats, np.int64)
+    graph.add("Tile", [bottom.name, name], [top.name])
+
+
+def _softmax(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    axis = canonical(layer.param.softmax_param.axis, bottom.shape)
+    graph.add("Softmax", [bottom.name], [top.name], axis=axis)
+
+
+def _argmax(graph: Graph, layer: Layer) -> None:
+    """Largest values or their indices; of equal values TopK takes the first."""
+    param = layer.param.argmax_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    by_axis = param.HasField("axis")
+    value = bottom.name
+    axis = canonical(param.axis, bottom.shape) if by_axis else 1
+    if not by_axis and len(bottom.shape) != 2:
+        flat = (bottom.shape[0], math.prod(bottom.shape[1:]))
+        value = _reshaped(graph, value, flat, layer.value("flat"))
+    count = graph.constant(layer.constant("k"), [param.top_k], np.int64)
+    largest, places = layer.value("largest"), layer.value("places")
+    graph.add("TopK", [value, count], [largest, places], axis=axis)
+    if by_axis and param.out_max_val:
+        graph.add("Identity", [largest], [top.name])
+        return
+    if by_axis:
+        graph.add("Cast", [places], [top.name], to=_FLOAT)
+        return
+    result = graph.add("Cast", [places], [layer.value("indices")], to=_FLOAT)
+    if param.out_max_val:
+        both = layer.value("both")
+        result = graph.add("Concat", [result, largest], [both], axis=1)
+    _reshaped(graph, result, top.shape, top.name)
+
+
+def _reduction(graph: Graph, layer: Layer) -> None:
+    param = layer.param.reduction_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    axis = canonical(param.axis, bottom.shape)
+    op = {
+        param.SUM: "ReduceSum",
+        param.ASUM: "ReduceL1",
+        param.SUMSQ: "ReduceSumSquare",
+        param.MEAN: "ReduceMean",
+    }[param.operation]
+    axes = range(axis, len(bottom.shape))
+    weighed = param.coeff != 1
+    output = layer.value("reduced") if weighed else top.name
+    graph.reduce(op, bottom.name, axes, output, keep=False)
+    if weighed:
+        factor = _scalar(graph, layer, "coeff", param.coeff)
+        graph.add("Mul", [output, factor], [top.name])
+
+
+def _interp(graph: Graph, layer: Layer) -> None:
+    """Bilinear resize with corners on corners, after cropping or zero padding."""
+    param = layer.param.interp_param
+    bottom, top = layer.bottoms[0], layer.tops[0]
+    value = bottom.name
+    begin, end = param.pad_beg, param.pad_end
+    if begin < 0 or end < 0:
+        # Negative padding crops.
+        bounds = {
+            "starts": [max(0, -begin)] * 2,
+            "ends": [size - max(0, -end) for size in bottom.shape[2:]],
+            "axes": [2, 3],
+        }
+        names = [
+            graph.constant(layer.constant(name), values, np.int64)
+            for name, values in bounds.items()
+        ]
+        value = graph.add("Slice", [value, *names], [layer.value("cropped")])
+    if begin > 0 or end > 0:
+        widths = [0, 0, *[max(0, begin)] * 2, 0, 0, *[max(0, end)] * 2]
+        pads = graph.constant(layer.constant("pads"), widths, np.int64)
+        value = graph.add("Pad", [value, pads], [layer.value("padded")])
+    sizes = graph.constant(layer.constant("sizes"), top.shape, np.int64)
+    graph.add(
+        "Resize",
+        [value, "", "", sizes],
+        [top.name],
+        mode="linear",
+        coordinate_transformation_mode="align_corners",
+    )
+
+
+def _nothing(graph: Graph, layer: Layer) -> None:
+    pass
+
+
+# TensorProto.FLOAT, without importing onnx where it is not needed.
+_FLOAT = 1
+
+RULES: dict[str, Rule] = {
+    "AbsVal": _unary("Abs"),
+    "ArgMax": _argmax,
+    "Axpy": _axpy,
+    "BatchNorm": _batch_norm,
+    "Bias": _bias,
+    "Concat": _concat,
+    "Convolution": _convolution,
+    "CuDNNBatchNorm": _batch_norm,
+    "Deconvolution": _convolution,
+    "Dropout": _copies,
+    "ELU": _elu,
+    "Eltwise": _eltwise,
+    "Exp": _exp,
+    "Flatten": _reshape,
+    "InnerProduct": _inner_product,
+    "Interp": _interp,
+    "LRN": _lrn,
+    "Log": _log,
+    "PReLU": _prelu,
+    "Pooling": _pooling,
+    "Power": _power,
+    "ReLU": _relu,
+    "Reduction": _reduction,
+    "Reshape": _reshape,
+    "Scale": _scale,
+    "Sigmoid": _unary("Sigmoid"),
+    "Silence": _nothing,
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "Split": _copies,
+    "TanH": _unary("Tanh"),
+    "Tile": _tile,
+}
