@@ -126,6 +126,24 @@ def _pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(*bottom[:2], *out)] * 2
 
 
+def _interp(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    if len(bottoms[0]) != 4:
+        raise ValueError(f"bottom shape {bottoms[0]}, expected (N, C, H, W)")
+    if len(bottoms) == 2:
+        return [(*bottoms[0][:2], *bottoms[1][2:])]
+    param = layer.interp_param
+    pads = param.pad_beg + param.pad_end  # negative: cropped
+    sides = []
+    for size, given in zip(bottoms[0][2:], (param.height, param.width), strict=True):
+        side = size + pads
+        if param.shrink_factor > 1:
+            side = (side - 1) // param.shrink_factor + 1
+        if param.zoom_factor > 1:
+            side += (side - 1) * (param.zoom_factor - 1)
+        sides.append(given or side)
+    return [(*bottoms[0][:2], *sides)]
+
+
 def _inner_product(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.inner_product_param
     axis = canonical(param.axis, bottoms[0])
@@ -258,6 +276,7 @@ _RULES: dict[str, ShapeRule] = {
     "Flatten": _flatten,
     "InnerProduct": _inner_product,
     "Input": _input,
+    "Interp": _interp,
     "Pooling": _pooling,
     "Reshape": _reshape,
     "SigmoidCrossEntropyLoss": _scalar,

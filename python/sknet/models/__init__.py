@@ -1,6 +1,16 @@
 """Network definitions: one file per family, and a registry of entry points."""
 
-from sknet.models import sknet as _sknet  # noqa: F401  (registers its models)
+from sknet.models import (  # noqa: F401  (each registers its models)
+    attention_modules,
+    dpn,
+    genet,
+    inception,
+    residual_attention,
+    resnext,
+    se_inception,
+    senet,
+    sknet,
+)
 from sknet.models.definitions import deploy, released, train_val
 from sknet.models.recipe import Recipe, recipe_for, solver
 from sknet.models.registry import Model, create_model, list_models, register_model

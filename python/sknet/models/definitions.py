@@ -12,11 +12,24 @@ from sknet.models.recipe import Recipe
 from sknet.models.registry import Model
 
 
-def released(model: Model, batch_size: int = 32) -> caffe_pb2.NetParameter:
-    """As the authors published: blobs `data` and `label` in, loss and accuracies out.
+def released(model: Model, batch_size: int | None = None) -> caffe_pb2.NetParameter:
+    """As the authors of the family published their nets.
 
-    The caller fills the two input blobs, in training too.
+    SKNet and GENet: blobs `data` and `label` in (by default 32 images, and the caller
+    fills them, in training too), loss and accuracies out. SENet: a deploy file (one
+    image) with a BatchNorm and a Scale for every batch norm, which cannot be trained.
+
+    Raises:
+        ValueError: The family has no released form here.
     """
+    if not model.release:
+        raise ValueError(
+            f"{model.name}: there is no released form of this network; use deploy or "
+            "train_val"
+        )
+    if model.release == "deploy":
+        return _with_stock_batch_norms(deploy(model, batch_size or 1))
+    batch_size = batch_size or 32
     net = NetSpec()
     net.data, net.label = L.Input(
         name="input",
@@ -27,6 +40,35 @@ def released(model: Model, batch_size: int = 32) -> caffe_pb2.NetParameter:
     net.loss = L.SoftmaxWithLoss(scores, net.label)
     _add_accuracies(net, scores)
     return _named(net.to_proto().layer, model)
+
+
+def _with_stock_batch_norms(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
+    """Only what inference needs: no fillers and rates, statistics that are given."""
+    layers: list[caffe_pb2.LayerParameter] = []
+    for layer in net.layer:
+        plain = caffe_pb2.LayerParameter()
+        plain.CopyFrom(layer)
+        plain.ClearField("param")
+        layers.append(plain)
+        if layer.type == "Input":
+            plain.name = "data"
+        for param in (plain.convolution_param, plain.inner_product_param):
+            for filler in ("weight_filler", "bias_filler"):
+                param.ClearField(filler)
+        if layer.type == "CuDNNBatchNorm":
+            plain.type = "BatchNorm"
+            plain.ClearField("batch_norm_param")
+            plain.batch_norm_param.use_global_stats = True
+            layers.append(
+                caffe_pb2.LayerParameter(
+                    name=f"{layer.name}/scale",
+                    type="Scale",
+                    bottom=layer.top,
+                    top=layer.top,
+                    scale_param={"bias_term": True},
+                )
+            )
+    return caffe_pb2.NetParameter(name=net.name, layer=layers)
 
 
 def deploy(model: Model, batch_size: int = 1) -> caffe_pb2.NetParameter:
@@ -63,11 +105,14 @@ def train_val(
         include=[{"phase": caffe_pb2.TRAIN}],
     )
     _add_accuracies(net, scores, include=[{"phase": caffe_pb2.TEST}])
+    auxiliary = _add_auxiliary_losses(model, net, recipe)
 
     layers: list[caffe_pb2.LayerParameter] = []
     for layer in net.to_proto().layer:
         layers.append(layer)
-        if layer.type not in ("Data", "SoftmaxWithLoss"):
+        if layer.name in auxiliary and not layer.include:
+            layer.include.add().phase = caffe_pb2.TRAIN
+        if layer.type not in ("Data", "SoftmaxWithLoss") or layer.name in auxiliary:
             continue
         twin = caffe_pb2.LayerParameter()
         twin.CopyFrom(layer)
@@ -81,6 +126,19 @@ def train_val(
             twin.ClearField("loss_param")
         layers.append(twin)
     return _named(layers, model)
+
+
+def _add_auxiliary_losses(model: Model, net: NetSpec, recipe: Recipe) -> set[str]:
+    """Heads of training with their losses; the names of all of their layers."""
+    before = set(net.tops)
+    for index, (scores, weight) in enumerate(model.add_auxiliary_to(net)):
+        net[f"loss/aux{index + 1}"] = L.SoftmaxWithLoss(
+            scores,
+            net.label,
+            label_smoothing=recipe.label_smoothing,
+            loss_weight=[weight],
+        )
+    return set(net.tops) - before
 
 
 def _add_accuracies(net: NetSpec, scores: Top, **rules: Any) -> None:

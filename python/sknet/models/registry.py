@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
 from caffe.net_spec import NetSpec, Top
 
@@ -20,12 +20,24 @@ class Model(ABC):
         classes: Number of classes.
         image_size: Side of the square input in pixels.
         recipe: Name of the training recipe, see `sknet.models.recipe`.
+        release: Form of the Caffe files that the family's authors published:
+            "training" with images and labels in and loss and accuracies out, "deploy"
+            with stock batch norms, or "" for families without Caffe files.
     """
 
     name: str
-    classes: int
-    image_size: int
-    recipe: str
+    classes: int = 1000
+    image_size: int = 224
+    recipe: str = "imagenet"
+
+    release: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Rejects sizes that no net can have."""
+        for field in ("classes", "image_size"):
+            value = getattr(self, field)
+            if value < 1:
+                raise ValueError(f"{self.name}: {field} is {value}, expected >= 1")
 
     @abstractmethod
     def add_to(self, net: NetSpec, data: Top) -> Top:
@@ -35,9 +47,36 @@ class Model(ABC):
             The class scores before the softmax, N x classes.
         """
 
+    def add_auxiliary_to(self, net: NetSpec) -> list[tuple[Top, float]]:
+        """Adds heads that only training has, behind what `add_to` has added.
 
+        Returns:
+            Scores of each head, N x classes, and the weight of its loss; none here.
+        """
+        return []
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
 Entry = Callable[..., Model]
 _entries: dict[str, Entry] = {}
+
+
+def configured(config: AnyModel, options: dict[str, Any]) -> AnyModel:
+    """`config` with the fields in `options` replaced.
+
+    Another image size than the configured one replaces a last pooling of fixed kernel
+    by one over the whole map, unless `options` say otherwise.
+    """
+    unknown = sorted(set(options) - set(config.__dataclass_fields__))
+    if unknown:
+        raise ValueError(
+            f"{config.name}: unknown option '{unknown[0]}' "
+            f"(known: {', '.join(config.__dataclass_fields__)})"
+        )
+    resized = options.get("image_size", config.image_size) != config.image_size
+    if resized and "final_pool" in config.__dataclass_fields__:
+        options = {"final_pool": 0, **options}
+    return replace(config, **options)
 
 
 def register_model(entry: Entry) -> Entry:

@@ -6,286 +6,198 @@ https://arxiv.org/abs/1903.06586; layer for layer as in the released prototxt fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
-from caffe.net_spec import params as P
-from sknet.models.layers import GAUSSIAN, batch_norm, classifier, convolution
-from sknet.models.registry import Model, register_model
+from sknet.models.layers import (
+    GAUSSIAN,
+    add,
+    batch_norm,
+    conv_bn,
+    convolution,
+    global_pool,
+)
+from sknet.models.registry import configured, register_model
+from sknet.models.resnext import DEPTHS_50, DEPTHS_101, Block, ResNeXt, cifar
 
 # The paper's reduction ratio r and floor L of the attention width d = max(C / r, L).
 REDUCTION = 16
 ATTENTION_FLOOR = 32
-# An output of a block is this many times as wide as its middle.
-EXPANSION = 2
 
 
 @dataclass(frozen=True)
-class SKNet(Model):
+class Branch:
+    """One convolution of an SK unit.
+
+    Attributes:
+        kernel: Side of its kernel.
+        dilation: Distance of the kernel's elements.
+        groups: Its groups; 0 stands for those of the network.
+    """
+
+    kernel: int = 3
+    dilation: int = 1
+    groups: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Branch:
+        """Reads `3x3`, `3x3d2` or `5x5g64`: kernel, groups, dilation."""
+        match = re.fullmatch(r"(\d+)x(\d+)(?:g(\d+))?(?:d(\d+))?", text)
+        if not match or match[1] != match[2] or int(match[1]) % 2 == 0:
+            raise ValueError(
+                f"branch '{text}', expected a square kernel of odd size with groups "
+                "and dilation if it has any, such as 3x3, 3x3d2 or 5x5g64"
+            )
+        return cls(int(match[1]), int(match[4] or 1), int(match[3] or 0))
+
+    @classmethod
+    def covering(cls, size: int) -> Branch:
+        """A branch that sees size x size pixels: the paper's dilated 3x3, or 1x1."""
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"kernel {size}, expected an odd number such as 3, 5 or 7")
+        return cls(3, (size - 1) // 2) if size > 1 else cls(1)
+
+
+@dataclass(frozen=True)
+class SKNet(ResNeXt):
     """Configuration of one network.
 
     Attributes:
-        depths: Blocks of each stage; the stages are called conv2, conv3, ...
-        widths: Channels C of the units of each stage; its output has 2C.
+        branches: Convolutions of each unit, in the order of their weights.
+        attention: Whether a softmax weighs the branches; else they are added.
         attention_widths: Width d of each stage's attention; by default the paper's
             rule.
-        groups: Groups of the 3x3 convolutions.
-        stem_channels: Channels of the first convolution.
-        stem_kernel: Its kernel: 7, followed by a pooling, or 3 without one.
-        final_pool: Kernel of the last average pooling; 0 averages the whole map and so
-            takes images of every size.
     """
 
-    depths: tuple[int, ...]
-    widths: tuple[int, ...] = (128, 256, 512, 1024)
+    branches: tuple[Branch, ...] = (Branch(3), Branch(3, 2))
+    attention: bool = True
     attention_widths: tuple[int, ...] | None = None
-    groups: int = 32
-    stem_channels: int = 64
-    stem_kernel: int = 7
-    final_pool: int = 7
+
+    release: ClassVar[str] = "training"
 
     def __post_init__(self) -> None:
         """Rejects configurations that no net can have."""
-        stages = len(self.depths)
-        for field, values in (
-            ("widths", self.widths),
-            ("attention_widths", self.attention_widths),
-        ):
-            if values is not None and len(values) != stages:
+        super().__post_init__()
+        self.check_stages("attention_widths")
+        if not self.branches:
+            raise ValueError(f"{self.name}: no branches, expected one or more")
+        for branch in self.branches:
+            if branch.groups and self.widths[0] % branch.groups:
                 raise ValueError(
-                    f"{self.name}: {len(values)} {field}, expected {stages}, one for "
-                    "each entry of depths"
+                    f"{self.name}: width {self.widths[0]} is not a multiple of the "
+                    f"groups of a branch, {branch.groups}"
                 )
-        for width in self.widths:
-            if width % self.groups:
-                raise ValueError(
-                    f"{self.name}: width {width} is not a multiple of groups, "
-                    f"{self.groups}"
-                )
-        for field, number in (
-            ("classes", self.classes),
-            ("image_size", self.image_size),
-            *(("depths", depth) for depth in self.depths),
-        ):
-            if number < 1:
-                raise ValueError(f"{self.name}: {field} is {number}, expected >= 1")
 
-    def add_to(self, net: NetSpec, data: Top) -> Top:
-        """Stem, stages, average pooling and classifier."""
-        top = self._stem(net, data)
-        for stage, (depth, width) in enumerate(
-            zip(self.depths, self.widths, strict=True)
-        ):
-            attention = (
-                self.attention_widths[stage]
-                if self.attention_widths
-                else max(width // REDUCTION, ATTENTION_FLOOR)
-            )
-            for index in range(depth):
-                top = block(
-                    net,
-                    f"conv{stage + 2}_{index + 1}",
-                    top,
-                    width,
-                    attention,
-                    groups=self.groups,
-                    stride=2 if stage > 0 and index == 0 else 1,
-                    project=index == 0,
-                )
-        window = (
-            {"kernel_size": self.final_pool, "stride": 1}
-            if self.final_pool
-            else {"global_pooling": True}
-        )
-        pool = "avepool/7x7" if self.stem_kernel == 7 else "avepool"
-        net[pool] = L.Pooling(top, pool=P.Pooling.AVE, **window)
-        return classifier(net, "classifier", net[pool], self.classes)
-
-    def _stem(self, net: NetSpec, data: Top) -> Top:
-        kernel = self.stem_kernel
-        name = f"conv1/{kernel}x{kernel}_s2"
-        conv = convolution(net, name, data, self.stem_channels, kernel, stride=2)
-        top = batch_norm(net, name, conv, relu=True)
-        if kernel == 7:
-            # Without padding: Caffe rounds the output size up, 112 -> 56.
-            net["pool1/3x3_s2"] = L.Pooling(
-                top, pool=P.Pooling.MAX, kernel_size=3, stride=2
-            )
-            top = net["pool1/3x3_s2"]
-        return top
-
-
-def block(
-    net: NetSpec,
-    name: str,
-    bottom: Top,
-    width: int,
-    attention_width: int,
-    *,
-    groups: int,
-    stride: int,
-    project: bool,
-) -> Top:
-    """A bottleneck: 1x1 reduction, SK unit, 1x1 increase, shortcut, ReLU.
-
-    `project` puts a 1x1 convolution with the same stride into the shortcut.
-    """
-    reduced = f"{name}/1x1_reduce"
-    top = batch_norm(
-        net, reduced, convolution(net, reduced, bottom, width, 1), relu=True
-    )
-    top = sk_unit(net, name, top, width, attention_width, groups=groups, stride=stride)
-    increased = f"{name}/1x1_increase"
-    main = batch_norm(
-        net,
-        increased,
-        convolution(net, increased, top, EXPANSION * width, 1),
-        relu=False,
-    )
-    shortcut = bottom
-    if project:
-        projected = f"{name}/1x1_proj"
-        shortcut = batch_norm(
-            net,
-            projected,
-            convolution(net, projected, bottom, EXPANSION * width, 1, stride=stride),
-            relu=False,
-        )
-    net[name] = L.Eltwise(main, shortcut, operation=P.Eltwise.SUM)
-    net[f"{name}/relu"] = L.ReLU(net[name], in_place=True)
-    return net[f"{name}/relu"]
-
-
-def sk_unit(
-    net: NetSpec,
-    name: str,
-    bottom: Top,
-    width: int,
-    attention_width: int,
-    *,
-    groups: int,
-    stride: int,
-) -> Top:
-    """A Selective Kernel unit with a 3x3 branch and one of dilated 3x3 ("5x5").
-
-    Per image and channel, a softmax over the branches (`<name>/B_slice0` weighs the
-    plain one, `<name>/B_slice1` the dilated one) chooses between them, from the global
-    average of their sum.
-    """
-    plain = f"{name}/3x3g{groups}"
-    dilated = f"{plain}d2"
-    branches = [
-        batch_norm(
-            net,
-            branch,
-            convolution(
+    def middle(self, net: NetSpec, block: Block, bottom: Top) -> Top:
+        """A Selective Kernel unit."""
+        names = self._branch_names()
+        branches = [
+            conv_bn(
                 net,
-                branch,
+                f"{block.name}/{name}",
                 bottom,
-                width,
-                3,
-                stride=stride,
-                dilation=dilation,
-                group=groups,
-            ),
-            relu=True,
+                block.width,
+                branch.kernel,
+                stride=block.stride,
+                dilation=branch.dilation,
+                group=branch.groups or self.groups,
+            )
+            for name, branch in zip(names, self.branches, strict=True)
+        ]
+        if len(branches) == 1:
+            return branches[0]  # nothing to choose from
+        fused = add(net, f"{block.name}_3x3", *branches, relu=False)
+        if not self.attention:
+            return fused
+        width = (
+            self.attention_widths[block.stage]
+            if self.attention_widths
+            else max(block.width // REDUCTION, ATTENTION_FLOOR)
         )
-        for branch, dilation in ((plain, 1), (dilated, 2))
-    ]
-    weights = _attention(net, name, branches, width, attention_width)
-    # The plain branch is weighed by Scale, which wants N x C weights; Axpy weighs the
-    # dilated branch and adds.
+        weights = _attention(net, block, fused, len(branches), width)
+        return _select(net, block.name, branches, weights)
+
+    def _branch_names(self) -> list[str]:
+        names: list[str] = []
+        for branch in self.branches:
+            groups = branch.groups or self.groups
+            name = f"{branch.kernel}x{branch.kernel}" + f"g{groups}" * (groups > 1)
+            name += f"d{branch.dilation}" * (branch.dilation > 1)
+            # Two equal branches, as in a row of the paper's Table 6.
+            names.append(f"{name}_{len(names) + 1}" if name in names else name)
+        return names
+
+
+def _attention(
+    net: NetSpec, block: Block, fused: Top, branches: int, attention_width: int
+) -> list[Top]:
+    """Weights of the branches, each N x C x 1 x 1; they add up to 1 in every channel.
+
+    `<block>/B_slice0` weighs the first branch, `B_slice1` the second, ...
+    """
+    prefix = f"{block.name}/B_"
+    pooled = global_pool(net, f"{prefix}global_pool", fused, engine=True)
+    squeezed = convolution(
+        net, f"{prefix}fc1", pooled, attention_width, 1, weight_filler=GAUSSIAN
+    )
+    squeezed = batch_norm(net, f"{prefix}fc1", squeezed, relu=True)
+    scores = convolution(
+        net, f"{prefix}fc2", squeezed, branches * block.width, 1, weight_filler=GAUSSIAN
+    )
+    net[f"{prefix}re"] = L.Reshape(scores, shape={"dim": [0, branches, -1, 0]})
+    net[f"{prefix}softmax"] = L.Softmax(net[f"{prefix}re"], axis=1)
+    slices = L.Slice(
+        net[f"{prefix}softmax"],
+        name=f"{prefix}slice",
+        ntop=branches,
+        axis=1,
+        slice_point=list(range(1, branches)),
+    )
+    for index, part in enumerate(slices):
+        net[f"{prefix}slice{index}_"] = part
+    # The last first, as in the released files.
+    for index in reversed(range(branches)):
+        net[f"{prefix}slice{index}"] = L.Reshape(
+            slices[index], shape={"dim": [0, block.width, -1, 0]}
+        )
+    return [net[f"{prefix}slice{index}"] for index in range(branches)]
+
+
+def _select(
+    net: NetSpec, name: str, branches: Sequence[Top], weights: Sequence[Top]
+) -> Top:
+    """The weighted sum of the branches.
+
+    The first is weighed by Scale, which wants N x C weights; an Axpy weighs each
+    further one and adds.
+    """
     net[f"{name}/B_w0/reshape"] = L.Reshape(weights[0], shape={"dim": [0, 0]})
     net[f"{name}/scale"] = L.Scale(
         branches[0], net[f"{name}/B_w0/reshape"], axis=0, bias_term=False
     )
-    net[f"{name}/B_axpy"] = L.Axpy(weights[1], branches[1], net[f"{name}/scale"])
-    return net[f"{name}/B_axpy"]
-
-
-def _attention(
-    net: NetSpec, name: str, branches: list[Top], width: int, attention_width: int
-) -> list[Top]:
-    """Weights of the branches, each N x C x 1 x 1."""
-    fused = f"{name}_3x3"
-    net[fused] = L.Eltwise(*branches, operation=P.Eltwise.SUM)
-    net[f"{name}/B_global_pool"] = L.Pooling(
-        net[fused], pool=P.Pooling.AVE, global_pooling=True, engine=P.Pooling.CAFFE
-    )
-    squeezed = f"{name}/B_fc1"
-    top = convolution(
-        net,
-        squeezed,
-        net[f"{name}/B_global_pool"],
-        attention_width,
-        1,
-        weight_filler=GAUSSIAN,
-    )
-    top = batch_norm(net, squeezed, top, relu=True)
-    scores = f"{name}/B_fc2"
-    top = convolution(
-        net, scores, top, len(branches) * width, 1, weight_filler=GAUSSIAN
-    )
-    net[f"{name}/B_re"] = L.Reshape(top, shape={"dim": [0, len(branches), -1, 0]})
-    net[f"{name}/B_softmax"] = L.Softmax(net[f"{name}/B_re"], axis=1)
-    slices = L.Slice(
-        net[f"{name}/B_softmax"],
-        name=f"{name}/B_slice",
-        ntop=len(branches),
-        axis=1,
-        slice_point=list(range(1, len(branches))),
-    )
-    for index, part in enumerate(slices):
-        net[f"{name}/B_slice{index}_"] = part
-    # The last first, as in the released files.
-    for index in reversed(range(len(branches))):
-        net[f"{name}/B_slice{index}"] = L.Reshape(
-            slices[index], shape={"dim": [0, width, -1, 0]}
-        )
-    return [net[f"{name}/B_slice{index}"] for index in range(len(branches))]
-
-
-def _imagenet(config: SKNet, options: dict[str, Any]) -> SKNet:
-    """Applies `options`; another image size gets a pooling that fits every size."""
-    if options.get("image_size", config.image_size) != config.image_size:
-        options = {"final_pool": 0, **options}
-    return configured(config, options)
-
-
-def configured(config: SKNet, options: dict[str, Any]) -> SKNet:
-    """`config` with the fields in `options` replaced."""
-    unknown = sorted(set(options) - set(config.__dataclass_fields__))
-    if unknown:
-        raise ValueError(
-            f"{config.name}: unknown option '{unknown[0]}' "
-            f"(known: {', '.join(config.__dataclass_fields__)})"
-        )
-    return replace(config, **options)
-
-
-def _config(name: str, depths: tuple[int, ...], **fields: Any) -> SKNet:
-    return SKNet(
-        name=name,
-        classes=1000,
-        image_size=224,
-        recipe="imagenet",
-        depths=depths,
-        **fields,
-    )
+    top = net[f"{name}/scale"]
+    last = len(branches) - 1
+    for index in range(1, len(branches)):
+        axpy = f"{name}/B_axpy" + (str(index) if index < last else "")
+        net[axpy] = L.Axpy(weights[index], branches[index], top)
+        top = net[axpy]
+    return top
 
 
 @register_model
 def sknet26(**options: Any) -> SKNet:
     """SKNet-26: the paper's Figure 2; 16.7 M parameters, 2.59 GFLOPs."""
-    return _imagenet(_config("sknet26", (2, 2, 2, 2)), options)
+    return configured(SKNet("sknet26", depths=(2, 2, 2, 2), final_pool=7), options)
 
 
 @register_model
 def sknet50(**options: Any) -> SKNet:
     """SKNet-50: equals the released sknet50.prototxt; 27.5 M, 4.47 GFLOPs."""
-    return _imagenet(_config("sknet50_basic", (3, 4, 6, 3)), options)
+    return _sknet50("sknet50_basic", options)
 
 
 @register_model
@@ -295,14 +207,31 @@ def sknet101(**options: Any) -> SKNet:
     The release has attention width 16 in conv3, below the paper's floor of 32;
     `sknet101_rule` follows the paper. Their weights do not fit each other there.
     """
-    config = _config("sknet101", (3, 4, 23, 3), attention_widths=(32, 16, 32, 64))
-    return _imagenet(config, options)
+    config = SKNet(
+        "sknet101",
+        depths=DEPTHS_101,
+        attention_widths=(32, 16, 32, 64),
+        final_pool=7,
+    )
+    return configured(config, options)
 
 
 @register_model
 def sknet101_rule(**options: Any) -> SKNet:
     """SKNet-101 with attention width 32 in conv3, as in the paper; 48.7 M, 8.46."""
-    return _imagenet(_config("sknet101_rule", (3, 4, 23, 3)), options)
+    config = SKNet("sknet101_rule", depths=DEPTHS_101, final_pool=7)
+    return configured(config, options)
+
+
+@register_model
+def sknet29(**options: Any) -> SKNet:
+    """SKNet-29 for CIFAR: 3x3 and 1x1 branches in ResNeXt-29 (16x32d); 27.7 M.
+
+    The paper gives the size only; these branches and d = C/32 are what fits it.
+    """
+    fields = cifar(widths=(512, 1024, 2048), groups=16, branches=(Branch(3), Branch(1)))
+    config = SKNet("sknet29", attention_widths=(16, 32, 64), **fields)
+    return configured(config, options)
 
 
 @register_model
@@ -318,6 +247,49 @@ def sknet_digits(**options: Any) -> SKNet:
         groups=16,
         stem_channels=32,
         stem_kernel=3,
-        final_pool=0,
     )
     return configured(config, options)
+
+
+def _sknet50(name: str, options: dict[str, Any], **fields: Any) -> SKNet:
+    return configured(SKNet(name, depths=DEPTHS_50, final_pool=7, **fields), options)
+
+
+def _register_ablation(name: str, text: str, **fields: Any) -> None:
+    """One row of the paper's Table 6 or 7; 3, 5 and 7 name dilated 3x3 kernels."""
+
+    def entry(**options: Any) -> SKNet:
+        return _sknet50(name, options, **fields)
+
+    entry.__name__ = name
+    entry.__doc__ = text
+    register_model(entry)
+
+
+def _covering(*sizes: int) -> tuple[Branch, ...]:
+    return tuple(map(Branch.covering, sizes))
+
+
+for _name, _text, _branches in (
+    ("sknet50_3x3d1", "second branch 3x3 without dilation", (Branch(3), Branch(3))),
+    ("sknet50_5x5g64", "second branch 5x5, 64 groups", (Branch(3), Branch(5, 1, 64))),
+    (
+        "sknet50_7x7g128",
+        "second branch 7x7, 128 groups",
+        (Branch(3), Branch(7, 1, 128)),
+    ),
+):
+    _register_ablation(_name, f"SKNet-50 of Table 6: {_text}.", branches=_branches)
+for _sizes in ((5,), (7,), (3, 7), (5, 7), (3, 5, 7)):
+    _register_ablation(
+        "sknet50_" + "".join(f"k{size}" for size in _sizes),
+        f"SKNet-50 of Table 7: kernels {', '.join(map(str, _sizes))}.",
+        branches=_covering(*_sizes),
+    )
+for _sizes in ((3, 5), (3, 7), (5, 7), (3, 5, 7)):
+    _register_ablation(
+        "sknet50_" + "".join(f"k{size}" for size in _sizes) + "_sum",
+        f"SKNet-50 of Table 7: kernels {', '.join(map(str, _sizes))}, no attention.",
+        branches=_covering(*_sizes),
+        attention=False,
+    )

@@ -25,7 +25,7 @@ using test::ReferenceLayer;
 using testing::AllOf;
 using testing::HasSubstr;
 
-// Totals of the released model, as in sknet_totals.csv.
+// Totals of the released model, as in table2_totals.csv.
 constexpr std::int64_t kLearned = 27'479'784;
 constexpr std::int64_t kStored = 27'564'328;
 

@@ -42,12 +42,20 @@ def test_released_nets_have_the_shapes_and_blobs_of_the_release(model, tmp_path)
 @pytest.mark.parametrize("model", list_models())
 def test_engine_and_shape_rules_agree(model, tmp_path):
     definition = deploy(create_model(model), batch_size=2)
+    missing = {layer.type for layer in definition.layer} - set(caffe.layer_type_list())
+    if missing:
+        pytest.skip(f"the compiled package has no layer {', '.join(missing)}")
+    for layer in definition.layer:
+        # Zeros, because random numbers take seconds.
+        layer.convolution_param.ClearField("weight_filler")
+        layer.inner_product_param.ClearField("weight_filler")
     net = load(tmp_path, definition)
     for entry in analyse(definition).layers:
         for top, shape in zip(entry.layer.top, entry.shapes, strict=True):
             assert tuple(net.blobs[top].shape) == shape, entry.layer.name
-        blobs = net.params.get(entry.layer.name, ())
-        assert sum(blob.count for blob in blobs) == entry.cost.stored
+        if not any(spec.name for spec in entry.layer.param):  # counted once, held twice
+            blobs = net.params.get(entry.layer.name, ())
+            assert sum(blob.count for blob in blobs) == entry.cost.stored
 
 
 @given(

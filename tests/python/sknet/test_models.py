@@ -19,6 +19,7 @@ from sknet.models import (
     released,
     train_val,
 )
+from sknet.models.sknet import Branch
 
 IMAGE = {"data": (1, 3, 224, 224), "label": (1,)}
 
@@ -50,34 +51,84 @@ def test_released_form_has_inputs_of_batch_32_and_no_phases(model):
     assert not any(layer.include or layer.exclude for layer in net.layer)
 
 
-@pytest.mark.parametrize(
-    ("model", "row", "published_gflops"),
-    [
-        ("sknet26", "SKNet-26", "2.59"),
-        ("sknet50", "SKNet-50", "4.47"),
-        ("sknet101", "SKNet-101-file", "8.46"),
-        ("sknet101_rule", "SKNet-101-rule", "8.46"),
-    ],
-)
-def test_totals(model, row, published_gflops):
+# Names in the reference, ours, and inputs of poolings that the reference leaves out:
+# those across channels (two per CBAM), of Inception-V3's modules that keep the size
+# (three A, four B, two C), and of Inception-V4's classifier.
+TABLE_2 = [
+    ("ResNeXt-50", "resnext50", 0),
+    ("AttentionNeXt-56", "attentionnext56", 0),
+    ("Attention-56", "attention56", 0),
+    (
+        "InceptionV3",
+        "inception_v3",
+        35 * 35 * (192 + 256 + 288) + 17 * 17 * 4 * 768 + 8 * 8 * (1280 + 2048),
+    ),
+    ("ResNeXt-50+BAM", "resnext50_bam", 0),
+    ("ResNeXt-50+CBAM", "resnext50_cbam", 11_038_720),
+    ("SENet-50", "senet50", 0),
+    ("SKNet-50", "sknet50", 0),
+    ("ResNeXt-101", "resnext101", 0),
+    ("Attention-92", "attention92", 0),
+    ("AttentionNeXt-92", "attentionnext92", 0),
+    ("DPN-92", "dpn92", 0),
+    ("DPN-98", "dpn98", 0),
+    ("InceptionV4", "inception_v4", 8 * 8 * 1536),
+    ("Inception-ResNetV2", "inception_resnet_v2", 0),
+    ("ResNeXt-101+BAM", "resnext101_bam", 0),
+    ("ResNeXt-101+CBAM", "resnext101_cbam", 17_862_656),
+    ("SENet-101", "senet101", 0),
+    ("SKNet-101-file", "sknet101", 0),
+    ("SKNet-101-rule", "sknet101_rule", 0),
+    ("SKNet-26", "sknet26", 0),
+]
+
+
+def reference_totals(name):
+    (row,) = (
+        row for row in reference.rows("table2_totals.csv") if row["model"] == name
+    )
+    return {key: int(value) for key, value in row.items() if key != "model"}
+
+
+@pytest.mark.parametrize(("name", "model", "uncounted"), TABLE_2)
+def test_totals(name, model, uncounted):
     counts = analyse(deploy(create_model(model)))
     total = counts.total
-    (wanted,) = (
-        entry for entry in reference.rows("sknet_totals.csv") if entry["model"] == row
+    assert reference_totals(name) == {
+        "input": counts.layers[0].shapes[0][-1],
+        "learned_params": total.learned,
+        "stored_params": total.stored,
+        "conv_fc_macs": total.macs,
+        "bn_channels": (total.stored - total.learned) // 2,
+        "bn_elems": total.bn_elements,
+        "relu_elems": total.relu_elements,
+        "sel_elems": total.select_elements,
+        "bias_adds": total.bias_adds,
+        "pool_input_elems": total.pool_inputs - uncounted,
+        "num_convs": sum(c.layer.type == "Convolution" for c in counts.layers),
+    }
+
+
+def test_the_auxiliary_head_is_there_in_training_only():
+    definition = train_val(
+        create_model("inception_v3_aux"), recipe_for("imagenet"), "train", "val"
     )
-    assert {
-        "learned_params": str(total.learned),
-        "stored_params": str(total.stored),
-        "conv_fc_macs": str(total.macs),
-        "bn_channels": str((total.stored - total.learned) // 2),
-        "bn_elems": str(total.bn_elements),
-        "relu_elems": str(total.relu_elements),
-        "sel_elems": str(total.select_elements),
-        "bias_adds": str(total.bias_adds),
-        "pool_input_elems": str(total.pool_inputs),
-        "num_convs": str(sum(c.layer.type == "Convolution" for c in counts.layers)),
-    }.items() <= wanted.items()
-    assert f"{counts.gflops('macs+select'):.2f}" == published_gflops
+    training = analyse(definition, phase="TRAIN")
+    wanted = reference_totals("InceptionV3+aux")
+    assert training.total.learned == wanted["learned_params"]
+    assert training.total.stored == wanted["stored_params"]
+    assert wanted["num_convs"] == sum(
+        entry.layer.type == "Convolution" for entry in training.layers
+    )
+    losses = {
+        entry.layer.name: list(entry.layer.loss_weight)
+        for entry in training.layers
+        if entry.layer.type == "SoftmaxWithLoss"
+    }
+    assert losses == {"loss": [], "loss/aux1": [np.float32(0.4)]}
+    testing = analyse(definition, phase="TEST")
+    assert testing.total.learned == reference_totals("InceptionV3")["learned_params"]
+    assert not any("aux" in entry.layer.name for entry in testing.layers)
 
 
 @pytest.mark.parametrize("model", list_models())
@@ -95,11 +146,11 @@ def test_deploy_has_one_input_and_normalised_output(model):
 
 @pytest.mark.parametrize("model", list_models())
 def test_every_blob_is_made_before_it_is_read(model):
-    for net in (
-        deploy(create_model(model)),
-        released(create_model(model)),
-        train_val(create_model(model), recipe_for("digits"), "train", "val"),
-    ):
+    config = create_model(model)
+    nets = [deploy(config), train_val(config, recipe_for("digits"), "train", "val")]
+    if config.release:
+        nets.append(released(config))
+    for net in nets:
         for phase in (caffe_pb2.TRAIN, caffe_pb2.TEST):
             made: set[str] = set()
             for layer in net.layer:
@@ -109,7 +160,12 @@ def test_every_blob_is_made_before_it_is_read(model):
                 made |= set(layer.top)
 
 
-@pytest.mark.parametrize("model", list_models())
+@pytest.mark.parametrize(
+    "model",
+    # GENet's convolutions over the whole map have weights for every pixel of it.
+    [name for name in list_models() if not name.startswith("genet50_theta")]
+    + ["genet50_theta_minus"],
+)
 def test_other_image_sizes_keep_the_parameters(model):
     config = create_model(model)
     larger = create_model(model, image_size=config.image_size + 96)
@@ -187,6 +243,10 @@ def test_unknown_names_are_answered_with_the_closest():
         ({"depths": (1, 1)}, "4 widths, expected 2"),
         ({"widths": (100, 200, 400, 800)}, "width 100 is not a multiple of groups"),
         ({"attention_widths": (32,)}, "1 attention_widths, expected 4"),
+        ({"outputs": (256,)}, "1 outputs, expected 4"),
+        ({"depths": (1, 0, 1, 1)}, "depths is 0, expected >= 1"),
+        ({"branches": ()}, "no branches, expected one or more"),
+        ({"branches": (Branch(3, 1, 48),)}, "not a multiple of the groups of a branch"),
     ],
 )
 def test_impossible_configurations_are_refused(options, message):
