@@ -93,7 +93,7 @@ class Graph:
     reserved: frozenset[str] = frozenset()
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:
-        """Adds an array; returns its name, made unique."""
+        """Adds an array, without a copy if need be; returns its name, made unique."""
         unique = name
         count = 1
         while unique in self.constants or unique in self.reserved:

@@ -388,7 +388,7 @@ def test_folding_leaves_no_batch_norm(random, tmp_path):
 def test_wrong_weights_are_found_where_they_are(random, tmp_path):
     net = engine(small_net(), random)
     graph, _ = export_onnx(net, tmp_path / "net.onnx")
-    graph.constants["conv2.weights"] *= 1.01
+    graph.constants["conv2.weights"] = graph.constants["conv2.weights"] * 1.01
     report = compare(net, graph, inputs_of(net, random))
     (entry,) = (entry for entry in report.layers if entry.relative > 1e-3)
     assert (entry.layer, entry.type) == ("conv2", "Convolution")
