@@ -1,0 +1,209 @@
+"""The run over all images: resumable, with its result."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sknet.class_map import ClassMap
+from sknet.evaluation.images import ImageSource
+from sknet.evaluation.network import Network
+from sknet.evaluation.protocol import Preprocessing, Protocol
+from sknet.evaluation.scores import Scores, wilson_interval
+from sknet.files import write_atomically
+
+_FORMAT = "sknet evaluation checkpoint 1"
+# Seconds between checkpoints.
+_INTERVAL = 30.0
+
+
+@dataclass
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        scores: The counts.
+        images_per_s: Throughput of this run, without set-up; 0 if it did nothing.
+        resumed: Images that an earlier run had done.
+        warnings: Reasons to doubt the result, in sentences.
+    """
+
+    scores: Scores
+    images_per_s: float
+    resumed: int
+    warnings: list[str] = field(default_factory=list)
+
+    def summary(self, top: int) -> dict[str, Any]:
+        """Top-1 or top-5: images right, error and its 95 % interval in percent."""
+        correct = self.scores.top1_correct if top == 1 else self.scores.top5_correct
+        low, high = wilson_interval(correct, self.scores.images)
+        return {
+            "correct": correct,
+            "error_percent": 100 * (1 - correct / self.scores.images),
+            "interval_percent": [100 * (1 - high), 100 * (1 - low)],
+        }
+
+
+def evaluate(
+    network: Network,
+    source: ImageSource,
+    protocol: Protocol,
+    preprocessing: Preprocessing,
+    *,
+    batch: int,
+    weights_digest: str = "",
+    limit: int | None = None,
+    learned: ClassMap | None = None,
+    checkpoint: Path | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Classifies the images and counts.
+
+    Args:
+        network: A net whose batch holds `batch` x crops.
+        source: Labelled images.
+        protocol: Crops of an image; the probabilities of several are averaged.
+        preprocessing: Of the weights' training.
+        batch: Images at a time.
+        weights_digest: Tells weights apart in a checkpoint.
+        limit: Number of images, by default all.
+        learned: The classes in the order of the net's outputs, to translate labels.
+        checkpoint: File that keeps the counts every half minute, and from which an
+            interrupted run of the same evaluation goes on.
+        report: Called with the numbers of images done and of all.
+
+    Raises:
+        ValueError: Labels that are no classes, a checkpoint of another evaluation.
+        OSError: An image cannot be read, or the checkpoint not be written.
+    """
+    if not source.labelled:
+        raise ValueError(
+            f"source '{source.path}': its images have no labels; put them into a "
+            "folder for each class, or give --labels, a file of lines `name label`"
+        )
+    translation, warnings = _translation(network, source, learned)
+    total = source.count if limit is None else min(limit, source.count)
+    identity = {
+        "format": _FORMAT,
+        "net": _digest(network.definition.net),
+        "weights": weights_digest,
+        "source": source.identity,
+        "protocol": str(protocol),
+        "preprocessing": [*preprocessing.mean, preprocessing.scale],
+        "translation": translation,
+    }
+    scores = _restored(checkpoint, identity) or Scores(network.classes)
+    resumed = min(scores.images, total)
+    if scores.images > total:
+        raise ValueError(
+            f"checkpoint '{checkpoint}': {scores.images} images are done, expected at "
+            f"most {total}; remove it, or raise --limit"
+        )
+    began = saved = time.monotonic()
+    try:
+        for crops, labels in source.batches(
+            protocol, preprocessing, batch, resumed, total
+        ):
+            probabilities = network.forward(crops)
+            mean = probabilities.reshape(len(labels), protocol.crops, -1).mean(axis=1)
+            if translation is not None:
+                _check_labels(labels, translation, scores.images)
+                labels = labels.copy()
+                labels[:] = [translation[label] for label in labels]
+            scores.add(mean, labels)
+            if report:
+                report(scores.images, total)
+            if checkpoint and time.monotonic() >= saved + _INTERVAL:
+                _save(checkpoint, identity, scores)
+                saved = time.monotonic()
+    except BaseException:
+        if checkpoint and scores.images:
+            # The first error counts.
+            with contextlib.suppress(OSError):
+                _save(checkpoint, identity, scores)
+        raise
+    seconds = time.monotonic() - began
+    if checkpoint:
+        _save(checkpoint, identity, scores)
+    done = scores.images - resumed
+    if scores.labels_look_permuted():
+        warnings.append(
+            "the answers fit other labels well, but not these: the labels of the "
+            "images are probably in another order than those the net learned; give "
+            "--classes, the classes in the order of the net's outputs"
+        )
+    return Evaluation(scores, done / seconds if done else 0.0, resumed, warnings)
+
+
+def _digest(net: Any) -> str:
+    return hashlib.sha256(net.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _check_labels(labels: Any, translation: list[int], images: int) -> None:
+    for index, label in enumerate(labels):
+        if not 0 <= label < len(translation):
+            raise ValueError(
+                f"image {images + index}: label {label}, expected one below "
+                f"{len(translation)}, the number of classes"
+            )
+
+
+def _translation(
+    network: Network, source: ImageSource, learned: ClassMap | None
+) -> tuple[list[int] | None, list[str]]:
+    """What the labels of the source are called by the net, and warnings."""
+    if learned is not None and len(learned.names) != network.classes:
+        raise ValueError(
+            f"net '{network.definition.name}' has {network.classes} outputs, expected "
+            f"{len(learned.names)} from the list of classes"
+        )
+    if source.classes is None:
+        if learned is not None:
+            raise ValueError(
+                f"source '{source.path}' does not tell the classes of its labels, "
+                "which a list of classes needs; build it with `sknet prepare`, or "
+                "name a folder of class folders"
+            )
+        return None, [
+            f"source '{source.path}' has no class map, so that nothing tells whether "
+            "its labels are those the net learned; `sknet prepare` records one"
+        ]
+    if len(source.classes.names) != network.classes:
+        raise ValueError(
+            f"source '{source.path}' has {len(source.classes.names)} classes, expected "
+            f"{network.classes}, the outputs of net '{network.definition.name}'"
+        )
+    if learned is None:
+        return None, []
+    return source.classes.translation(learned), []
+
+
+def _restored(checkpoint: Path | None, identity: dict[str, Any]) -> Scores | None:
+    if checkpoint is None or not checkpoint.exists():
+        return None
+    try:
+        record = json.loads(checkpoint.read_text(encoding="utf-8"))
+        known = {key: record[key] for key in identity}
+        scores = Scores.from_record(record["scores"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"checkpoint '{checkpoint}': damaged, or none of ours ({error}); remove it"
+        ) from None
+    for key, value in identity.items():
+        if known[key] != value:
+            raise ValueError(
+                f"checkpoint '{checkpoint}': of another evaluation, its {key} differs; "
+                "name another file, or remove it"
+            )
+    return scores
+
+
+def _save(checkpoint: Path, identity: dict[str, Any], scores: Scores) -> None:
+    record = {**identity, "scores": scores.to_record()}
+    write_atomically(checkpoint, json.dumps(record))

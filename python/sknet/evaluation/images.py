@@ -1,0 +1,253 @@
+"""Labelled images from an LMDB or a folder, through the engine's own data layers.
+
+So decoding and resizing are those of training and of `caffe test`, and happen on the
+layers' threads while the net computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+import caffe
+from caffe import _caffe
+from caffe.proto import caffe_pb2
+from sknet.class_map import ClassMap, class_folders, named, read_record
+from sknet.evaluation.protocol import Preprocessing, Protocol
+
+Array = npt.NDArray[Any]
+Labels = npt.NDArray[np.int64]
+
+_EXTENSIONS = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where images come from.
+
+    Attributes:
+        path: The LMDB or folder.
+        count: Number of images.
+        identity: Digest of what is known of the content without reading it all.
+        classes: Meaning of the labels, if it is recorded.
+        files: For a folder the paths below it with their labels, in order.
+        labelled: Whether the labels mean anything.
+    """
+
+    path: Path
+    count: int
+    identity: str
+    classes: ClassMap | None
+    files: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    labelled: bool = True
+
+    def batches(
+        self,
+        protocol: Protocol,
+        preprocessing: Preprocessing,
+        batch: int,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> Iterator[tuple[Array, Labels]]:
+        """The crops of the images from `start` to `stop`.
+
+        Args:
+            protocol: What to cut out.
+            preprocessing: What to make of the levels.
+            batch: Images in each array; the last has fewer.
+            start: First image. An LMDB is read from its beginning all the same.
+            stop: Behind the last image; by default all.
+
+        Yields:
+            Values of shape (images x crops, 3, crop, crop), the crops of an image next
+            to each other, and the labels of the images.
+
+        Raises:
+            OSError: An image cannot be read.
+            ValueError: An image does not fit the protocol.
+        """
+        stop = self.count if stop is None else min(stop, self.count)
+        with tempfile.TemporaryDirectory() as folder:
+            # A list can begin anywhere, an LMDB cannot.
+            skip = 0 if self.files else start
+            layer = self._layer(protocol, batch, Path(folder), self.files[start:])
+            _set_transform(layer.transform_param, protocol, preprocessing)
+            with quiet():
+                net = caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
+            wanted = stop - start
+            values: list[Array] = []
+            labels: list[int] = []
+            while wanted > len(labels):
+                net.forward()
+                read = net.blobs["label"].data
+                first = min(skip, len(read))
+                skip -= first
+                for index in range(first, len(read)):
+                    values.append(_crops(net.blobs["data"].data[index], protocol))
+                    labels.append(int(read[index]))
+                    if len(labels) == min(batch, wanted):
+                        yield np.concatenate(values), np.array(labels)
+                        wanted -= len(labels)
+                        values, labels = [], []
+                    if not wanted:
+                        break
+
+    def _layer(
+        self, protocol: Protocol, batch: int, folder: Path, files: Any
+    ) -> caffe_pb2.LayerParameter:
+        # Without a crop every image has a size of its own, and so its own batch.
+        size = batch if protocol.crops == 1 else 1
+        layer = caffe_pb2.LayerParameter(name="images", top=["data", "label"])
+        if not self.files:
+            layer.type = "Data"
+            layer.data_param.source = str(self.path)
+            layer.data_param.backend = caffe_pb2.DataParameter.LMDB
+            layer.data_param.batch_size = size
+            return layer
+        list_file = folder / "images.txt"
+        list_file.write_text(
+            "".join(f"{name} {label}\n" for name, label in files),
+            errors="surrogateescape",
+        )
+        layer.type = "ImageData"
+        layer.image_data_param.source = str(list_file)
+        layer.image_data_param.root_folder = f"{self.path}/"
+        layer.image_data_param.batch_size = size
+        return layer
+
+
+def _set_transform(
+    param: Any, protocol: Protocol, preprocessing: Preprocessing
+) -> None:
+    param.mean_value.extend(preprocessing.mean)
+    param.scale = preprocessing.scale
+    param.force_color = True
+    if protocol.resize:
+        param.resize_short = protocol.resize
+    if protocol.crops == 1:
+        param.crop_size = protocol.crop
+
+
+def _crops(image: Array, protocol: Protocol) -> Array:
+    side = (protocol.crop, protocol.crop)
+    crops: Array = image[np.newaxis].copy()
+    if protocol.crops > 1:
+        crops = caffe.io.oversample([image.transpose(1, 2, 0)], side)
+        crops = crops.transpose(0, 3, 1, 2)
+    return crops
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the engine's log to warnings, such as while a net is built."""
+    _caffe.set_log_level(1)
+    try:
+        yield
+    finally:
+        _caffe.set_log_level(0)
+
+
+def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
+    """Looks what is at `path`.
+
+    Args:
+        path: An LMDB; or a folder with a folder of images for each class, whose sorted
+            names are the labels; or a folder of images.
+        labels_file: For a folder of images, a line `name label` for each.
+
+    Raises:
+        ValueError: There are no images, or not those of `labels_file`.
+        OSError: Something cannot be read.
+    """
+    if (path / "data.mdb").is_file():
+        return _open_lmdb(path)
+    if not path.is_dir():
+        raise ValueError(f"source '{path}': neither an LMDB nor a folder of images")
+    folders = class_folders(path)
+    classes = None
+    if labels_file is not None:
+        files = _listed(path, labels_file)
+    elif folders:
+        classes = ClassMap(tuple(folders))
+        files = [
+            (f"{name}/{image}", label)
+            for label, name in enumerate(folders)
+            for image in _images_in(path / name)
+        ]
+        empty = set(folders) - {name.partition("/")[0] for name, _ in files}
+        if empty and files:
+            raise ValueError(f"source '{path}': no images in folder {named(empty)}")
+    else:
+        files = [(name, 0) for name in _images_in(path)]
+    if not files:
+        raise ValueError(
+            f"source '{path}': no images, expected an LMDB, a folder of images or a "
+            "folder of such folders"
+        )
+    if odd := [name for name, _ in files if "\n" in name]:
+        raise ValueError(f"source '{path}': the name {odd[0]!r} has a line break")
+    identity = hashlib.sha256(repr(files).encode(errors="surrogateescape")).hexdigest()
+    labelled = labels_file is not None or classes is not None
+    return ImageSource(path, len(files), identity, classes, tuple(files), labelled)
+
+
+def _open_lmdb(path: Path) -> ImageSource:
+    # The engine's reader trusts nothing in the file; LMDB's own, which only tells the
+    # number of entries, comes after it.
+    layer = caffe_pb2.LayerParameter(name="images", type="Data", top=["data", "label"])
+    layer.data_param.source = str(path)
+    layer.data_param.backend = caffe_pb2.DataParameter.LMDB
+    layer.data_param.batch_size = 1
+    with quiet():
+        caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
+    try:
+        with lmdb.open(str(path), readonly=True, lock=False) as database:
+            count = int(database.stat()["entries"])
+    except lmdb.Error as error:
+        raise OSError(f"source '{path}': {error}") from None
+    record = read_record(path)
+    classes = record[0] if record else None
+    if record and record[1].get("images", count) != count:
+        raise ValueError(
+            f"source '{path}': {count} images, but its classes.json tells of "
+            f"{record[1]['images']}; build it again"
+        )
+    size = (path / "data.mdb").stat().st_size
+    identity = hashlib.sha256(f"{path.resolve()} {count} {size}".encode()).hexdigest()
+    return ImageSource(path, count, identity, classes)
+
+
+def _images_in(folder: Path) -> list[str]:
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
+    )
+
+
+def _listed(path: Path, labels_file: Path) -> list[tuple[str, int]]:
+    files: list[tuple[str, int]] = []
+    lines = labels_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        name = str(PurePosixPath(name.strip()))
+        if not (label.isascii() and label.isdigit() and len(label) < 10):
+            raise ValueError(f"{labels_file}:{number}: expected a name and a number")
+        files.append((name, int(label)))
+    if missing := [name for name, _ in files if not (path / name).is_file()]:
+        raise ValueError(
+            f"source '{path}': lacks {len(missing)} of the images of '{labels_file}' "
+            f"({named(missing)})"
+        )
+    return files

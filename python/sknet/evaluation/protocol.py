@@ -1,0 +1,94 @@
+"""What is cut out of an image before a net sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sknet.models.recipe import IMAGENET_MEAN, shorter_side
+
+# Sides of the crops; None is the side of the net's own input.
+PROTOCOLS: dict[str, int | None] = {"224": 224, "320": 320, "10crop": None}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From pixel levels to the values of the net's input: (level - mean) * scale.
+
+    Attributes:
+        mean: One value for each channel (blue, green, red), or one for all.
+        scale: Factor.
+    """
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Crops of an image.
+
+    Attributes:
+        crop: Side of a crop in pixels.
+        resize: Side to which the shorter side of the image is resized before, the other
+            following (bilinear, without smoothing); 0 takes images as they are stored.
+        crops: 1, the centre, or 10, corners and centre and their mirror images.
+    """
+
+    crop: int
+    resize: int
+    crops: int = 1
+
+    def __post_init__(self) -> None:
+        """Rejects crops that no image has."""
+        if self.crop < 1 or self.resize < 0:
+            raise ValueError(
+                f"protocol: crop {self.crop} from a shorter side of {self.resize}, "
+                "expected positive numbers"
+            )
+        if 0 < self.resize < self.crop:
+            advice = (
+                " (SKNet's README says 256 for crops of 320 too, which cannot be)"
+                if (self.crop, self.resize) == (320, 256)
+                else ""
+            )
+            raise ValueError(
+                f"protocol: a crop of {self.crop} does not fit into images whose "
+                f"shorter side is {self.resize}{advice}; resize to {self.crop} or "
+                f"more, usually {shorter_side(self.crop)}"
+            )
+
+    def __str__(self) -> str:
+        """In words."""
+        kind = "centre crop" if self.crops == 1 else f"{self.crops} crops"
+        images = (
+            f"images with a shorter side of {self.resize}"
+            if self.resize
+            else "images as they are stored"
+        )
+        return f"{kind} of {self.crop}x{self.crop} from {images}"
+
+
+def protocol_for(
+    name: str | None, net_side: int, resize: int | None = None, resizes: bool = True
+) -> Protocol:
+    """A named protocol.
+
+    Args:
+        name: One of `PROTOCOLS`, or None for a centre crop of the net's own size.
+        net_side: Side of the input that the net was made for.
+        resize: Side to resize the shorter side to; by default `shorter_side`'s.
+        resizes: Whether that default applies: a net for images of exactly its input's
+            size takes them as they are.
+
+    Raises:
+        ValueError: No such protocol, or a crop that does not fit.
+    """
+    if name is not None and name not in PROTOCOLS:
+        raise ValueError(
+            f"unknown protocol '{name}' (known: {', '.join(PROTOCOLS)}); without one "
+            "the centre crop has the size of the net's input"
+        )
+    crop = (PROTOCOLS[name] if name else None) or net_side
+    if resize is None:
+        resize = shorter_side(crop) if resizes or crop != net_side else 0
+    return Protocol(crop, resize, 10 if name == "10crop" else 1)

@@ -1,0 +1,359 @@
+"""`sknet evaluate` from images to counts, against NumPy."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import lmdb
+import numpy as np
+import pytest
+from colour_net import (
+    CLASSES,
+    MEAN,
+    SIDE,
+    probabilities,
+    write_images,
+    write_net,
+)
+from PIL import Image
+from tolerance import Op, assert_close
+
+import caffe
+from sknet.class_map import ClassMap, write_record
+from sknet.cli import main
+from sknet.evaluation import (
+    Preprocessing,
+    Protocol,
+    evaluate,
+    load_network,
+    open_source,
+    read_definition,
+)
+
+SIZE = (22, 27)
+COUNT = 35
+
+
+class Set:
+    """A net with weights, and images as a folder and as an LMDB."""
+
+    def __init__(self, root):
+        self.net, self.weights = write_net(root)
+        self.folder = root / "images"
+        self.images = write_images(self.folder, COUNT, SIZE)
+        self.labels = np.arange(CLASSES).repeat(COUNT // CLASSES)
+        self.lmdb = root / "lmdb"
+        write_lmdb(self.lmdb, self.folder, self.labels)
+        classes = ClassMap(tuple(str(label) for label in range(CLASSES)))
+        write_record(self.lmdb, classes, images=COUNT)
+
+
+def write_lmdb(path, folder, labels):
+    path.mkdir()
+    files = sorted(folder.glob("*/*"))
+    with lmdb.open(str(path)) as database, database.begin(write=True) as transaction:
+        for number, (file, label) in enumerate(zip(files, labels, strict=True)):
+            datum = caffe.proto.caffe_pb2.Datum(
+                data=file.read_bytes(), encoded=True, label=int(label)
+            )
+            transaction.put(f"{number:08}".encode(), datum.SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    return Set(tmp_path_factory.mktemp("colours"))
+
+
+def crops_of(image, crops):
+    """Centre, or ten crops, of an image (height, width, 3)."""
+    height, width = image.shape[:2]
+    top, left = height - SIDE, width - SIDE
+    centre = (top // 2, left // 2)
+    if crops == 1:
+        places = [centre]
+    else:
+        places = [(0, 0), (0, left), (top, 0), (top, left), centre]
+    found = [image[y : y + SIDE, x : x + SIDE] for y, x in places]
+    return found if crops == 1 else found + [crop[:, ::-1] for crop in found]
+
+
+def expected(colours, crops):
+    """Probabilities (images, classes) in float64."""
+    return np.stack(
+        [
+            np.mean(
+                [
+                    probabilities(colours.weights, crop)
+                    for crop in crops_of(image, crops)
+                ],
+                axis=0,
+            )
+            for image in colours.images
+        ]
+    )
+
+
+def run(colours, source, *more):
+    return main(
+        [
+            *("evaluate", str(colours.net), "--weights", str(colours.weights)),
+            *("--source", str(source), "--resize", "0", *map(str, more)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("kind", ["folder", "lmdb"])
+@pytest.mark.parametrize("crops", [1, 10])
+@pytest.mark.parametrize("batch", [4, 35])
+def test_results_are_numpys(colours, tmp_path, capsys, kind, crops, batch):
+    result = tmp_path / "result.json"
+    options = ["--json", result, "--batch", batch]
+    if crops == 10:
+        options += ["--protocol", "10crop"]
+    assert run(colours, getattr(colours, kind), *options) == 0
+    record = json.loads(result.read_text())
+    want = expected(colours, crops)
+    order = np.argsort(-want, axis=1)
+    top1 = (order[:, 0] == colours.labels).sum()
+    top5 = (order[:, :5] == colours.labels[:, None]).any(axis=1).sum()
+    assert record["images"] == COUNT
+    assert record["top1"]["correct"] == top1
+    assert record["top5"]["correct"] == top5
+    assert record["top1"]["error_percent"] == pytest.approx(100 * (1 - top1 / COUNT))
+    confusions = np.zeros((CLASSES, CLASSES), int)
+    np.add.at(confusions, (colours.labels, order[:, 0]), 1)
+    for entry in record["confusions"]:
+        assert confusions[entry["label"], entry["answer"]] == entry["images"]
+    assert sum(entry["images"] for entry in record["confusions"]) == COUNT
+    out = capsys.readouterr().out
+    assert f"{100 * (1 - top1 / COUNT):.2f} %" in out
+    assert f"{COUNT} of {getattr(colours, kind)}" in out
+
+
+def test_crops_are_the_images_levels(colours):
+    source = open_source(colours.lmdb)
+    scale = 0.5
+    for crops in (1, 10):
+        protocol = Protocol(SIDE, 0, crops)
+        batches = list(source.batches(protocol, Preprocessing(MEAN, scale), 8))
+        got = np.concatenate([values for values, _ in batches])
+        assert [len(labels) for _, labels in batches] == [8, 8, 8, 8, 3]
+        want = np.stack(
+            [crop for image in colours.images for crop in crops_of(image, crops)]
+        )
+        want = (want[..., ::-1].astype(np.float32) - MEAN).transpose(0, 3, 1, 2) * scale
+        assert_close(got, want, Op.ELEMENTWISE)
+
+
+@pytest.mark.parametrize("kind", ["folder", "lmdb"])
+def test_reading_begins_and_ends_anywhere(colours, kind):
+    source = open_source(getattr(colours, kind))
+    protocol, preprocessing = Protocol(SIDE, 0), Preprocessing()
+    whole = list(source.batches(protocol, preprocessing, COUNT))
+    for start, stop, batch in [(0, 7, 3), (5, 17, 4), (34, 35, 8), (11, 100, 6)]:
+        parts = list(source.batches(protocol, preprocessing, batch, start, stop))
+        got = np.concatenate([values for values, _ in parts])
+        np.testing.assert_array_equal(got, whole[0][0][start:stop])
+        labels = np.concatenate([labels for _, labels in parts])
+        np.testing.assert_array_equal(labels, whole[0][1][start:stop])
+
+
+def test_an_interrupted_run_goes_on(colours, tmp_path, monkeypatch):
+    definition = read_definition(str(colours.net))
+    network = load_network(definition, colours.weights, SIDE, 8)
+    source = open_source(colours.lmdb)
+    checkpoint = tmp_path / "checkpoint.json"
+    setting = (network, source, Protocol(SIDE, 0), Preprocessing())
+
+    def stop(done, total):
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(*setting, batch=8, checkpoint=checkpoint, report=stop)
+    done = []
+    result = evaluate(
+        *setting, batch=5, checkpoint=checkpoint, report=lambda n, _: done.append(n)
+    )
+    assert (result.resumed, done) == (16, [21, 26, 31, 35])
+    whole = evaluate(*setting, batch=8)
+    assert result.scores.confusions == whole.scores.confusions
+    assert result.scores.top5 == whole.scores.top5
+    again = evaluate(*setting, batch=8, checkpoint=checkpoint)
+    assert (again.resumed, again.images_per_s) == (COUNT, 0)
+    assert again.scores.confusions == whole.scores.confusions
+    with pytest.raises(ValueError, match="35 images are done, expected at most 20"):
+        evaluate(*setting, batch=8, checkpoint=checkpoint, limit=20)
+    with pytest.raises(ValueError, match="another evaluation, its weights differs"):
+        evaluate(*setting, batch=8, checkpoint=checkpoint, weights_digest="other")
+    setting = (network, source, Protocol(SIDE, 0), Preprocessing(scale=2))
+    with pytest.raises(ValueError, match="another evaluation, its preprocessing"):
+        evaluate(*setting, batch=8, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', "[" * 100_000])
+def test_damaged_checkpoints_are_refused(colours, tmp_path, capsys, content):
+    checkpoint = tmp_path / "checkpoint.json"
+    checkpoint.write_text(content)
+    assert run(colours, colours.lmdb, "--resume", checkpoint) == 1
+    assert "damaged, or none of ours" in capsys.readouterr().err
+
+
+def test_tables_are_written(colours, tmp_path):
+    files = {name: tmp_path / name for name in ("per-class", "confusion")}
+    options = [word for name, path in files.items() for word in (f"--{name}", path)]
+    assert run(colours, colours.folder, "--limit", 33, *options) == 0
+    with files["per-class"].open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == [str(label) for label in range(CLASSES)]
+    assert sum(int(row["images"]) for row in rows) == 33
+    with files["confusion"].open() as file:
+        matrix = [list(map(int, row[1:])) for row in list(csv.reader(file))[1:]]
+    assert np.array(matrix).sum() == 33
+    assert np.trace(matrix) == sum(int(row["top1_correct"]) for row in rows)
+
+
+def test_labels_are_translated(colours, tmp_path, capsys):
+    """A database whose labels are in another order gives the same result."""
+    order = np.random.default_rng(3).permutation(CLASSES)
+    database = tmp_path / "lmdb"
+    write_lmdb(database, colours.folder, np.argsort(order)[colours.labels])
+    write_record(database, ClassMap(tuple(map(str, order))), images=COUNT)
+    learned = tmp_path / "learned.txt"
+    learned.write_text("".join(f"{label}\n" for label in range(CLASSES)))
+    results = []
+    for source in (colours.lmdb, database):
+        path = tmp_path / "result.json"
+        assert run(colours, source, "--classes", learned, "--json", path) == 0
+        results.append(json.loads(path.read_text()))
+    for key in ("top1", "top5", "per_class", "confusions"):
+        assert results[0][key] == results[1][key]
+    learned.write_text("".join(f"{label}\n" for label in range(1, CLASSES + 1)))
+    assert run(colours, database, "--classes", learned) == 1
+    assert "expected the same classes" in capsys.readouterr().err
+
+
+def test_a_database_without_class_map_is_warned_of(colours, tmp_path, capsys):
+    database = tmp_path / "lmdb"
+    write_lmdb(database, colours.folder, colours.labels)
+    assert run(colours, database) == 0
+    warning = re.search("^warning: .*$", capsys.readouterr().out, re.M)[0]
+    assert "has no class map" in warning
+    assert "`sknet prepare`" in warning
+
+
+def other_count(colours, root):
+    write_lmdb(root / "s", colours.folder, colours.labels)
+    write_record(root / "s", ClassMap(("a", "b")), images=COUNT)
+
+
+def lost_images(colours, root):
+    write_lmdb(root / "s", colours.folder, colours.labels)
+    write_record(root / "s", ClassMap(tuple("0123456")), images=COUNT + 1)
+
+
+def label_out_of_range(colours, root):
+    write_lmdb(root / "s", colours.folder, colours.labels + 1)
+
+
+def truncated(colours, root):
+    write_lmdb(root / "s", colours.folder, colours.labels)
+    data = (root / "s" / "data.mdb").read_bytes()
+    (root / "s" / "data.mdb").write_bytes(data[: len(data) // 2])
+
+
+def no_lmdb(colours, root):
+    (root / "s").mkdir()
+    (root / "s" / "data.mdb").write_bytes(b"something else" * 1000)
+
+
+def absent(colours, root):
+    pass
+
+
+def empty(colours, root):
+    (root / "s" / "0").mkdir(parents=True)
+
+
+def empty_class(colours, root):
+    write_images(root / "s", CLASSES, SIZE)
+    (root / "s" / "3" / "0.png").unlink()
+
+
+def unlabelled(colours, root):
+    (root / "s").mkdir()
+    Image.new("RGB", (30, 30)).save(root / "s" / "a.png")
+
+
+def damaged_image(colours, root):
+    write_images(root / "s", CLASSES, SIZE)
+    (root / "s" / "3" / "0.png").write_bytes(b"nothing")
+
+
+def too_small(colours, root):
+    write_images(root / "s", CLASSES, (SIDE - 1, 40))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (other_count, "has 2 classes, expected 7"),
+        (lost_images, "35 images, but its classes.json tells of 36"),
+        (label_out_of_range, "label 7, expected one below 7"),
+        (truncated, "data.mdb"),
+        (no_lmdb, "data.mdb"),
+        (absent, "neither an LMDB nor a folder"),
+        (empty, "no images"),
+        (empty_class, "no images in folder '3'"),
+        (unlabelled, "its images have no labels"),
+        (damaged_image, "3/0.png"),
+        (too_small, "crop_size is 16, larger than the image of 40 x 15 pixels"),
+    ],
+)
+def test_bad_input_is_one_sentence(colours, tmp_path, capsys, make, message):
+    make(colours, tmp_path)
+    assert run(colours, tmp_path / "s") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("sknet evaluate: ")
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch", "0"], "--batch is 0, expected at least 1"),
+        (["--limit", "0"], "--limit is 0, expected at least 1"),
+        (["--mean", "1", "2"], "--mean has 2 values, expected 1 or 3"),
+        (["--protocol", "320", "--resize", "256"], "SKNet's README says 256"),
+        (["--labels", "absent"], "absent"),
+    ],
+)
+def test_bad_options_are_one_sentence(colours, capsys, options, message):
+    assert run(colours, colours.folder, *options) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
+def test_a_flat_folder_takes_a_list_of_labels(colours, tmp_path):
+    flat, labels = tmp_path / "flat", tmp_path / "labels.txt"
+    flat.mkdir()
+    lines = []
+    for file in sorted(colours.folder.glob("*/*")):
+        name = f"image {file.parent.name} {file.name}"
+        (flat / name).write_bytes(file.read_bytes())
+        lines.append(f"{name} {file.parent.name}\n")
+    labels.write_text("".join(reversed(lines)))
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    assert run(colours, colours.folder, "--json", paths[0]) == 0
+    assert run(colours, flat, "--labels", labels, "--json", paths[1]) == 0
+    records = [json.loads(path.read_text()) for path in paths]
+    assert records[0]["top1"] == records[1]["top1"]
+    assert records[0]["confusions"] == records[1]["confusions"]
+    labels.write_text("other.png 3\n")
+    with pytest.raises(ValueError, match=r"lacks 1 of the images .*'other.png'"):
+        open_source(flat, labels)
+    labels.write_text("other.png three\n")
+    with pytest.raises(ValueError, match=r"labels.txt:1: expected a name and a number"):
+        open_source(flat, labels)
