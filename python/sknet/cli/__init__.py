@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from sknet.cli import complexity, evaluate, export, models, prepare
+from sknet.cli import complexity, convert_bn, evaluate, export, models, prepare
 
 # Each has add_commands(subparsers); the order is that of `sknet --help`.
 _MODULES: tuple[ModuleType, ...] = (
@@ -15,6 +15,7 @@ _MODULES: tuple[ModuleType, ...] = (
     complexity,
     evaluate,
     export,
+    convert_bn,
     prepare,
 )
 

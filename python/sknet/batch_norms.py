@@ -1,0 +1,482 @@
+"""Batch norms of the Caffe forks, and their conversion into each other.
+
+All normalise by channel and then scale and shift, but store that differently:
+
+| form | layers | blobs |
+|---|---|---|
+| sknet | CuDNNBatchNorm | scale, bias, mean, variance |
+| bvlc | BatchNorm and, mostly, Scale | mean, variance, factor; scale, bias |
+| nvidia | BatchNorm with `scale_bias` | mean, variance, factor, scale, bias |
+| intel | BatchNorm with `use_weight_bias` | mean, variance, factor, scale, bias |
+| intel2 | BatchNorm, early | scale, bias |
+
+BVLC's statistics are divided by the factor. NVIDIA's are not, and its factor is 1, or 0
+in files older than 0.16.5. Two more layouts are read: NVIDIA's of 2016 (scale, bias,
+mean, variance) and that of intel's plain engine (scale, bias, mean, variance, factor).
+intel2 stores no statistics: it always normalises with those of the batch, in TEST too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from caffe.proto import caffe_pb2
+
+Array = npt.NDArray[np.float64]
+
+FORMS = ("sknet", "bvlc", "nvidia", "intel", "intel2")
+# cuDNN's smallest eps. CuDNNBatchNorm and NVIDIA's layer never use less.
+_LEAST_EPS = 1e-5
+_TYPES = ("BatchNorm", "CuDNNBatchNorm")
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """One batch norm, whatever its form.
+
+    Attributes:
+        form: As stored; `nvidia` stands for intel's as well, whose blobs are equal.
+        name: Name of the layer.
+        scale_layer: Name of the Scale layer that belongs to it, or None.
+        scale: (C,), what normalised values are multiplied by.
+        bias: (C,), what is added then.
+        mean: (C,), the running mean; None where each batch's own is used.
+        variance: (C,), the running variance, or None.
+        eps: Added to the variance.
+        momentum: Share of the past in the running statistics.
+        rates: ParamSpecs of scale and bias, or none if they have the defaults.
+    """
+
+    form: str
+    name: str
+    scale_layer: str | None
+    scale: Array
+    bias: Array
+    mean: Array | None
+    variance: Array | None
+    eps: float
+    momentum: float
+    rates: tuple[Any, ...] = field(default=(), compare=False)
+
+
+def read_model(path: Path) -> Any:
+    """Reads a caffemodel.
+
+    Raises:
+        ValueError: It is none, or one in the format of 2014.
+    """
+    net = caffe_pb2.NetParameter()
+    try:
+        net.ParseFromString(path.read_bytes())
+    except DecodeError:
+        raise ValueError(f"{path}: not a caffemodel, or a damaged one") from None
+    if net.layers:
+        raise ValueError(
+            f"{path}: layers in the format of 2014, which had no batch norm; save it "
+            "from caffe.Net first"
+        )
+    return net
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file completely or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def find(model: Any, definition: Sequence[Any] | None = None) -> list[BatchNorm]:
+    """The batch norms of a net.
+
+    Args:
+        model: NetParameter with weights.
+        definition: LayerParameters of the net, if the model's own lack their blobs.
+
+    Raises:
+        ValueError: Names a layer with blobs of no known form, or without any.
+    """
+    layers = list(definition if definition is not None else model.layer)
+    stored = {layer.name: layer for layer in model.layer}
+    found = []
+    for index, layer in enumerate(layers):
+        if layer.type not in _TYPES:
+            continue
+        if layer.name not in stored or not stored[layer.name].blobs:
+            raise ValueError(
+                f"layer '{layer.name}' ({layer.type}): the caffemodel has no blobs for "
+                "it; give the prototxt that belongs to the caffemodel"
+            )
+        norm = _read(layer, [_array(blob) for blob in stored[layer.name].blobs])
+        if norm.form == "bvlc":
+            scale = _scale_behind(layers, index)
+            if scale is not None and scale.name in stored:
+                norm = _with_scale(norm, scale, stored[scale.name])
+        found.append(norm)
+    return found
+
+
+def convert(
+    model: Any, form: str, norms: Sequence[BatchNorm], *, text: bool = False
+) -> Any:
+    """A net with all its batch norms in one form.
+
+    Args:
+        model: NetParameter, with weights or without; its layers are found by name.
+        form: One of FORMS.
+        norms: What `find` returned.
+        text: Spell parameters as the forks' prototxts do, not as their caffemodels.
+
+    Returns:
+        A new NetParameter. Layers that have the form already are not changed.
+
+    Raises:
+        ValueError: Names a layer that the form cannot express.
+    """
+    if form not in FORMS:
+        raise ValueError(f"unknown form '{form}', expected one of {', '.join(FORMS)}")
+    by_name = {norm.name: norm for norm in norms}
+    scales = {norm.scale_layer: norm for norm in norms if norm.scale_layer}
+    by_layer = {layer.name: layer for layer in model.layer}
+    result = caffe_pb2.NetParameter()
+    result.CopyFrom(model)
+    del result.layer[:]
+    for layer in model.layer:
+        norm = by_name.get(layer.name) or scales.get(layer.name)
+        if norm is None or _has_form(norm, form):
+            result.layer.append(layer)
+        elif layer.name == norm.name:
+            scale = by_layer.get(norm.scale_layer or "")
+            result.layer.extend(_written(norm, form, layer, scale, text=text))
+    return result
+
+
+def convert_text(prototxt: str, form: str, norms: Sequence[BatchNorm]) -> str:
+    """A prototxt with all its batch norms in one form.
+
+    Everything but the layers concerned, comments too, stays as it is.
+    """
+    by_name = {norm.name: norm for norm in norms}
+    scales = {norm.scale_layer: norm for norm in norms if norm.scale_layer}
+    blocks = list(layer_blocks(prototxt))
+    by_layer = {layer.name: layer for _, _, layer in blocks}
+    pieces = []
+    end = 0
+    for start, stop, layer in blocks:
+        norm = by_name.get(layer.name) or scales.get(layer.name)
+        if norm is None or _has_form(norm, form):
+            continue
+        pieces.append(prototxt[end:start])
+        end = stop
+        if layer.name == norm.name:
+            net = caffe_pb2.NetParameter()
+            scale = by_layer.get(norm.scale_layer or "")
+            net.layer.extend(_written(norm, form, layer, scale, text=True))
+            written = text_format.MessageToString(net).rstrip("\n")
+            pieces.append(written.replace(_MARK, _SWITCHES.get(form, "")))
+        elif pieces and prototxt[stop : stop + 1] == "\n":
+            # The Scale layer goes with its line.
+            end += 1
+    return "".join([*pieces, prototxt[end:]])
+
+
+# A field that only a fork's schema knows is put in the place of this one of ours.
+_MARK = "    frozen: false\n"
+_SWITCHES = {
+    "nvidia": "    scale_bias: true\n",
+    "intel": "    use_weight_bias: true\n    bias_term: true\n",
+    "intel2": "    use_weight_bias: true\n    bias_term: true\n",
+}
+_TOKEN = re.compile(
+    r"#[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\w+|[{}]|\s+|.", re.DOTALL
+)
+
+
+def layer_blocks(prototxt: str) -> Iterator[tuple[int, int, Any]]:
+    """Start, end and message of every `layer { … }` in a prototxt.
+
+    Fields of a batch norm that our schema lacks are ignored: forks have their own.
+
+    Raises:
+        ValueError: The text is no prototxt; with its line.
+    """
+    depth = start = 0
+    word = opened = ""
+    word_at = 0
+    for match in _TOKEN.finditer(prototxt):
+        token = match[0]
+        if token == "{":
+            if depth == 0:
+                opened, start = word, word_at
+            depth += 1
+        elif token == "}":
+            depth -= 1
+            line = prototxt.count("\n", 0, match.start()) + 1
+            if depth < 0:
+                raise ValueError(f"line {line}: '}}' without '{{'")
+            if depth == 0 and opened in ("layer", "layers"):
+                block = prototxt[start : match.end()]
+                yield start, match.end(), _parsed(block, prototxt.count("\n", 0, start))
+        elif token[0].isalnum() or token[0] == "_":
+            word, word_at = token, match.start()
+    if depth:
+        raise ValueError(f"line {prototxt.count(chr(10)) + 1}: {depth} '}}' missing")
+
+
+def _parsed(block: str, lines_before: int) -> Any:
+    net = caffe_pb2.NetParameter()
+    try:
+        text_format.Parse(block, net, allow_unknown_field=True)
+        if net.layer and net.layer[0].type not in _TYPES:
+            text_format.Parse(block, caffe_pb2.NetParameter())
+    except text_format.ParseError as error:
+        # Lines count from 1 in the block.
+        line = (error.GetLine() or 1) + lines_before
+        raise ValueError(f"line {line}: {str(error).split(' : ', 1)[-1]}") from None
+    if not net.layer:
+        raise ValueError(
+            f"line {lines_before + 1}: a layer in the format of 2014, which had no "
+            "batch norm; save the net from caffe.Net first"
+        )
+    return net.layer[0]
+
+
+def _array(blob: Any) -> Array:
+    values = blob.double_data or blob.data
+    return np.array(values, np.float64)
+
+
+def _read(layer: Any, blobs: list[Array]) -> BatchNorm:
+    """The form is known by the number of blobs and where the single factor stands."""
+    who = f"layer '{layer.name}' ({layer.type})"
+    sizes = [blob.size for blob in blobs]
+    channels = max(sizes)
+    ones, zeros = np.ones(channels), np.zeros(channels)
+    factor = None
+    mean: Array | None
+    variance: Array | None
+    if layer.type == "CuDNNBatchNorm" and len(blobs) == 4:
+        form, (scale, bias, mean, variance) = "sknet", blobs
+    elif len(blobs) == 3:
+        form, (mean, variance, factor) = "bvlc", blobs
+        scale, bias = ones, zeros
+    elif len(blobs) in (4, 5) and sizes[2] == 1:
+        form = "nvidia"
+        mean, variance, factor, scale, *rest = blobs
+        bias = rest[0] if rest else zeros
+    elif len(blobs) == 5 and sizes[4] == 1:
+        form, (scale, bias, mean, variance, factor) = "intel engine", blobs
+    elif len(blobs) == 4:
+        form, (scale, bias, mean, variance) = "nvidia 2016", blobs
+    elif len(blobs) in (1, 2):
+        form, mean, variance = "intel2", None, None
+        scale, bias = blobs[0], blobs[1] if len(blobs) == 2 else zeros
+    else:
+        raise ValueError(
+            f"{who}: {len(blobs)} blobs of sizes {sizes}, expected 2 to 5: no known "
+            "batch norm stores that"
+        )
+    if any(part is not None and part.size != channels for part in (scale, bias, mean)):
+        raise ValueError(
+            f"{who}: blobs of sizes {sizes}, expected one size but for a factor"
+        )
+    if variance is not None and variance.size != channels:
+        raise ValueError(
+            f"{who}: blobs of sizes {sizes}, expected one size but for a factor"
+        )
+    if factor is not None and mean is not None and variance is not None:
+        if factor.size != 1:
+            raise ValueError(f"{who}: a factor of {factor.size} values, expected one")
+        # 0 means no statistics yet to BVLC, and 1 in NVIDIA's old files.
+        if factor[0] != 0:
+            mean, variance = mean / factor[0], variance / factor[0]
+        elif form == "bvlc":
+            mean, variance = zeros, zeros
+    eps, momentum = _settings(layer)
+    if form in ("sknet", "nvidia", "nvidia 2016"):
+        eps = max(eps, _LEAST_EPS)
+    param = layer.batch_norm_param
+    if (
+        form == "bvlc"
+        and param.HasField("use_global_stats")
+        and not param.use_global_stats
+    ):
+        mean = variance = None
+    rates = tuple(layer.param)
+    rates = {"sknet": rates[:2], "nvidia 2016": rates[:2], "nvidia": rates[3:5]}.get(
+        form, ()
+    )
+    return BatchNorm(
+        form,
+        layer.name,
+        None,
+        scale,
+        bias,
+        mean,
+        variance,
+        eps,
+        momentum,
+        rates if len(rates) == 2 else (),
+    )
+
+
+def _settings(layer: Any) -> tuple[float, float]:
+    """The values of eps and momentum, which field 200 or 139 holds under two names."""
+    if layer.type == "CuDNNBatchNorm" and layer.HasField("cudnn_batch_norm_param"):
+        param = layer.cudnn_batch_norm_param
+        return param.eps, param.momentum
+    param = layer.batch_norm_param
+    momentum = (
+        param.momentum if param.HasField("momentum") else param.moving_average_fraction
+    )
+    return param.eps, momentum
+
+
+def _scale_behind(layers: Sequence[Any], index: int) -> Any:
+    """The Scale layer that alone reads a batch norm's result, or None."""
+    norm = layers[index]
+    blob = norm.top[0] if norm.top else None
+    readers = []
+    for layer in layers[index + 1 :]:
+        if blob in layer.bottom:
+            readers.append(layer)
+        if blob in layer.top:
+            break
+    if blob is None:
+        # A file of weights alone: what belongs together stands together.
+        readers = list(layers[index + 1 : index + 2])
+    if len(readers) != 1:
+        return None
+    scale = readers[0]
+    param = scale.scale_param
+    fits = (
+        scale.type == "Scale"
+        and len(scale.bottom) <= 1
+        and param.axis in (1, -3)
+        and param.num_axes == 1
+        and list(scale.include) == list(norm.include)
+        and list(scale.exclude) == list(norm.exclude)
+    )
+    return scale if fits else None
+
+
+def _with_scale(norm: BatchNorm, scale: Any, stored: Any) -> BatchNorm:
+    blobs = [_array(blob) for blob in stored.blobs]
+    if not blobs or any(blob.size != norm.scale.size for blob in blobs):
+        return norm
+    return replace(
+        norm,
+        scale_layer=scale.name,
+        scale=blobs[0],
+        bias=blobs[1] if len(blobs) > 1 else norm.bias,
+        rates=tuple(scale.param)[:2] if len(scale.param) >= 2 else (),
+    )
+
+
+def _has_form(norm: BatchNorm, form: str) -> bool:
+    # NVIDIA's and intel's blobs are equal, their prototxts are not.
+    return norm.form == form and form != "nvidia"
+
+
+def _written(
+    norm: BatchNorm, form: str, layer: Any, scale_layer: Any, *, text: bool
+) -> list[Any]:
+    """The layers of `norm` in a form, in the place of `layer` and its Scale layer."""
+    by_batch = norm.mean is None or norm.variance is None
+    if by_batch and form not in ("bvlc", "intel2"):
+        raise ValueError(
+            f"layer '{norm.name}': it normalises with the statistics of each batch and "
+            f"has no running ones, which form '{form}' needs; convert to bvlc, train "
+            "or run it in phase TRAIN without use_global_stats to collect some, and "
+            "convert the result"
+        )
+    scale, eps = norm.scale, norm.eps
+    mean = np.zeros_like(scale) if norm.mean is None else norm.mean
+    variance = np.zeros_like(scale) if norm.variance is None else norm.variance
+    if form in ("sknet", "nvidia") and eps < _LEAST_EPS:
+        # The same values with the eps that these layers use at least.
+        scale = scale * np.sqrt((variance + _LEAST_EPS) / (variance + eps))
+        eps = _LEAST_EPS
+    top = (scale_layer.top if scale_layer is not None else layer.top)[:]
+    made = caffe_pb2.LayerParameter(
+        name=layer.name,
+        type="CuDNNBatchNorm" if form == "sknet" else "BatchNorm",
+        bottom=layer.bottom,
+        top=top,
+        phase=layer.phase if layer.HasField("phase") else None,
+        include=layer.include,
+        exclude=layer.exclude,
+    )
+    rates = norm.rates or (_rate(1, 0), _rate(1, 0))
+    fixed = [_rate(0, 0)]
+    factor = np.zeros(1) if by_batch else np.ones(1)
+    second = None
+    if form == "sknet":
+        blobs = [scale, norm.bias, mean, variance]
+        made.param.extend([*rates, *fixed * 2])
+        if text:
+            made.batch_norm_param.momentum = norm.momentum
+            made.batch_norm_param.eps = eps
+        else:
+            made.cudnn_batch_norm_param.momentum = norm.momentum
+            made.cudnn_batch_norm_param.eps = eps
+    else:
+        made.batch_norm_param.moving_average_fraction = norm.momentum
+        made.batch_norm_param.eps = eps
+        if text and form in _SWITCHES:
+            made.batch_norm_param.frozen = False
+        if form == "intel2":
+            blobs = [scale, norm.bias]
+            made.param.extend(rates)
+        elif form == "bvlc":
+            blobs = [mean, variance, factor]
+            made.param.extend(fixed * 3)
+            if by_batch:
+                made.batch_norm_param.use_global_stats = False
+            second = caffe_pb2.LayerParameter(
+                name=norm.scale_layer or f"{layer.name}/scale",
+                type="Scale",
+                bottom=top,
+                top=top,
+                include=layer.include,
+                exclude=layer.exclude,
+                param=rates,
+            )
+            second.scale_param.bias_term = True
+        else:
+            blobs = [mean, variance, factor, scale, norm.bias]
+            made.param.extend([*fixed * 3, *rates])
+    layers = [made] if second is None else [made, second]
+    if layer.blobs:
+        shape = (1, -1, 1, 1) if form == "sknet" else (-1,)
+        made.blobs.extend(_blob(blob.reshape(shape)) for blob in blobs)
+        if second is not None:
+            second.blobs.extend([_blob(scale), _blob(norm.bias)])
+    return layers
+
+
+def _rate(lr_mult: float, decay_mult: float) -> Any:
+    return caffe_pb2.ParamSpec(lr_mult=lr_mult, decay_mult=decay_mult)
+
+
+def _blob(values: Array) -> Any:
+    blob = caffe_pb2.BlobProto(data=values.astype(np.float32).ravel().tolist())
+    blob.shape.dim.extend(values.shape)
+    return blob
