@@ -31,6 +31,10 @@ enum class OpKind {
   kNormalization,
   /// log-sum-exp and what is derived from it, over `terms` classes or samples.
   kLoss,
+  /// Four neighbours weighted by the distances to a place that was computed in double:
+  /// its error is a few ulps of the image's extent, `terms` pixels, and moves the value
+  /// by that share of the step between two neighbours.
+  kInterpolation,
 };
 
 /// A result passes when |got - want| <= relative * |want| + absolute * M, with M the
@@ -64,6 +68,8 @@ Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
       return {64 * ulp, 4 * walk * ulp};
     case OpKind::kLoss:
       return {64 * ulp, (16 + walk) * ulp};
+    case OpKind::kInterpolation:
+      return {8 * ulp, 10 * ulp + 8 * terms * std::numeric_limits<double>::epsilon()};
   }
   return {0, 0};
 }
@@ -83,6 +89,19 @@ struct GradientTolerance {
 /// standard deviations, which one count in two million exceeds.
 inline double CountTolerance(double n, double p) {
   return 5 * std::sqrt(n * p * (1 - p));
+}
+
+/// How far the empirical distribution of n independent draws may lie from the one they
+/// are of (Kolmogorov and Smirnov), again exceeded once in two million: the distance is
+/// above x / sqrt(n) with probability 2 exp(-2 x^2). For two samples n is
+/// n1 n2 / (n1 + n2).
+inline double DistributionTolerance(double n) {
+  return 2.76 / std::sqrt(n);
+}
+
+/// How far the correlation of n independent pairs may lie from 0.
+inline double CorrelationTolerance(double n) {
+  return 5 / std::sqrt(n);
 }
 
 /// Whether `got` passes for `want` in a blob whose largest magnitude is `largest`.

@@ -73,6 +73,30 @@ def test_pooling_covers_the_image_and_clips_the_last_window(size, kernel, stride
 
 
 @given(
+    size=st.integers(1, 40),
+    shrink=st.integers(1, 4),
+    zoom=st.integers(1, 4),
+    cut=st.integers(0, 3),
+)
+def test_interp_keeps_every_nth_pixel_and_puts_others_between(size, shrink, zoom, cut):
+    assume(cut < size)
+    text = (
+        f'type: "Interp" interp_param {{ shrink_factor: {shrink} zoom_factor: {zoom} '
+        f"pad_end: {-cut} }}"
+    )
+    kept = len(range(0, size - cut, shrink))
+    between = (zoom - 1) * (kept - 1)
+    expected = [(2, 3, kept + between, kept + between)]
+    assert infer(layer(text), [(2, 3, size, size)]) == expected
+
+
+def test_interp_takes_a_size_outright_or_from_the_second_bottom():
+    text = 'type: "Interp" interp_param { height: 5 width: 7 }'
+    assert infer(layer(text), [(2, 3, 4, 4)]) == [(2, 3, 5, 7)]
+    assert infer(layer('type: "Interp"'), [(2, 3, 4, 4), (1, 8, 6, 9)]) == [(2, 3, 6, 9)]
+
+
+@given(
     shape=st.lists(st.integers(1, 5), min_size=2, max_size=4).map(tuple),
     data=st.data(),
 )
