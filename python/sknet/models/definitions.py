@@ -8,7 +8,7 @@ from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
 from caffe.net_spec import params as P
 from caffe.proto import caffe_pb2
-from sknet.models.recipe import Recipe
+from sknet.models.recipe import Recipe, shorter_side
 from sknet.models.registry import Model
 
 
@@ -84,8 +84,8 @@ def train_val(
 ) -> caffe_pb2.NetParameter:
     """For `caffe train` and `caffe test`, reading two LMDBs.
 
-    In training images are cropped and mirrored at random as the recipe says and labels
-    are smoothed; validation takes the centre crop and reports the plain loss.
+    In training images are changed at random as the recipe says and labels are smoothed;
+    validation takes the centre crop and reports the plain loss.
     """
     net = NetSpec()
     net.data, net.label = L.Data(
@@ -94,7 +94,7 @@ def train_val(
         source=train_source,
         batch_size=recipe.batch_size,
         backend=P.Data.LMDB,
-        transform_param=_transform(model, recipe),
+        transform_param=transform(recipe, model.image_size, caffe_pb2.TRAIN),
         include=[{"phase": caffe_pb2.TRAIN}],
     )
     scores = model.add_to(net, net.data)
@@ -121,7 +121,9 @@ def train_val(
             twin.name = "val-data"
             twin.data_param.source = val_source
             twin.data_param.batch_size = recipe.exact_val_batch
-            twin.transform_param.ClearField("mirror")
+            twin.transform_param.CopyFrom(
+                transform(recipe, model.image_size, caffe_pb2.TEST)
+            )
         else:
             twin.ClearField("loss_param")
         layers.append(twin)
@@ -150,15 +152,38 @@ def _image_shape(model: Model, batch_size: int) -> dict[str, list[int]]:
     return {"dim": [batch_size, 3, model.image_size, model.image_size]}
 
 
-def _transform(model: Model, recipe: Recipe) -> dict[str, Any]:
-    transform: dict[str, Any] = {"mean_value": list(recipe.mean_value)}
+def transform(
+    recipe: Recipe, crop: int, phase: int
+) -> caffe_pb2.TransformationParameter:
+    """What the recipe's data layers do with an image.
+
+    Args:
+        recipe: How to train.
+        crop: Input size of the net in pixels.
+        phase: `caffe_pb2.TRAIN` or `caffe_pb2.TEST`.
+
+    Returns:
+        For training what is drawn at random. For validation the centre crop, of images
+        resized by `shorter_side` if training sees objects at any size.
+    """
+    param = caffe_pb2.TransformationParameter(mean_value=recipe.mean_value)
     if recipe.scale != 1:
-        transform["scale"] = recipe.scale
-    if recipe.mirror:
-        transform["mirror"] = True
+        param.scale = recipe.scale
     if recipe.crop:
-        transform["crop_size"] = model.image_size
-    return transform
+        param.crop_size = crop
+    if phase == caffe_pb2.TEST:
+        if recipe.random_resized_crop:
+            param.resize_short = shorter_side(crop)
+        return param
+    if recipe.random_resized_crop:
+        param.random_resized_crop.SetInParent()
+    if recipe.mirror:
+        param.mirror = True
+    if recipe.max_rotation:
+        param.max_rotation = recipe.max_rotation
+    if recipe.max_jitter:
+        param.max_jitter = recipe.max_jitter
+    return param
 
 
 def _named(layers: Any, model: Model) -> caffe_pb2.NetParameter:
