@@ -1,0 +1,146 @@
+"""`sknet attention`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caffe.cli.progress import reporting
+from sknet.cli.evaluate import add_net_arguments, preprocessing_of
+from sknet.text import table
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the subcommand."""
+    command = commands.add_parser(
+        "attention",
+        help="plot which kernels an SKNet chooses as objects grow",
+        description="Enlarges the middle of every image by each scale and measures the "
+        "weights that the SK units give to their kernels. Writes into --out, as PNG: "
+        "image_N.png (the first images: what the net saw, the weights of the larger "
+        "kernel in the last unit of the second stage, the mean difference between the "
+        "kernels in the last unit of every stage), average.png (the same over all "
+        "images) and classes.png (the difference for every class); and the numbers as "
+        "curves.csv, differences.csv and classes.csv.",
+    )
+    command.set_defaults(run=_attention)
+    add_net_arguments(command)
+    command.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="for a flat folder: a line `name label` for each image; without it there "
+        "is no plot of the classes",
+    )
+    command.add_argument(
+        "--scales",
+        default="1.0,1.5,2.0",
+        help="factors, separated by commas (default: 1.0,1.5,2.0)",
+    )
+    command.add_argument(
+        "--images",
+        type=int,
+        default=6,
+        metavar="N",
+        help="plot the first N images one by one (6)",
+    )
+    command.add_argument(
+        "--resize",
+        type=int,
+        metavar="N",
+        help="resize the shorter side to N pixels before the centre crop of the net's "
+        "size; 0 takes images as stored (default: as `sknet evaluate` does)",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path("attention"),
+        metavar="DIR",
+        help="folder to write into (attention)",
+    )
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    from sknet.attention.plots import MAX_SCALES
+
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not 1 <= len(scales) <= MAX_SCALES or not all(map(math.isfinite, scales)):
+        raise ValueError(
+            f"--scales {text}: expected up to {MAX_SCALES} numbers such as 1.0,1.5,2.0"
+        )
+    return scales
+
+
+def _attention(arguments: argparse.Namespace) -> None:
+    from sknet.attention import analyse, last_of_stages, sk_units
+    from sknet.attention.plots import (
+        plot_average,
+        plot_classes,
+        plot_image,
+        write_tables,
+    )
+    from sknet.evaluation import (
+        load_network,
+        open_source,
+        protocol_for,
+        read_definition,
+    )
+
+    scales = _scales(arguments.scales)
+    definition = read_definition(arguments.net)
+    units = sk_units(definition.net)
+    preprocessing = preprocessing_of(arguments, definition.preprocessing)
+    protocol = protocol_for(None, definition.side, arguments.resize, definition.resizes)
+    source = open_source(arguments.source, arguments.labels)
+    network = load_network(
+        definition, arguments.weights, protocol.crop, arguments.batch
+    )
+    assert network.weights is not None
+    for sentence in network.weights.sentences():
+        print(f"warning: {sentence}")
+    total = min(source.count, arguments.limit or source.count)
+    mean = np.array(preprocessing.mean, np.float32).reshape(-1, 1, 1)
+    with reporting("Looking at") as report:
+        attention = analyse(
+            network,
+            units,
+            source.batches(protocol, preprocessing, arguments.batch, 0, total),
+            scales=scales,
+            images=arguments.images,
+            unpreprocess=lambda values: values / preprocessing.scale + mean,
+            report=lambda done: report(done, total),
+        )
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(attention.images):
+        plot_image(attention, image, arguments.out / f"image_{number}.png")
+    plot_average(attention, arguments.out / "average.png")
+    names = None
+    if source.labelled:
+        plot_classes(attention, arguments.out / "classes.png")
+        names = (
+            source.classes.names
+            if source.classes
+            else [str(label) for label in range(network.classes)]
+        )
+    else:
+        print("note: the images have no labels, so there is no plot of the classes")
+    write_tables(attention, arguments.out, names)
+    last = last_of_stages(units)
+    rows = [
+        (
+            f"{scale:g}x",
+            *(f"{attention.differences[i, units.index(unit)]:+.4f}" for unit in last),
+        )
+        for i, scale in enumerate(scales)
+    ]
+    kernels = f"{last[0].last_kernel} - {last[0].first_kernel}"
+    print(f"mean attention difference, {kernels}, over {total:,} images:\n")
+    print(table(("scale", *(unit.name for unit in last)), rows))
+    print(f"\nplots and tables in {arguments.out}")
