@@ -74,7 +74,7 @@ def read_definition(model: str) -> Definition:
         definition.scores,
         generated.image_size,
         Preprocessing(recipe.mean_value, recipe.scale),
-        resizes=recipe.crop,
+        resizes=recipe.random_resized_crop,
     )
 
 

@@ -166,7 +166,10 @@ def transform(
         For training what is drawn at random. For validation the centre crop, of images
         resized by `shorter_side` if training sees objects at any size.
     """
-    param = caffe_pb2.TransformationParameter(mean_value=recipe.mean_value)
+    # Some of ImageNet's files are grey, and databases keep them so.
+    param = caffe_pb2.TransformationParameter(
+        mean_value=recipe.mean_value, force_color=True
+    )
     if recipe.scale != 1:
         param.scale = recipe.scale
     if recipe.crop:

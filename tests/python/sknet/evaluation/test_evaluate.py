@@ -160,6 +160,23 @@ def test_reading_begins_and_ends_anywhere(colours, kind):
         np.testing.assert_array_equal(labels, whole[0][1][start:stop])
 
 
+def resized(image, side):
+    """The engine's bilinear resize, by caffe.io's (levels stay real numbers)."""
+    height, width = image.shape[:2]
+    factor = side / min(height, width)
+    dims = [round(height * factor), round(width * factor)]
+    return caffe.io.resize_image(image, dims)
+
+
+@pytest.mark.parametrize("side", [18, 40])
+def test_the_shorter_side_is_resized(colours, side):
+    source = open_source(colours.lmdb)
+    (batch,) = source.batches(Protocol(SIDE, side), Preprocessing(MEAN), COUNT)
+    want = np.stack([crops_of(resized(image, side), 1)[0] for image in colours.images])
+    want = (want[..., ::-1] - MEAN).transpose(0, 3, 1, 2)
+    assert_close(batch[0], want, Op.REDUCTION, terms=4)
+
+
 def test_an_interrupted_run_goes_on(colours, tmp_path, monkeypatch):
     definition = read_definition(str(colours.net))
     network = load_network(definition, colours.weights, SIDE, 8)
