@@ -52,11 +52,12 @@ def main() -> None:
 
     heading("2. A small SKNet")
     run(
-        f"sknet generate sknet_digits --train-val {folder}/train_val.prototxt "
-        f"--deploy {folder}/deploy.prototxt --solver {folder}/solver.prototxt "
+        f"sknet generate sknet_digits --style train_val "
+        f"-o {folder}/train_val.prototxt --solver {folder}/solver.prototxt "
         f"--train-source {folder}/train_lmdb --val-source {folder}/val_lmdb "
         f"--snapshot-prefix {folder}/sknet_digits"
     )
+    run(f"sknet generate sknet_digits -o {folder}/deploy.prototxt")
 
     heading("3. Training")
     began = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from caffe.proto import caffe_pb2
@@ -60,11 +61,19 @@ class LayerCost:
 
 @dataclass
 class Complexity:
-    """Counts of a whole net; `total` is the sum over `layers`."""
+    """Counts of a whole net; `total` is the sum over `layers`.
+
+    Attributes:
+        name: Of the net.
+        batch_size: Images that the element counts are for.
+        layers: In the order of the definition.
+        inputs: Shapes of the inputs that no layer makes (old definitions).
+    """
 
     name: str
     batch_size: int
     layers: list[LayerCost] = field(default_factory=list)
+    inputs: dict[str, Shape] = field(default_factory=dict)
 
     @property
     def total(self) -> Cost:
@@ -81,6 +90,8 @@ CONVENTIONS: dict[str, Callable[[Cost], int]] = {
     "macs": lambda c: c.macs,
     # One more per batch-norm output: SENet's paper.
     "macs+bn": lambda c: c.macs + c.bn_elements,
+    # Two: an early ptflops on a net whose ReLUs and poolings are no modules.
+    "macs+2bn": lambda c: c.macs + 2 * c.bn_elements,
     # The select step of SK units in addition: SKNet's own rows.
     "macs+select": lambda c: c.macs + c.select_elements,
     # Every module's operations, as the early ptflops tool counted: Inception rows.
@@ -88,6 +99,90 @@ CONVENTIONS: dict[str, Callable[[Cost], int]] = {
         c.macs + c.bias_adds + 2 * c.bn_elements + c.relu_elements + c.pool_inputs
     ),
 }
+
+
+# Layers whose top is their bottom under another name: the same data and gradient.
+_VIEWS = {"Flatten", "Reshape"}
+_BYTES = 4  # of a float32
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that the blobs of a net take in float32.
+
+    Weights, and buffers inside of layers, are not in it. Tops of in-place layers and of
+    Reshape, Flatten and Split share the data of their bottoms.
+
+    Attributes:
+        training: Data and gradient of every blob, as Caffe keeps them: a blob that
+            n > 1 layers read has a gradient for each and their sum. Blobs that no
+            parameter comes before, such as images and labels, have none.
+        inference: Data of every blob.
+        inference_peak: Data of the blobs that are still needed, at the layer where they
+            are largest: what is left when memory is used again.
+    """
+
+    training: int
+    inference: int
+    inference_peak: int
+
+
+def activation_memory(counts: Complexity) -> Memory:
+    """Counts the memory of the blobs between the layers in `counts`, for its batch."""
+    sizes = [math.prod(shape) for shape in counts.inputs.values()]  # of each storage
+    spans = [(0, 0)] * len(sizes)  # first and last layer that uses it
+    storage = {name: index for index, name in enumerate(counts.inputs)}
+    gradients = 0
+    readers: dict[str, int] = {}
+    learned: set[str] = set()
+    # A blob's name as its last writer left it; only such a version is split.
+    extents: dict[str, int] = {}
+
+    def split(name: str) -> None:
+        nonlocal gradients
+        if name in learned and readers.get(name, 0) > 1:
+            gradients += readers[name] * extents[name]
+        readers[name] = 0
+
+    for index, entry in enumerate(counts.layers):
+        layer = entry.layer
+        for name in layer.bottom:
+            used = storage[name]
+            spans[used] = (spans[used][0], index)
+            readers[name] = readers.get(name, 0) + 1
+        learns = entry.cost.learned > 0 or any(b in learned for b in layer.bottom)
+        for name, shape in zip(layer.top, entry.shapes, strict=True):
+            extent = math.prod(shape)
+            shares = layer.type in _VIEWS or layer.type == "Split"
+            in_place = name in layer.bottom
+            if in_place:
+                split(name)
+            elif shares:
+                storage[name] = storage[layer.bottom[0]]
+            else:
+                storage[name] = len(sizes)
+                sizes.append(extent)
+                spans.append((index, index))
+            extents[name] = extent
+            readers[name] = 0
+            if learns:
+                learned.add(name)
+                if not in_place and layer.type not in _VIEWS:
+                    gradients += extent
+    for name in list(extents):
+        split(name)
+    read = {name for entry in counts.layers for name in entry.layer.bottom}
+    for name in extents.keys() - read:  # results
+        spans[storage[name]] = (spans[storage[name]][0], len(counts.layers) - 1)
+    changes = [0] * (len(counts.layers) + 1)
+    for size, (first, last) in zip(sizes, spans, strict=True):
+        changes[first] += size
+        changes[last + 1] -= size
+    return Memory(
+        training=_BYTES * (sum(sizes) + gradients),
+        inference=_BYTES * sum(sizes),
+        inference_peak=_BYTES * max(accumulate(changes), default=0),
+    )
 
 
 def analyse(
@@ -106,6 +201,11 @@ def analyse(
     Raises:
         ValueError: Names the layer and blob that do not fit.
     """
+    if len(net.layers):
+        raise ValueError(
+            f"net '{net.name}': has `layers` of Caffe's first format, expected "
+            "`layer`; load it with caffe.Net and write its definition again"
+        )
     replaced = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
     blobs = {**_net_inputs(net), **replaced}
     counted: set[str] = set()
@@ -128,6 +228,7 @@ def analyse(
         cost = _cost(layer, bottoms, shapes)
         _forget_shared(layer, cost, counted)
         result.layers.append(LayerCost(layer, shapes, cost))
+    result.inputs = {name: blobs[name] for name in net.input}
     for name in (*net.input, *(top for layer in net.layer for top in layer.top)):
         if blobs.get(name):
             result.batch_size = blobs[name][0]

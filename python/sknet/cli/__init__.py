@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from sknet.cli import complexity, convert_bn, evaluate, export, models, prepare
+from sknet.cli import complexity, convert_bn, evaluate, export, models, prepare, tables
 
 # Each has add_commands(subparsers); the order is that of `sknet --help`.
 _MODULES: tuple[ModuleType, ...] = (
@@ -17,6 +17,7 @@ _MODULES: tuple[ModuleType, ...] = (
     export,
     convert_bn,
     prepare,
+    tables,
 )
 
 

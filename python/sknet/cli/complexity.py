@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 
 from caffe.proto import caffe_pb2
-from sknet.complexity import CONVENTIONS, Complexity, analyse
+from sknet.complexity import CONVENTIONS, Complexity, activation_memory, analyse
+from sknet.files import write_atomically
 from sknet.models import create_model, deploy
 from sknet.text import table
+
+_QUANTITIES = {
+    "learned parameters": "learned",
+    "stored values": "stored",
+    "multiply-adds": "macs",
+    "bias additions": "bias_adds",
+    "batch norm outputs": "bn_elements",
+    "ReLU outputs": "relu_elements",
+    "select products": "select_elements",
+    "pooling inputs": "pool_inputs",
+}
 
 
 def add_commands(commands: Any) -> None:
     """Adds the subcommand."""
     command = commands.add_parser(
-        "complexity", help="count parameters and arithmetic of a model or a prototxt"
+        "complexity",
+        help="count parameters, arithmetic and memory of a model or a prototxt",
+        description="Counts from the definition alone, for the batch that it has: "
+        "parameters, arithmetic, and the memory of the blobs (weights and buffers "
+        "inside of layers excluded). GFLOPs are 10^9 per image, in all conventions "
+        "that occur in published tables.",
+        epilog="Memory of training: data and gradient of every blob, as Caffe keeps "
+        "them. Of inference: data of every blob, and the largest sum of those that are "
+        "needed at one time.",
     )
     command.set_defaults(run=_complexity)
     command.add_argument("net", help="a name from `sknet list`, or a prototxt file")
@@ -28,7 +49,16 @@ def add_commands(commands: Any) -> None:
         metavar="[BLOB=]NxCxHxW",
         help="shape of an input blob, by default `data`",
     )
-    command.add_argument("--layers", action="store_true", help="one row per layer")
+    command.add_argument(
+        "--phase",
+        choices=["TEST", "TRAIN"],
+        default="TEST",
+        help="count the layers of this phase (TEST)",
+    )
+    command.add_argument("--by-layer", action="store_true", help="one row per layer")
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the counts as JSON too"
+    )
 
 
 def _complexity(arguments: argparse.Namespace) -> None:
@@ -39,17 +69,21 @@ def _complexity(arguments: argparse.Namespace) -> None:
             text_format.Parse(path.read_text(), net)
         except text_format.ParseError as error:
             raise ValueError(f"{path}:{error}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: not a text file; expected a prototxt") from None
+    elif path.suffix == ".prototxt":
+        raise OSError(f"'{path}': no such file")
     else:
         net = deploy(create_model(arguments.net))
-    counts = analyse(net, dict(map(_input_shape, arguments.input)))
-    if arguments.layers:
+    counts = analyse(net, dict(map(_input_shape, arguments.input)), arguments.phase)
+    record = _record(counts, counts.name or path.stem)
+    if arguments.by_layer:
         _print_layers(counts)
-    total = counts.total
-    print(f"net                  {counts.name or path.stem}")
-    print(f"learned parameters   {total.learned:,}")
-    print(f"stored values        {total.stored:,}")
-    for name in CONVENTIONS:
-        print(f"GFLOPs {name:13} {counts.gflops(name):.4f}")
+    _print_totals(record)
+    if arguments.json:
+        if arguments.by_layer:
+            record["layers"] = [_layer_record(entry) for entry in counts.layers]
+        write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
 
 
 def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -61,6 +95,41 @@ def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not dims or min(dims) < 1:
         raise ValueError(f"--input {text}: expected a shape such as 1x3x224x224")
     return blob or "data", dims
+
+
+def _record(counts: Complexity, name: str) -> dict[str, Any]:
+    memory = activation_memory(counts)
+    return {
+        "net": name,
+        "batch_size": counts.batch_size,
+        **{key: getattr(counts.total, key) for key in _QUANTITIES.values()},
+        "gflops": {name: counts.gflops(name) for name in CONVENTIONS},
+        "memory_bytes": {
+            "training": memory.training,
+            "inference": memory.inference,
+            "inference_peak": memory.inference_peak,
+        },
+    }
+
+
+def _layer_record(entry: Any) -> dict[str, Any]:
+    return {
+        "name": entry.layer.name,
+        "type": entry.layer.type,
+        "tops": dict(zip(entry.layer.top, entry.shapes, strict=True)),
+        **{key: getattr(entry.cost, key) for key in _QUANTITIES.values()},
+    }
+
+
+def _print_totals(record: dict[str, Any]) -> None:
+    print(f"net                    {record['net']}")
+    print(f"batch                  {record['batch_size']}")
+    for text, key in _QUANTITIES.items():
+        print(f"{text:22} {record[key]:,}")
+    for name, gflops in record["gflops"].items():
+        print(f"GFLOPs {name:15} {gflops:.4f}")
+    for name, size in record["memory_bytes"].items():
+        print(f"MB {name.replace('_', ', '):19} {size / 1e6:,.1f}")
 
 
 def _print_layers(counts: Complexity) -> None:

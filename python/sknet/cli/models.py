@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from sknet.cards import write_models
+from sknet.files import write_atomically
 from sknet.models import (
+    Model,
     create_model,
     deploy,
     list_models,
@@ -18,96 +24,245 @@ from sknet.models import (
     solver,
     train_val,
 )
+from sknet.models.recipe import SCHEDULES
+from sknet.models.sknet import Branch
 from sknet.text import table
 
 
 def add_commands(commands: Any) -> None:
     """Adds the subcommands."""
-    command = commands.add_parser("list", help="list the models that can be generated")
+    command = commands.add_parser(
+        "list",
+        help="list the models that can be generated",
+        description="Names for `sknet generate`, `sknet complexity` and others.",
+    )
     command.set_defaults(run=_list)
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the list as JSON too"
+    )
+    _add_generate(commands)
 
+
+def _add_generate(commands: Any) -> None:
     command = commands.add_parser(
         "generate",
         help="write prototxt files of a model",
+        description="Writes the definition of a network: `deploy` takes images and "
+        "gives probabilities; `train_val` reads two LMDBs and has loss and accuracies; "
+        "`released` is the authors' file (SKNet, SENet and GENet), so that their "
+        "weights load by name. The layers of all three have the same names.",
         epilog="Settings of the recipe default to those published for the model.",
     )
     command.set_defaults(run=_generate)
-    command.add_argument("model", help="a name from `sknet list`")
-    files = command.add_argument_group("files to write")
-    files.add_argument("--deploy", type=Path, metavar="FILE", help="for inference")
-    files.add_argument("--released", type=Path, metavar="FILE", help="as published")
-    files.add_argument("--train-val", type=Path, metavar="FILE", help="reading LMDBs")
-    files.add_argument(
-        "--solver", type=Path, metavar="FILE", help="for the file of --train-val"
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("model", nargs="?", help="a name from `sknet list`")
+    which.add_argument(
+        "--all",
+        action="store_true",
+        help="write the networks of the paper's Table 2 and SKNet-26: a folder for "
+        "each below that of -o, with deploy, train_val, solver and README",
+    )
+    command.add_argument(
+        "--style", choices=list(_STYLES), help="form of the definition (deploy)"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write there instead of to the standard output",
     )
     network = command.add_argument_group("network")
-    network.add_argument("--classes", type=int, help="number of classes")
-    network.add_argument("--image-size", type=int, help="side of the input in pixels")
+    network.add_argument("--classes", type=int, metavar="N", help="number of classes")
     network.add_argument(
-        "--batch-size", type=int, help="of --deploy (default 1) or --released (32)"
+        "--crop", type=int, metavar="N", help="side of the input in pixels"
     )
-    recipe = command.add_argument_group("recipe of --train-val and --solver")
-    recipe.add_argument("--train-source", default="train_lmdb", metavar="LMDB")
-    recipe.add_argument("--val-source", default="val_lmdb", metavar="LMDB")
-    recipe.add_argument("--snapshot-prefix", default="snapshots/model", metavar="PATH")
-    for name, kind in _RECIPE_OPTIONS.items():
-        recipe.add_argument("--" + name.replace("_", "-"), type=kind)
+    network.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="images at a time: in deploy 1, in released 32 (SENet: 1), in train_val "
+        "the recipe's",
+    )
+    network.add_argument(
+        "--depths", type=_numbers, metavar="N,N,...", help="blocks of each stage"
+    )
+    network.add_argument(
+        "--widths",
+        type=_numbers,
+        metavar="N,N,...",
+        help="channels in the middle of the blocks of each stage",
+    )
+    network.add_argument(
+        "--groups", type=int, metavar="N", help="groups of the 3x3 convolutions"
+    )
+    branches = network.add_mutually_exclusive_group()
+    branches.add_argument(
+        "--kernels",
+        type=_kernels,
+        metavar="N,N,...",
+        help="of SK units: what the branches cover, by dilated 3x3 kernels (3,5)",
+    )
+    branches.add_argument(
+        "--branches",
+        type=_branches,
+        metavar="KxK[gG][dD],...",
+        help="of SK units: kernels, with groups and dilation (3x3,3x3d2)",
+    )
+    network.add_argument(
+        "--no-attention",
+        action="store_true",
+        help="of SK units: add the branches instead of weighing them",
+    )
+    recipe = command.add_argument_group("recipe, with --style train_val")
+    recipe.add_argument(
+        "--solver", type=Path, metavar="FILE", help="write the solver for the -o file"
+    )
+    for name, kind, meaning in _RECIPE_OPTIONS:
+        option = "--" + name.replace("_", "-")
+        if name == "schedule":
+            recipe.add_argument(option, choices=list(SCHEDULES), help=meaning)
+        else:
+            metavar = "PATH" if kind is str else "N" if kind is int else "X"
+            recipe.add_argument(option, type=kind, metavar=metavar, help=meaning)
 
 
-_RECIPE_OPTIONS: dict[str, type] = {
-    "train_images": int,
-    "val_images": int,
-    "train_batch_size": int,
-    "iter_size": int,
-    "val_batch_size": int,
-    "epochs": float,
-    "base_lr": float,
-    "weight_decay": float,
-    "label_smoothing": float,
-    "seed": int,
-}
+_STYLES = ("deploy", "train_val", "released")
+_RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("train_source", str, "LMDB of the training images (train_lmdb)"),
+    ("val_source", str, "LMDB of the validation images (val_lmdb)"),
+    ("snapshot_prefix", str, "of the solver's snapshots (snapshots/MODEL)"),
+    (
+        "schedule",
+        str,
+        "the paper's epochs and drops of the rate, or SENet's 270 epochs",
+    ),
+    ("gpus", int, "GPUs that share a batch; 0 is the CPU"),
+    ("train_images", int, "images in the training set"),
+    ("val_images", int, "images in the validation set"),
+    ("iter_size", int, "batches per update"),
+    ("val_batch_size", int, "validation images at a time, at most"),
+    ("epochs", float, "passes over the training set"),
+    ("base_lr", float, "learning rate at the start"),
+    ("weight_decay", float, "L2 penalty"),
+    ("label_smoothing", float, "share of the target that is spread over all classes"),
+    ("seed", int, "of every random draw"),
+)
+_FILE_OPTIONS = ("train_source", "val_source", "snapshot_prefix")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}', expected whole numbers with commas between"
+        ) from None
+
+
+def _kernels(text: str) -> tuple[Branch, ...]:
+    try:
+        return tuple(map(Branch.covering, _numbers(text)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _branches(text: str) -> tuple[Branch, ...]:
+    try:
+        return tuple(map(Branch.parse, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    print(table(("model", "description"), list(list_models().items())))
+    models = list_models()
+    print(table(("model", "description"), list(models.items())))
+    if arguments.json:
+        records = []
+        for name, description in models.items():
+            model = create_model(name)
+            records.append(
+                {
+                    "model": name,
+                    "description": description,
+                    "net": model.name,
+                    "classes": model.classes,
+                    "image_size": model.image_size,
+                    "recipe": model.recipe,
+                    "released": bool(model.release),
+                }
+            )
+        write_atomically(arguments.json, json.dumps(records, indent=1) + "\n")
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _given(arguments: argparse.Namespace, **fields: str) -> dict[str, Any]:
+    """Values of the options that were given, under the names of `fields`."""
+    return {
+        field: getattr(arguments, option)
+        for field, option in fields.items()
+        if getattr(arguments, option) is not None
+    }
 
 
 def _generate(arguments: argparse.Namespace) -> None:
-    options = _given(classes=arguments.classes, image_size=arguments.image_size)
-    model = create_model(arguments.model, **options)
-    recipe = recipe_for(
-        model.recipe,
-        **_given(
-            **{
-                name.replace("train_batch", "batch"): getattr(arguments, name)
-                for name in _RECIPE_OPTIONS
-            }
-        ),
+    if arguments.all:
+        if arguments.output is None:
+            raise ValueError("--all needs -o DIR, the folder to write below")
+        for path in write_models(arguments.output):
+            print(f"wrote {path}")
+        return
+    options = _given(
+        arguments,
+        classes="classes",
+        image_size="crop",
+        depths="depths",
+        widths="widths",
+        groups="groups",
+        branches="kernels",
     )
-    batch = _given(batch_size=arguments.batch_size)
-    written: list[tuple[Path, Message]] = []
-    if arguments.deploy:
-        written.append((arguments.deploy, deploy(model, **batch)))
-    if arguments.released:
-        written.append((arguments.released, released(model, **batch)))
-    if arguments.train_val:
-        sources = arguments.train_source, arguments.val_source
-        written.append((arguments.train_val, train_val(model, recipe, *sources)))
+    options.update(_given(arguments, branches="branches"))
+    if arguments.no_attention:
+        options["attention"] = False
+    model = create_model(arguments.model, **options)
+    style = arguments.style or "deploy"
+    if arguments.batch is not None and arguments.batch < 1:
+        raise ValueError(f"--batch is {arguments.batch}, expected at least 1")
+    if style == "train_val":
+        _train_val(arguments, model)
+        return
+    for option in ("solver", *(name for name, *_ in _RECIPE_OPTIONS)):
+        if getattr(arguments, option) is not None:
+            raise ValueError(
+                f"--{option.replace('_', '-')} is of training; add --style train_val"
+            )
+    write = released if style == "released" else deploy
+    _write(write(model, **_given(arguments, batch_size="batch")), arguments.output)
+
+
+def _train_val(arguments: argparse.Namespace, model: Model) -> None:
+    fields = {name: name for name, *_ in _RECIPE_OPTIONS if name not in _FILE_OPTIONS}
+    recipe = recipe_for(model.recipe, **_given(arguments, batch_size="batch", **fields))
+    net = train_val(
+        model,
+        recipe,
+        arguments.train_source or "train_lmdb",
+        arguments.val_source or "val_lmdb",
+    )
+    if arguments.solver and arguments.output is None:
+        raise ValueError("--solver needs -o FILE, the net that it trains")
+    if arguments.snapshot_prefix and not arguments.solver:
+        raise ValueError("--snapshot-prefix is of the solver; add --solver FILE")
+    _write(net, arguments.output)
     if arguments.solver:
-        if not arguments.train_val:
-            raise ValueError("--solver needs --train-val, the net that it trains")
-        prefix = arguments.snapshot_prefix
-        written.append(
-            (arguments.solver, solver(recipe, str(arguments.train_val), prefix))
-        )
-    if not written:
-        raise ValueError(
-            "nothing to write; give --deploy, --released, --train-val or --solver"
-        )
-    for path, definition in written:
-        path.write_text(text_format.MessageToString(definition))
+        prefix = arguments.snapshot_prefix or f"snapshots/{arguments.model}"
+        definition = solver(recipe, str(arguments.output), prefix)
+        _write(definition, arguments.solver)
+
+
+def _write(definition: Message, path: Path | None) -> None:
+    text = text_format.MessageToString(definition)
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(path, text)
         print(f"wrote {path}")

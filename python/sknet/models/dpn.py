@@ -37,11 +37,22 @@ class DPN(Model):
         groups: Groups of the 3x3 convolutions.
     """
 
-    depths: tuple[int, int, int, int] = (3, 4, 20, 3)
-    increments: tuple[int, int, int, int] = (16, 32, 24, 128)
+    depths: tuple[int, ...] = (3, 4, 20, 3)
+    increments: tuple[int, ...] = (16, 32, 24, 128)
     stem_channels: int = 64
     width: int = 96
     groups: int = 32
+
+    def __post_init__(self) -> None:
+        """Rejects configurations that no net can have."""
+        super().__post_init__()
+        self.check_stages(len(self.depths), "depths", "increments")
+        if len(self.depths) != len(_RESIDUAL_WIDTHS):
+            raise ValueError(
+                f"{self.name}: {len(self.depths)} depths, expected "
+                f"{len(_RESIDUAL_WIDTHS)}"
+            )
+        self.check_groups(self.width, self.groups)
 
     def add_to(self, net: NetSpec, data: Top) -> Top:
         """Stem, four stages, batch norm, average pooling and classifier."""

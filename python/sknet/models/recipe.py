@@ -136,7 +136,23 @@ _DIGITS = Recipe(
     mirror=False,
     crop=False,
 )
-_RECIPES = {"imagenet": _IMAGENET, "digits": _DIGITS}
+# CIFAR-10 and -100 as in ResNeXt's paper (Xie et al. 2017): crops of 32 from images
+# that are stored with four black pixels around them, 40x40. Validation takes their
+# centres.
+_CIFAR = Recipe(
+    train_images=50_000,
+    val_images=10_000,
+    batch_size=128,
+    val_batch_size=100,
+    epochs=300,
+    base_lr=0.1,
+    fixed_batch=128,
+    lr_drops=(150, 225),
+    weight_decay=5e-4,
+    mean_value=(113.9, 123.0, 125.3),
+    scale=1 / 64,
+)
+_RECIPES = {"imagenet": _IMAGENET, "cifar": _CIFAR, "digits": _DIGITS}
 
 # What other schedules change. SENet's authors retrained for 270 epochs and divided the
 # rate after 125, 200 and 250 (hujie-frank/SENet, issue 62).

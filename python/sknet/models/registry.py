@@ -39,6 +39,29 @@ class Model(ABC):
             if value < 1:
                 raise ValueError(f"{self.name}: {field} is {value}, expected >= 1")
 
+    def check_stages(self, stages: int, *fields: str) -> None:
+        """Each of these fields is absent, or has a number >= 1 for every stage."""
+        for field in fields:
+            values = getattr(self, field)
+            if values is None:
+                continue
+            if len(values) != stages:
+                raise ValueError(
+                    f"{self.name}: {len(values)} {field}, expected {stages}, one for "
+                    "each entry of depths"
+                )
+            if min(values) < 1:
+                raise ValueError(
+                    f"{self.name}: {field} has {min(values)}, expected numbers >= 1"
+                )
+
+    def check_groups(self, width: int, groups: int) -> None:
+        """The groups divide the channels."""
+        if groups < 1 or width % groups:
+            raise ValueError(
+                f"{self.name}: width {width} is not a multiple of groups, {groups}"
+            )
+
     @abstractmethod
     def add_to(self, net: NetSpec, data: Top) -> Top:
         """Adds the layers behind `data` (N x 3 x H x W) to `net`.

@@ -73,26 +73,9 @@ class ResNeXt(Model):
     def __post_init__(self) -> None:
         """Rejects configurations that no net can have."""
         super().__post_init__()
-        self.check_stages("widths", "outputs")
+        self.check_stages(len(self.depths), "depths", "widths", "outputs")
         for width in self.widths:
-            if width % self.groups:
-                raise ValueError(
-                    f"{self.name}: width {width} is not a multiple of groups, "
-                    f"{self.groups}"
-                )
-        for depth in self.depths:
-            if depth < 1:
-                raise ValueError(f"{self.name}: depths is {depth}, expected >= 1")
-
-    def check_stages(self, *fields: str) -> None:
-        """Each of these fields is absent or has one entry for each stage."""
-        for field in fields:
-            values = getattr(self, field)
-            if values is not None and len(values) != len(self.depths):
-                raise ValueError(
-                    f"{self.name}: {len(values)} {field}, expected "
-                    f"{len(self.depths)}, one for each entry of depths"
-                )
+            self.check_groups(width, self.groups)
 
     def blocks(self) -> list[list[Block]]:
         """All blocks, stage by stage."""

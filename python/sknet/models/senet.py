@@ -106,6 +106,13 @@ class SENet(Model):
 
     release: ClassVar[str] = "deploy"
 
+    def __post_init__(self) -> None:
+        """Rejects configurations that no net can have."""
+        super().__post_init__()
+        self.check_stages(len(self.depths), "depths", "reductions", "widths", "outputs")
+        for width in (*self.reductions, *self.widths):
+            self.check_groups(width, self.groups)
+
     def add_to(self, net: NetSpec, data: Top) -> Top:
         """Stem, stages, average pooling and classifier."""
         top = self._stem(net, data)

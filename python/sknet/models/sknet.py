@@ -82,15 +82,12 @@ class SKNet(ResNeXt):
     def __post_init__(self) -> None:
         """Rejects configurations that no net can have."""
         super().__post_init__()
-        self.check_stages("attention_widths")
+        self.check_stages(len(self.depths), "attention_widths")
         if not self.branches:
             raise ValueError(f"{self.name}: no branches, expected one or more")
         for branch in self.branches:
-            if branch.groups and self.widths[0] % branch.groups:
-                raise ValueError(
-                    f"{self.name}: width {self.widths[0]} is not a multiple of the "
-                    f"groups of a branch, {branch.groups}"
-                )
+            for width in self.widths:
+                self.check_groups(width, branch.groups or self.groups)
 
     def middle(self, net: NetSpec, block: Block, bottom: Top) -> Top:
         """A Selective Kernel unit."""

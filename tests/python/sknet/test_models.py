@@ -229,8 +229,8 @@ def test_unknown_names_are_answered_with_the_closest():
         create_model("sknt50")
     with pytest.raises(ValueError, match=r"unknown option 'clases' .*classes"):
         create_model("sknet50", clases=3)
-    with pytest.raises(ValueError, match="unknown recipe 'cifar'"):
-        recipe_for("cifar")
+    with pytest.raises(ValueError, match="unknown recipe 'coco'"):
+        recipe_for("coco")
     with pytest.raises(ValueError, match="unknown field 'epoch'"):
         recipe_for("digits", epoch=3)
 
@@ -244,9 +244,12 @@ def test_unknown_names_are_answered_with_the_closest():
         ({"widths": (100, 200, 400, 800)}, "width 100 is not a multiple of groups"),
         ({"attention_widths": (32,)}, "1 attention_widths, expected 4"),
         ({"outputs": (256,)}, "1 outputs, expected 4"),
-        ({"depths": (1, 0, 1, 1)}, "depths is 0, expected >= 1"),
+        ({"depths": (1, 0, 1, 1)}, "depths has 0, expected numbers >= 1"),
         ({"branches": ()}, "no branches, expected one or more"),
-        ({"branches": (Branch(3, 1, 48),)}, "not a multiple of the groups of a branch"),
+        (
+            {"branches": (Branch(3, 1, 48),)},
+            "width 128 is not a multiple of groups, 48",
+        ),
     ],
 )
 def test_impossible_configurations_are_refused(options, message):

@@ -77,7 +77,7 @@ def test_images_are_resized_beyond_their_crop(crop, side):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: recipe_for("cifar"), "unknown recipe 'cifar'"),
+        (lambda: recipe_for("coco"), "unknown recipe 'coco'"),
         (lambda: recipe_for("imagenet", schedule="x"), "unknown schedule 'x'"),
         (lambda: recipe_for("imagenet", speed=3), "unknown field 'speed'"),
         (lambda: recipe_for("imagenet", gpus=-1), "gpus is -1, expected 0 or more"),
