@@ -32,6 +32,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from caffe.proto import caffe_pb2
+from sknet.blobs import store
 
 Array = npt.NDArray[np.float64]
 
@@ -466,17 +467,11 @@ def _written(
     layers = [made] if second is None else [made, second]
     if layer.blobs:
         shape = (1, -1, 1, 1) if form == "sknet" else (-1,)
-        made.blobs.extend(_blob(blob.reshape(shape)) for blob in blobs)
+        store(made, *(blob.reshape(shape) for blob in blobs))
         if second is not None:
-            second.blobs.extend([_blob(scale), _blob(norm.bias)])
+            store(second, scale, norm.bias)
     return layers
 
 
 def _rate(lr_mult: float, decay_mult: float) -> Any:
     return caffe_pb2.ParamSpec(lr_mult=lr_mult, decay_mult=decay_mult)
-
-
-def _blob(values: Array) -> Any:
-    blob = caffe_pb2.BlobProto(data=values.astype(np.float32).ravel().tolist())
-    blob.shape.dim.extend(values.shape)
-    return blob

@@ -7,17 +7,31 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from sknet.cli import complexity, convert_bn, evaluate, export, models, prepare, tables
+from sknet.cli import (
+    attention,
+    complexity,
+    convert_bn,
+    evaluate,
+    export,
+    import_torch,
+    models,
+    prepare,
+    scatter,
+    tables,
+)
 
 # Each has add_commands(subparsers); the order is that of `sknet --help`.
 _MODULES: tuple[ModuleType, ...] = (
     models,
     complexity,
     evaluate,
+    attention,
     export,
+    import_torch,
     convert_bn,
     prepare,
     tables,
+    scatter,
 )
 
 

@@ -1,0 +1,53 @@
+"""`sknet scatter`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(commands: Any) -> None:
+    """Adds the subcommand."""
+    command = commands.add_parser(
+        "scatter",
+        help="plot error against parameters of the networks of Table 2",
+        description="Plots the top-1 error against the number of parameters of the "
+        "networks of the paper's Table 2, like its Figure 2.",
+    )
+    command.set_defaults(run=_scatter)
+    command.add_argument(
+        "--crop",
+        choices=["224", "320"],
+        default="224",
+        help="errors of centre crops of this size (224); the Inception nets' 320 are "
+        "of 299",
+    )
+    command.add_argument(
+        "--measured",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="results of `sknet evaluate --json`, drawn as rings",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("scatter.png"),
+        metavar="FILE",
+        help="image to write (scatter.png)",
+    )
+    command.add_argument("--csv", type=Path, metavar="FILE", help="write the points")
+
+
+def _scatter(arguments: argparse.Namespace) -> None:
+    from sknet.scatter import plot, points, write_table
+    from sknet.tables import measured_errors
+
+    found = points(arguments.crop, measured_errors(arguments.measured))
+    plot(found, arguments.crop, arguments.output)
+    if arguments.csv:
+        write_table(found, arguments.csv)
+    print(f"{len(found)} networks in {arguments.output}")

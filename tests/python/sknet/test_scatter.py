@@ -1,0 +1,57 @@
+"""`sknet scatter`."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+from PIL import Image
+
+from sknet.cli import main
+
+
+def test_points_are_those_of_table_2(tmp_path, capsys):
+    measured = tmp_path / "measured.json"
+    record = {
+        "net": "sknet50_basic",
+        "protocol": {"crop": 224, "crops": 1},
+        "top1": {"error_percent": 20.5},
+    }
+    measured.write_text(json.dumps(record))
+    image, table = tmp_path / "scatter.png", tmp_path / "scatter.csv"
+    command = ["scatter", "-o", str(image), "--csv", str(table)]
+    assert main([*command, "--measured", str(measured)]) == 0
+    assert "13 networks" in capsys.readouterr().out
+    with table.open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    # Table 2 of the paper.
+    for name, params, error in [
+        ("SKNet-50", 27.5, 20.79),
+        ("SKNet-101", 48.9, 20.19),
+        ("ResNeXt-50", 25.0, 22.23),
+        ("DPN-98", 61.6, 20.20),
+        ("SENet-101", 49.2, 20.58),
+    ]:
+        row = rows[name]
+        assert (float(row["params_m"]), float(row["error_percent"])) == (params, error)
+        assert row["measured_percent"] == ("20.5" if name == "SKNet-50" else "")
+    with Image.open(image) as drawn:
+        pixels = np.asarray(drawn.convert("RGB"), int)
+    red = np.abs(pixels - (0xD6, 0x27, 0x28)).max(axis=-1) <= 2
+    assert red.sum() > 300
+
+    assert main([*command, "--crop", "320"]) == 0
+    with table.open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 16
+    assert rows["SKNet-101"]["error_percent"] == "18.4"
+
+
+def test_other_files_are_no_results(tmp_path, capsys):
+    path = tmp_path / "x.json"
+    path.write_text("{}")
+    assert (
+        main(["scatter", "-o", str(tmp_path / "x.png"), "--measured", str(path)]) == 1
+    )
+    assert "expected results of `sknet evaluate --json`" in capsys.readouterr().err
