@@ -38,7 +38,7 @@ def released(model: Model, batch_size: int | None = None) -> caffe_pb2.NetParame
     )
     scores = model.add_to(net, net.data)
     net.loss = L.SoftmaxWithLoss(scores, net.label)
-    _add_accuracies(net, scores)
+    _add_accuracies(model, net, scores)
     return _named(net.to_proto().layer, model)
 
 
@@ -104,7 +104,7 @@ def train_val(
         label_smoothing=recipe.label_smoothing,
         include=[{"phase": caffe_pb2.TRAIN}],
     )
-    _add_accuracies(net, scores, include=[{"phase": caffe_pb2.TEST}])
+    _add_accuracies(model, net, scores, include=[{"phase": caffe_pb2.TEST}])
     auxiliary = _add_auxiliary_losses(model, net, recipe)
 
     layers: list[caffe_pb2.LayerParameter] = []
@@ -143,9 +143,10 @@ def _add_auxiliary_losses(model: Model, net: NetSpec, recipe: Recipe) -> set[str
     return set(net.tops) - before
 
 
-def _add_accuracies(net: NetSpec, scores: Top, **rules: Any) -> None:
+def _add_accuracies(model: Model, net: NetSpec, scores: Top, **rules: Any) -> None:
     net["top-1"] = L.Accuracy(scores, net.label, **rules)
-    net["top-5"] = L.Accuracy(scores, net.label, top_k=5, **rules)
+    if model.classes >= 5:
+        net["top-5"] = L.Accuracy(scores, net.label, top_k=5, **rules)
 
 
 def _image_shape(model: Model, batch_size: int) -> dict[str, list[int]]:

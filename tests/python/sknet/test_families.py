@@ -275,3 +275,16 @@ def test_attention_masks_return_to_the_size_of_the_trunk():
 def test_small_inputs_of_inception_keep_concatenations_together():
     for model in ("inception_v3", "inception_v4", "inception_resnet_v2"):
         analyse(deploy(create_model(model, image_size=224)))
+
+
+def test_inception_resnet_scales_its_residuals():
+    net = layers(deploy(create_model("inception_resnet_v2")))
+    for block, count, scale in (("block35", 10, 0.17), ("block17", 20, 0.1)):
+        for index in range(1, count + 1):
+            coefficients = net[f"{block}_{index}"].eltwise_param.coeff
+            assert list(coefficients) == pytest.approx([1, scale])
+            assert f"{block}_{index}/relu" in net
+    assert list(net["block8_9"].eltwise_param.coeff) == pytest.approx([1, 0.2])
+    # The last is added as it is, and stays negative where it is.
+    assert not net["block8_10"].eltwise_param.coeff
+    assert "block8_10/relu" not in net
