@@ -116,6 +116,14 @@ class Layer {
   virtual bool AbsorbInPlace(const Layer<Dtype>& /*follower*/) { return false; }
   /// Takes that back: from now on Net runs the follower.
   virtual void ReleaseInPlace() {}
+  /// For inference: whether the layer computes
+  ///   top[n, c, ...] = multiplier[c] · bottom[n, c, ...] + shift[c]
+  /// over the channels at axis 1, and if so the values that Forward would use now. Such
+  /// a layer can be folded into the convolution in front of it.
+  virtual bool ChannelAffine(vector<double>* /*multiplier*/,
+                             vector<double>* /*shift*/) const {
+    return false;
+  }
   /// Told by Net: no later layer writes over this layer's first top, so backward
   /// may read it. Without a Net nothing is promised.
   virtual void SetTopPreserved(bool /*preserved*/) {}

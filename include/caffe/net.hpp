@@ -14,6 +14,9 @@
 
 namespace caffe {
 
+template <typename Dtype>
+class InferencePlan;
+
 /// A directed acyclic graph of layers, run in the order of the prototxt.
 ///
 /// Init keeps the layers whose rules fit the phase, level and stages, copies a
@@ -51,6 +54,17 @@ class Net {
 
   /// Propagates the shapes of the input blobs to all tops.
   void Reshape();
+
+  /// For inference, in phase TEST: from now on Forward runs the whole net as fewer,
+  /// fused operations, and keeps the data of its inputs and outputs only. Batch norm,
+  /// Scale and Bias are folded into the convolution before them, whose weights may
+  /// still be changed; ReLU and the sum of a shortcut happen in the same pass; so do
+  /// the two passes over the branches of an SK unit. Memory of values that are no
+  /// longer needed is used again. Results equal the plain net's to float rounding.
+  /// Reading another blob, running a range of layers or Backward throws RuntimeError.
+  /// A net with callbacks or debug_info, or on the GPU, runs as it is.
+  void Optimize();
+  bool optimized() const { return plan_ != nullptr; }
 
   Dtype ForwardBackward() {
     Dtype loss;
@@ -168,6 +182,9 @@ class Net {
   void FindBackwardLayers();
   void AbsorbInPlaceLayers();
   void TellPreservedTops();
+  vector<int> MemoryRoots() const;
+  Dtype RunPlan();
+  [[noreturn]] void ThrowOptimized(const string& asked) const;
   void Separate(int layer_id);
   void SeparateAll();
   void SettlePinned();
@@ -209,6 +226,7 @@ class Net {
   vector<float> params_weight_decay_;
   vector<bool> has_params_decay_;
   bool debug_info_;
+  shared_ptr<InferencePlan<Dtype>> plan_;
   vector<Callback*> before_forward_;
   vector<Callback*> after_forward_;
   vector<Callback*> before_backward_;

@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "caffe/common.hpp"
@@ -70,13 +73,25 @@ class SyncedMemory {
   /// If pinned: makes the host copy the newest and forgets the others.
   void Settle();
 
+  /// Frees all copies: the values are gone, and whoever reads them before they are
+  /// written again gets a RuntimeError with this sentence. Does nothing to a memory
+  /// that outsiders hold (pinned()).
+  void Discard(const std::string& why);
+  /// Frees the host copy when a valid packed one holds the same values.
+  void KeepPackedOnly();
+  /// Changes whenever the values may have changed; kept in step with pinned memories
+  /// by Settle().
+  std::uint64_t version() const { return version_; }
+
   /// Bytes this memory holds now in all its copies.
   std::size_t allocated_bytes() const;
 
  private:
   void to_cpu();
   void to_gpu();
-  void AllocateHost();
+  void AllocateHost(bool zero);
+  void Written();
+  void CheckKept() const;
 
   void* cpu_ptr_;
   void* gpu_ptr_;
@@ -88,13 +103,50 @@ class SyncedMemory {
   std::vector<void*> retired_;
   bool packed_valid_;
   std::shared_ptr<PackedTensor> packed_;
+  std::uint64_t version_ = 0;
+  std::string discarded_;
 
   DISABLE_COPY_AND_ASSIGN(SyncedMemory);
 };
 
-/// Allocates zero-filled host memory aligned to a cache line.
-void* AllocateHostMemory(std::size_t size);
-void FreeHostMemory(void* pointer, std::size_t size);
+/// Allocates host memory aligned to a cache line, zero-filled if asked.
+void* AllocateHostMemory(std::size_t size, bool zero = true);
+void FreeHostMemory(void* pointer);
+
+/// Buffers that one thread's work frees and soon wants again: while a Scope lives,
+/// the thread's allocations are first served from here and what it frees is kept.
+class HostMemoryPool {
+ public:
+  HostMemoryPool() = default;
+  ~HostMemoryPool();
+
+  class Scope {
+   public:
+    explicit Scope(HostMemoryPool* pool);
+    ~Scope();
+    DISABLE_COPY_AND_ASSIGN(Scope);
+
+   private:
+    HostMemoryPool* outer_;
+  };
+
+  /// Frees the buffers that were not taken since the last call.
+  void Trim();
+  std::size_t free_bytes() const;
+
+ private:
+  friend void* AllocateHostMemory(std::size_t, bool);
+  friend void FreeHostMemory(void*);
+  struct Buffer {
+    void* pointer;
+    bool used;  // taken since the last Trim()
+  };
+  void* Take(std::size_t size);
+  bool Keep(void* pointer);
+
+  std::multimap<std::size_t, Buffer> free_;
+  DISABLE_COPY_AND_ASSIGN(HostMemoryPool);
+};
 
 }  // namespace caffe
 

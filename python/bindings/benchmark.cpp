@@ -7,6 +7,7 @@ namespace caffe::python {
 LayerTimes TimeLayers(NetHandle& handle) {
   Computing computing(handle.session);
   Net<float>& net = *handle.net;
+  CHECK(!net.optimized()) << "layers of an optimised net do not run one by one";
   const std::size_t count = net.layers().size();
   LayerTimes times;
   times.forward_ms.resize(count);

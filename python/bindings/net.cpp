@@ -209,6 +209,13 @@ void BindNet(nb::module_& m) {
           },
           nb::arg("start"), nb::arg("end"))
       .def("time_layers", &TimeLayers)
+      .def("optimize",
+           [](NetHandle& self) {
+             Computing computing(self.session);
+             self.net->Optimize();
+           })
+      .def_prop_ro("optimized",
+                   [](const NetHandle& self) { return self.net->optimized(); })
       .def("reshape",
            [](NetHandle& self) {
              Computing computing(self.session);

@@ -1,5 +1,6 @@
 #include "caffe/syncedmem.hpp"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -15,13 +16,24 @@ namespace {
 constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+// Smaller buffers are cheap to get anew.
+constexpr std::size_t kPooled = std::size_t{1} << 16;
+
+thread_local HostMemoryPool* current_pool = nullptr;
+
 std::size_t RoundUp(std::size_t value, std::size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
 }  // namespace
 
-void* AllocateHostMemory(std::size_t size) {
+void* AllocateHostMemory(std::size_t size, bool zero) {
+  if (current_pool && size >= kPooled) {
+    if (void* pointer = current_pool->Take(size)) {
+      if (zero) std::memset(pointer, 0, size);
+      return pointer;
+    }
+  }
   // Large buffers start on a huge page: fewer TLB misses in every kernel.
   const std::size_t alignment = size >= 2 * kHugePage ? kHugePage : kCacheLine;
   const std::size_t rounded = RoundUp(size ? size : 1, alignment);
@@ -31,11 +43,58 @@ void* AllocateHostMemory(std::size_t size) {
                              "use a smaller batch or image"));
   }
   if (alignment == kHugePage) madvise(pointer, rounded, MADV_HUGEPAGE);
-  std::memset(pointer, 0, size);
+  if (zero) std::memset(pointer, 0, size);
   return pointer;
 }
 
-void FreeHostMemory(void* pointer, std::size_t /*size*/) { std::free(pointer); }
+void FreeHostMemory(void* pointer) {
+  if (current_pool && pointer && current_pool->Keep(pointer)) return;
+  std::free(pointer);
+}
+
+HostMemoryPool::~HostMemoryPool() {
+  for (const auto& [size, buffer] : free_) std::free(buffer.pointer);
+}
+
+HostMemoryPool::Scope::Scope(HostMemoryPool* pool) : outer_(current_pool) {
+  current_pool = pool;
+}
+
+HostMemoryPool::Scope::~Scope() { current_pool = outer_; }
+
+void* HostMemoryPool::Take(std::size_t size) {
+  // The smallest that is large enough, unless most of it would lie idle.
+  const auto found = free_.lower_bound(size);
+  if (found == free_.end() || found->first / 2 > size) return nullptr;
+  void* pointer = found->second.pointer;
+  free_.erase(found);
+  return pointer;
+}
+
+bool HostMemoryPool::Keep(void* pointer) {
+  const std::size_t size = malloc_usable_size(pointer);
+  if (size < kPooled) return false;
+  free_.emplace(size, Buffer{pointer, true});
+  return true;
+}
+
+void HostMemoryPool::Trim() {
+  for (auto it = free_.begin(); it != free_.end();) {
+    if (!it->second.used) {
+      std::free(it->second.pointer);
+      it = free_.erase(it);
+    } else {
+      it->second.used = false;
+      ++it;
+    }
+  }
+}
+
+std::size_t HostMemoryPool::free_bytes() const {
+  std::size_t total = 0;
+  for (const auto& [size, buffer] : free_) total += size;
+  return total;
+}
 
 SyncedMemory::SyncedMemory() : SyncedMemory(0) {}
 
@@ -50,34 +109,40 @@ SyncedMemory::SyncedMemory(std::size_t size)
       packed_valid_(false) {}
 
 SyncedMemory::~SyncedMemory() {
-  if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_, size_);
-  for (void* pointer : retired_) FreeHostMemory(pointer, size_);
+  if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_);
+  for (void* pointer : retired_) FreeHostMemory(pointer);
 #ifndef CPU_ONLY
   // A destructor cannot report; a failing free means the device is gone anyway.
   if (gpu_ptr_ && own_gpu_data_) cudaFree(gpu_ptr_);
 #endif
 }
 
-void SyncedMemory::AllocateHost() {
+void SyncedMemory::AllocateHost(bool zero) {
   if (cpu_ptr_) return;
-  cpu_ptr_ = AllocateHostMemory(size_);
+  cpu_ptr_ = AllocateHostMemory(size_, zero);
   own_cpu_data_ = true;
+}
+
+// Every way to new values passes here.
+void SyncedMemory::Written() {
+  ++version_;
+  discarded_.clear();
 }
 
 void SyncedMemory::to_cpu() {
   switch (head_) {
     case UNINITIALIZED:
-      AllocateHost();  // zero-filled
+      AllocateHost(true);
       head_ = HEAD_AT_CPU;
       break;
     case HEAD_PACKED:
-      AllocateHost();
+      AllocateHost(false);
       packed_->UnpackTo(cpu_ptr_);
       head_ = HEAD_AT_CPU;
       break;
     case HEAD_AT_GPU:
 #ifndef CPU_ONLY
-      AllocateHost();
+      AllocateHost(false);
       CUDA_CHECK(cudaMemcpy(cpu_ptr_, gpu_ptr_, size_, cudaMemcpyDefault));
       head_ = SYNCED;
 #else
@@ -118,20 +183,27 @@ void SyncedMemory::to_gpu() {
 #endif
 }
 
+void SyncedMemory::CheckKept() const {
+  if (!discarded_.empty()) throw RuntimeFailure(discarded_);
+}
+
 const void* SyncedMemory::cpu_data() {
+  CheckKept();
   to_cpu();
   return cpu_ptr_;
 }
 
 void* SyncedMemory::mutable_cpu_data() {
   to_cpu();
+  Written();
   packed_valid_ = false;
   head_ = HEAD_AT_CPU;
   return cpu_ptr_;
 }
 
 void* SyncedMemory::overwrite_cpu_data() {
-  AllocateHost();
+  AllocateHost(false);
+  Written();
   packed_valid_ = false;
   head_ = HEAD_AT_CPU;
   return cpu_ptr_;
@@ -143,22 +215,25 @@ void SyncedMemory::set_cpu_data(void* data) {
     if (pins_ > 0) {
       retired_.push_back(cpu_ptr_);
     } else {
-      FreeHostMemory(cpu_ptr_, size_);
+      FreeHostMemory(cpu_ptr_);
     }
   }
   cpu_ptr_ = data;
   own_cpu_data_ = false;
+  Written();
   packed_valid_ = false;
   head_ = HEAD_AT_CPU;
 }
 
 const void* SyncedMemory::gpu_data() {
+  CheckKept();
   to_gpu();
   return gpu_ptr_;
 }
 
 void* SyncedMemory::mutable_gpu_data() {
   to_gpu();
+  Written();
   packed_valid_ = false;
   head_ = HEAD_AT_GPU;
   return gpu_ptr_;
@@ -170,6 +245,7 @@ void SyncedMemory::set_gpu_data(void* data) {
   if (gpu_ptr_ && own_gpu_data_) CUDA_CHECK(cudaFree(gpu_ptr_));
   gpu_ptr_ = data;
   own_gpu_data_ = false;
+  Written();
   packed_valid_ = false;
   head_ = HEAD_AT_GPU;
 #else
@@ -185,6 +261,7 @@ std::shared_ptr<PackedTensor> SyncedMemory::packed() const {
 void SyncedMemory::set_packed(std::shared_ptr<PackedTensor> tensor) {
   packed_ = std::move(tensor);
   packed_valid_ = true;
+  Written();
   head_ = HEAD_PACKED;
 }
 
@@ -206,6 +283,27 @@ void SyncedMemory::Settle() {
   if (!pinned() || head_ == HEAD_AT_GPU) return;
   if (head_ == HEAD_PACKED) to_cpu();
   packed_valid_ = false;
+  ++version_;  // outsiders may have written, or will
+}
+
+void SyncedMemory::Discard(const std::string& why) {
+  if (pinned() || gpu_ptr_) return;
+  if (cpu_ptr_) FreeHostMemory(cpu_ptr_);
+  cpu_ptr_ = nullptr;
+  own_cpu_data_ = false;
+  packed_.reset();
+  packed_valid_ = false;
+  head_ = UNINITIALIZED;
+  Written();
+  discarded_ = why;
+}
+
+void SyncedMemory::KeepPackedOnly() {
+  if (!packed_valid_ || pinned() || head_ != HEAD_AT_CPU) return;
+  FreeHostMemory(cpu_ptr_);
+  cpu_ptr_ = nullptr;
+  own_cpu_data_ = false;
+  head_ = HEAD_PACKED;
 }
 
 std::size_t SyncedMemory::allocated_bytes() const {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace caffe {
@@ -220,6 +221,108 @@ TEST(SyncedMemoryTest, DeviceMemoryIsRefusedWithoutAGpu) {
   EXPECT_THROW(memory.set_gpu_data(&value), Error);
 }
 #endif
+
+TEST(SyncedMemoryTest, DiscardedValuesAreAnErrorUntilWrittenAgain) {
+  SyncedMemory memory(kBytes);
+  Write(&memory, 5);
+  memory.cache_packed(std::make_shared<Reversed>(Sequence(5)));
+  memory.Discard("blob 'x' is not kept");
+  EXPECT_EQ(memory.allocated_bytes(), 0u);
+  EXPECT_EQ(memory.packed(), nullptr);
+  try {
+    memory.cpu_data();
+    FAIL() << "read what is gone";
+  } catch (const RuntimeFailure& error) {
+    EXPECT_NE(std::string(error.what()).find("blob 'x' is not kept"), std::string::npos);
+  }
+  Write(&memory, 6);
+  EXPECT_EQ(Read(&memory), Sequence(6));
+  memory.Discard("again");
+  memory.set_packed(std::make_shared<Reversed>(Sequence(7)));
+  EXPECT_EQ(Read(&memory), Sequence(7));
+}
+
+TEST(SyncedMemoryTest, WhatOutsidersHoldIsNotDiscarded) {
+  SyncedMemory memory(kBytes);
+  Write(&memory, 5);
+  const int* view = static_cast<const int*>(memory.cpu_data());
+  memory.Pin();
+  memory.Discard("gone");
+  EXPECT_EQ(Read(&memory), Sequence(5));
+  EXPECT_EQ(memory.cpu_data(), view);
+  memory.Unpin();
+  std::vector<int> theirs = Sequence(8);
+  memory.set_cpu_data(theirs.data());
+  memory.Discard("gone");
+  EXPECT_EQ(Read(&memory), Sequence(8));
+}
+
+TEST(SyncedMemoryTest, PackedCopyAloneStillHasTheValues) {
+  SyncedMemory memory(kBytes);
+  Write(&memory, 5);
+  memory.KeepPackedOnly();  // there is none yet
+  EXPECT_EQ(memory.head(), SyncedMemory::HEAD_AT_CPU);
+  memory.cache_packed(std::make_shared<Reversed>(Sequence(5)));
+  memory.KeepPackedOnly();
+  EXPECT_EQ(memory.head(), SyncedMemory::HEAD_PACKED);
+  EXPECT_EQ(memory.allocated_bytes(), kBytes);
+  EXPECT_EQ(Read(&memory), Sequence(5));
+}
+
+TEST(SyncedMemoryTest, VersionTellsOfEveryWrite) {
+  SyncedMemory memory(kBytes);
+  std::vector<int> theirs = Sequence(1);
+  std::uint64_t last = memory.version();
+  const auto changed = [&] {
+    const bool result = memory.version() != last;
+    last = memory.version();
+    return result;
+  };
+  memory.cpu_data();
+  EXPECT_FALSE(changed());
+  memory.mutable_cpu_data();
+  EXPECT_TRUE(changed());
+  memory.overwrite_cpu_data();
+  EXPECT_TRUE(changed());
+  memory.set_packed(std::make_shared<Reversed>(Sequence(2)));
+  EXPECT_TRUE(changed());
+  memory.cpu_data();
+  memory.cache_packed(std::make_shared<Reversed>(Sequence(2)));
+  EXPECT_FALSE(changed());
+  memory.set_cpu_data(theirs.data());
+  EXPECT_TRUE(changed());
+  memory.Settle();  // the buffer is somebody else's
+  EXPECT_TRUE(changed());
+}
+
+TEST(HostMemoryPoolTest, GivesBackWhatItsThreadFreed) {
+  constexpr std::size_t kLarge = std::size_t{1} << 20;
+  HostMemoryPool pool;
+  void* first = nullptr;
+  {
+    const HostMemoryPool::Scope scope(&pool);
+    first = AllocateHostMemory(kLarge);
+    FreeHostMemory(first);
+    EXPECT_GE(pool.free_bytes(), kLarge);
+    // Far too large a buffer for this one.
+    void* small = AllocateHostMemory(kLarge / 4);
+    EXPECT_NE(small, first);
+    FreeHostMemory(small);
+    std::memset(first, 1, kLarge);
+    char* again = static_cast<char*>(AllocateHostMemory(kLarge - 100));
+    EXPECT_EQ(again, first);
+    EXPECT_EQ(std::count(again, again + kLarge - 100, 0), static_cast<long>(kLarge) - 100);
+    FreeHostMemory(again);
+  }
+  void* outside = AllocateHostMemory(kLarge);
+  EXPECT_NE(outside, first);
+  FreeHostMemory(outside);
+  EXPECT_GE(pool.free_bytes(), kLarge);
+  pool.Trim();  // both buffers were in use since the last one
+  EXPECT_GE(pool.free_bytes(), kLarge);
+  pool.Trim();
+  EXPECT_EQ(pool.free_bytes(), 0u);
+}
 
 }  // namespace
 }  // namespace caffe

@@ -42,6 +42,8 @@ class BaseConvolutionLayer : public Layer<Dtype> {
 
   /// The engine and kernel in use, e.g. "onednn jit:avx512_core".
   string engine_name() const;
+  /// What is computed for the present shapes.
+  const ConvolutionProblem& problem() const { return *problem_; }
 
  protected:
   void forward_cpu_gemm(const Dtype* input, const Dtype* weights, Dtype* output,
@@ -67,7 +69,6 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   virtual void compute_output_shape() = 0;
 
   ConvolutionOp<Dtype>& op() { return *op_; }
-  const ConvolutionProblem& problem() const { return *problem_; }
 
   Blob<int> kernel_shape_;
   Blob<int> stride_;

@@ -34,6 +34,7 @@ class BatchNormLayer : public Layer<Dtype> {
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
   void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
+  bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -51,6 +51,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   bool AbsorbInPlace(const Layer<Dtype>& follower) override;
   void ReleaseInPlace() override { relu_ = false; }
   void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
+  bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

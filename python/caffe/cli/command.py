@@ -18,6 +18,11 @@ WEIGHTS = Flag("weights", "", "Caffemodels to fill the net with, separated by co
 ITERATIONS = Flag("iterations", 50, "Number of batches.")
 LEVEL = Flag("level", 0, "Level for the layers' include and exclude rules.")
 STAGE = Flag("stage", "", "Stages for these rules, separated by commas.")
+OPTIMIZE = Flag(
+    "optimize",
+    True,
+    "Fuse layers for inference; -optimize=false runs them one by one.",
+)
 PLUGIN = Flag("plugin", "", "Shared objects with layers, separated by commas.")
 
 
@@ -76,7 +81,9 @@ def use_device(flags: Values) -> None:
     caffe.set_mode_gpu()
 
 
-def load_net(flags: Values, phase: int, weights: Sequence[str]) -> Net:
+def load_net(
+    flags: Values, phase: int, weights: Sequence[str], *, optimize: bool = False
+) -> Net:
     """The net of -model, with the plugins and on the device that the flags name."""
     import caffe
 
@@ -95,4 +102,5 @@ def load_net(flags: Values, phase: int, weights: Sequence[str]) -> Net:
         level=flags.level,
         stages=split(flags.stage),
         weights=list(weights),
+        optimize=optimize,
     )

@@ -7,6 +7,7 @@ from caffe.cli.command import (
     ITERATIONS,
     LEVEL,
     MODEL,
+    OPTIMIZE,
     PLUGIN,
     STAGE,
     WEIGHTS,
@@ -23,7 +24,7 @@ from caffe.proto.caffe_pb2 import TEST
 def run(flags: Values) -> int:
     """Scores a net: logs its outputs batch by batch, then their means."""
     weights = split(required(flags, "weights", "the caffemodel to score"))
-    net = load_net(flags, TEST, weights)
+    net = load_net(flags, TEST, weights, optimize=flags.optimize)
     log(f"Running for {flags.iterations} iterations.")
     outputs = net.outputs
     sums: list[tuple[str, float]] = []
@@ -55,6 +56,6 @@ def run(flags: Values) -> int:
 COMMAND = Command(
     "test",
     "score a net",
-    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PLUGIN),
+    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PLUGIN, OPTIMIZE),
     run,
 )

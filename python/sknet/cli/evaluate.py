@@ -66,6 +66,12 @@ def add_commands(commands: Any) -> None:
         help="fail if a layer gets no weights, or weights find no layer",
     )
     command.add_argument(
+        "--no-optimize",
+        action="store_true",
+        help="run layer by layer; by default layers are fused, which is faster and "
+        "equal to float rounding",
+    )
+    command.add_argument(
         "--resume",
         type=Path,
         metavar="FILE",
@@ -152,6 +158,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         protocol.crop,
         arguments.batch * protocol.crops,
         strict=arguments.strict,
+        optimize=not arguments.no_optimize,
     )
     assert network.weights is not None
     _print_notices(network.notices)
@@ -225,6 +232,7 @@ def _record(
         },
         "top1": result.summary(1),
         "top5": result.summary(5),
+        "paper": _paper(network, protocol, result),
         "images_per_s": result.images_per_s,
         "resumed_images": result.resumed,
         "notices": network.notices,
@@ -251,6 +259,26 @@ def _record(
     }
 
 
+def _paper(
+    network: Network, protocol: Protocol, result: Evaluation
+) -> dict[str, Any] | None:
+    """The paper's top-1 error for this net and crop; None if it has none."""
+    from sknet.tables import paper_row
+
+    row = paper_row(network.definition.name)
+    error = row.errors.get(str(protocol.crop)) if row else None
+    if row is None or error is None or protocol.crops != 1:
+        return None
+    ours = result.summary(1)
+    low, high = ours["interval_percent"]
+    return {
+        "model": row.name,
+        "top1_error_percent": error,
+        "difference_percent": ours["error_percent"] - error,
+        "inside_interval": low <= error <= high,
+    }
+
+
 def _print(record: dict[str, Any]) -> None:
     print(f"net          {record['net']}, weights {record['weights']}")
     print(f"images       {record['images']:,} of {record['source']}")
@@ -269,6 +297,13 @@ def _print(record: dict[str, Any]) -> None:
             )
         )
     print(table(("", "right", "error", "95 % interval"), rows))
+    if paper := record["paper"]:
+        place = "inside" if paper["inside_interval"] else "outside"
+        print(
+            f"\npaper        {paper['model']} {paper['top1_error_percent']:.2f} % at "
+            f"{record['protocol']['crop']}, {place} our interval; ours differs by "
+            f"{paper['difference_percent']:+.2f}"
+        )
     names = {entry["label"]: entry["class"] for entry in record["per_class"]}
     wrong = [c for c in record["confusions"] if c["label"] != c["answer"]][:_SHOWN]
     if wrong:

@@ -224,6 +224,7 @@ def load_network(
     batch: int,
     *,
     strict: bool = False,
+    optimize: bool = False,
 ) -> Network:
     """Builds the net for crops of a size, and fills it.
 
@@ -236,6 +237,7 @@ def load_network(
         side: Height and width of the crops.
         batch: Crops in a forward pass.
         strict: Whether every layer has to get weights, and all weights a layer.
+        optimize: Fuse layers; then only the probabilities can be read.
 
     Raises:
         ValueError: The weights do not belong to the net, or it is no classifier.
@@ -269,7 +271,7 @@ def load_network(
                 top=[probabilities],
             )
         )
-    built = _built(net, definition.image, side, batch)
+    built = _built(net, definition.image, side, batch, optimize=optimize)
     shape = tuple(built.blobs[probabilities].shape)
     if shape[0] != batch or int(np.prod(shape[2:])) != 1 or len(shape) < 2:
         raise ValueError(
@@ -282,7 +284,9 @@ def load_network(
     return Network(built, definition, side, shape[1], report, notices, probabilities)
 
 
-def _built(net: Any, image: str, side: int, batch: int) -> caffe.Net:
+def _built(
+    net: Any, image: str, side: int, batch: int, *, optimize: bool = False
+) -> caffe.Net:
     whole = caffe_pb2.NetParameter(name=net.name)
     layer = whole.layer.add(name="evaluation/input", type="Input", top=[_INPUT])
     layer.input_param.shape.add(dim=[batch, 3, side, side])
@@ -292,7 +296,7 @@ def _built(net: Any, image: str, side: int, batch: int) -> caffe.Net:
             if name == image:
                 later.bottom[index] = _INPUT
     with quiet():
-        return caffe.Net(whole, caffe.TEST)
+        return caffe.Net(whole, caffe.TEST, optimize=optimize)
 
 
 def _covers_map(layer: Any, native: caffe.Net) -> bool:

@@ -59,6 +59,21 @@ void BatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+bool BatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
+                                          vector<double>* shift) const {
+  if (!use_global_stats_) return false;
+  const double factor = this->blobs_[2]->cpu_data()[0];
+  const double unit = factor == 0 ? 0 : 1 / factor;
+  multiplier->resize(channels_);
+  shift->resize(channels_);
+  for (int c = 0; c < channels_; ++c) {
+    (*multiplier)[c] = 1 / std::sqrt(this->blobs_[1]->cpu_data()[c] * unit + eps_);
+    (*shift)[c] = -this->blobs_[0]->cpu_data()[c] * unit * (*multiplier)[c];
+  }
+  return true;
+}
+
+template <typename Dtype>
 void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;

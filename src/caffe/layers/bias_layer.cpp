@@ -42,6 +42,16 @@ void BiasLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+bool BiasLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
+                                     vector<double>* shift) const {
+  if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return false;
+  const Dtype* b = this->blobs_[0]->cpu_data();
+  shift->assign(b, b + this->blobs_[0]->count());
+  multiplier->assign(shift->size(), 1);
+  return true;
+}
+
+template <typename Dtype>
 void BiasLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));

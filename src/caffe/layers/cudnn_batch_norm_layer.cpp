@@ -124,6 +124,24 @@ void CuDNNBatchNormLayer<Dtype>::UpdateRunning(const vector<double>& mean,
 }
 
 template <typename Dtype>
+bool CuDNNBatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
+                                               vector<double>* shift) const {
+  if (!use_running()) return false;
+  const int channels = this->blobs_[0]->count();
+  const Dtype* scale = this->blobs_[0]->cpu_data();
+  const Dtype* bias = this->blobs_[1]->cpu_data();
+  const Dtype* mean = this->blobs_[2]->cpu_data();
+  const Dtype* variance = this->blobs_[3]->cpu_data();
+  multiplier->resize(channels);
+  shift->resize(channels);
+  for (int c = 0; c < channels; ++c) {
+    (*multiplier)[c] = scale[c] / std::sqrt(variance[c] + eps_);
+    (*shift)[c] = bias[c] - mean[c] * (*multiplier)[c];
+  }
+  return true;
+}
+
+template <typename Dtype>
 void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                              const vector<Blob<Dtype>*>& top) {
   const int channels = this->blobs_[0]->count();

@@ -68,6 +68,21 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+bool ScaleLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
+                                      vector<double>* shift) const {
+  const bool learned = static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
+  if (!learned || axis_ != 1 || axes_ != 1) return false;
+  const Dtype* a = this->blobs_[0]->cpu_data();
+  multiplier->assign(a, a + this->blobs_[0]->count());
+  shift->assign(multiplier->size(), 0);
+  if (bias_param_id_ >= 0) {
+    const Dtype* b = this->blobs_[bias_param_id_]->cpu_data();
+    shift->assign(b, b + multiplier->size());
+  }
+  return true;
+}
+
+template <typename Dtype>
 void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "caffe/net/inference_plan.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/math_functions.hpp"
@@ -273,25 +274,43 @@ void Net<Dtype>::SeparateAll() {
 template <typename Dtype>
 void Net<Dtype>::set_debug_info(const bool value) {
   debug_info_ = value;
-  if (value) SeparateAll();
+  if (!value) return;
+  plan_.reset();
+  SeparateAll();
+}
+
+template <typename Dtype>
+void Net<Dtype>::Optimize() {
+  if (phase_ != TEST) {
+    throw ValueError(Str("net '", name_, "' is in phase TRAIN, expected TEST: only "
+                         "inference can be optimised"));
+  }
+  if (debug_info_ || !before_forward_.empty() || !after_forward_.empty() ||
+      Caffe::mode() == Caffe::GPU) {
+    return;
+  }
+  SeparateAll();
+  plan_ = std::make_shared<InferencePlan<Dtype>>(*this, MemoryRoots());
+  plan_->Finish();
 }
 
 template <typename Dtype>
 void Net<Dtype>::add_before_forward(Callback* value) {
   before_forward_.push_back(value);
+  plan_.reset();
   SeparateAll();
 }
 
 template <typename Dtype>
 void Net<Dtype>::add_after_forward(Callback* value) {
   after_forward_.push_back(value);
+  plan_.reset();
   SeparateAll();
 }
 
-// A top is preserved unless a later layer works in place on it, or on a blob that
-// shares its memory.
+// For every blob the first one whose memory it shares; itself if there is none.
 template <typename Dtype>
-void Net<Dtype>::TellPreservedTops() {
+vector<int> Net<Dtype>::MemoryRoots() const {
   // Some share in Reshape, as can be seen by now; these only when they run.
   static const set<string> kSharing = {"Split", "Reshape", "Flatten"};
   const auto same_memory = [this](int a, int b) {
@@ -300,15 +319,30 @@ void Net<Dtype>::TellPreservedTops() {
   };
   vector<int> root(blobs_.size());
   for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<int>(i);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const vector<int>& bottoms = bottom_id_vecs_[i];
+    for (int top : top_id_vecs_[i]) {
+      if (std::count(bottoms.begin(), bottoms.end(), top)) continue;
+      const auto shared = std::find_if(bottoms.begin(), bottoms.end(), [&](int bottom) {
+        return kSharing.count(layers_[i]->type()) > 0 || same_memory(top, bottom);
+      });
+      if (shared != bottoms.end()) root[top] = root[*shared];
+    }
+  }
+  return root;
+}
+
+// A top is preserved unless a later layer works in place on it, or on a blob that
+// shares its memory.
+template <typename Dtype>
+void Net<Dtype>::TellPreservedTops() {
+  const vector<int> root = MemoryRoots();
   vector<size_t> last_writer(blobs_.size(), 0);
   for (size_t i = 0; i < layers_.size(); ++i) {
+    const vector<int>& bottoms = bottom_id_vecs_[i];
     for (int top : top_id_vecs_[i]) {
-      bool shares = false;
-      for (int bottom : bottom_id_vecs_[i]) {
-        if (top == bottom || shares) continue;
-        shares = kSharing.count(layers_[i]->type()) > 0 || same_memory(top, bottom);
-        if (shares) root[top] = root[bottom];
-      }
+      const bool in_place = std::count(bottoms.begin(), bottoms.end(), top) > 0;
+      const bool shares = !in_place && root[top] != top;
       if (!shares && !absorbed_[i]) last_writer[root[top]] = i;
     }
   }
@@ -565,6 +599,7 @@ size_t Net<Dtype>::MemoryBytes() const {
   template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&);             \
   template void Net<Dtype>::Separate(int);                                               \
   template void Net<Dtype>::set_debug_info(const bool);                                  \
+  template void Net<Dtype>::Optimize();                                                  \
   template void Net<Dtype>::add_before_forward(Callback*);                               \
   template void Net<Dtype>::add_after_forward(Callback*);                                \
   template size_t Net<Dtype>::MemoryBytes() const

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "caffe/net.hpp"
+#include "caffe/net/inference_plan.hpp"
 
 // Forward, Backward, Update and the debug lines of a Net.
 
@@ -11,6 +12,10 @@ template <typename Dtype>
 Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   CHECK_GE(start, 0) << "the first layer has index 0";
   CHECK_LT(end, static_cast<int>(layers_.size())) << "the net has no such layer";
+  if (plan_) {
+    if (start == 0 && end + 1 == static_cast<int>(layers_.size())) return RunPlan();
+    ThrowOptimized(Str("layers ", start, " to ", end));
+  }
   Separate(start);
   Separate(end + 1);
   Dtype loss = 0;
@@ -28,6 +33,28 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   }
   SettlePinned();
   return loss;
+}
+
+template <typename Dtype>
+Dtype Net<Dtype>::RunPlan() {
+  Dtype loss = 0;
+  for (int i = 0; i < plan_->size(); ++i) {
+    try {
+      loss += plan_->Run(i);
+    } catch (const Error& error) {
+      RethrowFor(layers_[plan_->layer(i)]->layer_param(), error);
+    }
+  }
+  plan_->Finish();
+  SettlePinned();
+  return loss;
+}
+
+template <typename Dtype>
+void Net<Dtype>::ThrowOptimized(const string& asked) const {
+  throw RuntimeFailure(Str("net '", name_, "' is optimised for inference and runs forward "
+                           "as a whole; asked for ", asked, "; make it without "
+                           "optimize=True (Net::Optimize) for that"));
 }
 
 template <typename Dtype>
@@ -62,6 +89,7 @@ template <typename Dtype>
 void Net<Dtype>::BackwardFromTo(int start, int end) {
   CHECK_GE(end, 0) << "the first layer has index 0";
   CHECK_LT(start, static_cast<int>(layers_.size())) << "the net has no such layer";
+  if (plan_) ThrowOptimized("Backward");
   Separate(start + 1);
   Separate(end);
   for (int i = start; i >= end; --i) {

@@ -11,7 +11,8 @@ std::vector<int> ConvolutionProblem::WeightsShape() const {
 std::string ConvolutionProblem::Text() const {
   return Str("src ", ShapeText(src), " dst ", ShapeText(dst), " kernel ",
              ShapeText(kernel), " stride ", ShapeText(stride), " pad ", ShapeText(pad),
-             " dilation ", ShapeText(dilation), " group ", group);
+             " dilation ", ShapeText(dilation), " group ", group,
+             addend ? " + addend" : "", relu ? " relu" : "");
 }
 
 template <>

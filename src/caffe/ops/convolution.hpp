@@ -20,6 +20,9 @@ struct ConvolutionProblem {
   bool training = false;
   /// False when several leading axes of the blob make up N; such blobs are plain.
   bool batch_is_axis0 = true;
+  /// What inference does in the same pass: dst = relu(src * weights + bias + addend).
+  bool addend = false;
+  bool relu = false;
 
   bool operator==(const ConvolutionProblem&) const = default;
   int spatial_axes() const { return static_cast<int>(kernel.size()); }
@@ -35,7 +38,12 @@ template <typename T>
 class ConvolutionOp {
  public:
   virtual ~ConvolutionOp() = default;
-  virtual void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst) = 0;
+  /// `addend`, of dst's shape, is there exactly if the problem says so.
+  virtual void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst,
+                       const Blob<T>* addend) = 0;
+  void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst) {
+    Forward(src, weights, bias, dst, nullptr);
+  }
   /// Overwrites diff_src.
   virtual void BackwardData(Tensor<T> diff_dst, Tensor<T> weights, Tensor<T> diff_src) = 0;
   /// Adds to diff_weights, which is plain.

@@ -138,7 +138,7 @@ ChannelBlockedTensor::ChannelBlockedTensor(const std::vector<int>& shape, int bl
 }
 
 ChannelBlockedTensor::~ChannelBlockedTensor() {
-  if (data_) FreeHostMemory(data_, capacity_ * sizeof(float));
+  if (data_) FreeHostMemory(data_);
 }
 
 void ChannelBlockedTensor::Reshape(const std::vector<int>& shape, int block) {
@@ -148,9 +148,9 @@ void ChannelBlockedTensor::Reshape(const std::vector<int>& shape, int block) {
       << "shape " << ShapeText(shape) << " cannot be blocked by " << block;
   const std::size_t count = e.num * e.channels * e.spatial;
   if (count > capacity_) {
-    if (data_) FreeHostMemory(data_, capacity_ * sizeof(float));
+    if (data_) FreeHostMemory(data_);
     data_ = nullptr;
-    data_ = static_cast<float*>(AllocateHostMemory(count * sizeof(float)));
+    data_ = static_cast<float*>(AllocateHostMemory(count * sizeof(float), false));
     capacity_ = count;
   }
   shape_ = shape;

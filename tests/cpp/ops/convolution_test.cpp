@@ -162,6 +162,40 @@ TEST_P(ConvolutionEnginesTest, SeeChangedWeights) {
   }
 }
 
+// The sum and the ReLU of an inference net, in the same pass.
+TEST_P(ConvolutionEnginesTest, EpilogueIsTheSumAndTheRelu) {
+  const ConvolutionCase& c = GetParam();
+  const ConvolutionBlobs<float> start(c.problem, Seed());
+  const Doubles plain = Expected(c, start).y;
+  Blob<float> addend(c.problem.dst);
+  Fill(&addend, Seed() * 8 + 6);
+  for (const bool add : {false, true}) {
+    ConvolutionProblem problem = c.problem;
+    problem.training = false;
+    problem.addend = add;
+    problem.relu = true;
+    Doubles want = plain;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      want[i] = std::max(0.0, want[i] + (add ? addend.cpu_data()[i] : 0));
+    }
+    int engines = 0;
+    for (const auto& engine : ConvolutionEngines<float>()) {
+      std::string why;
+      const auto op = engine.make(problem, &why);
+      if (!op) continue;
+      ++engines;
+      SCOPED_TRACE(Str(op->name(), " on ", problem.Text()));
+      ConvolutionBlobs<float> blobs(problem, Seed());
+      op->Forward(DataOf(&blobs.x), DataOf(&blobs.w), blobs.bias(), DataOf(&blobs.y),
+                  add ? &addend : nullptr);
+      const std::int64_t terms =
+          problem.src[1] / problem.group * Product(problem.kernel) + 2;
+      ExpectClose(Values(blobs.y), want, ToleranceOf<float>(OpKind::kReduction, terms), "y");
+    }
+    EXPECT_GE(engines, 1);
+  }
+}
+
 std::string CaseName(const ::testing::TestParamInfo<ConvolutionCase>& info) {
   return "_" + info.param.name;
 }
@@ -186,6 +220,17 @@ TEST(NativeConvolutionTest, AgreesWithTheDefinitionInDouble) {
 TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEngines) {
   for (const ConvolutionCase& c : SkNet50Convolutions()) {
     EXPECT_NE(MakeConvolution<float>(c.problem)->name(), kNativeEngine) << c.name;
+  }
+}
+
+TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEnginesWithAnEpilogue) {
+  for (const ConvolutionCase& c : SkNet50Convolutions()) {
+    ConvolutionProblem problem = c.problem;
+    problem.training = false;
+    problem.relu = true;
+    EXPECT_NE(MakeConvolution<float>(problem)->name(), kNativeEngine) << c.name;
+    problem.addend = true;
+    EXPECT_NE(MakeConvolution<float>(problem)->name(), kNativeEngine) << c.name;
   }
 }
 

@@ -108,9 +108,12 @@ class NativeConvolution : public ConvolutionOp<T> {
   explicit NativeConvolution(const ConvolutionProblem& problem)
       : problem_(problem), image_(problem) {}
 
-  void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst) override {
+  using ConvolutionOp<T>::Forward;
+  void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst,
+               const Blob<T>* addend) override {
     const T* x = src.Read(1);
     const T* w = weights.Read(1);
+    const T* other = problem_.addend ? DataOf(addend).Read(1) : nullptr;
     T* y = dst.Write(1);
     const int channels = problem_.dst_channels();
     const int64_t spatial = image_.dst_image() / channels;
@@ -119,6 +122,12 @@ class NativeConvolution : public ConvolutionOp<T> {
       image_.Forward(x + n * image_.src_image(), w, out);
       for (int k = 0; bias && k < channels; ++k) {
         caffe_add_scalar<T>(spatial, bias[k], out + k * spatial);
+      }
+      if (other) {
+        caffe_add<T>(image_.dst_image(), out, other + n * image_.dst_image(), out);
+      }
+      for (int64_t i = 0; problem_.relu && i < image_.dst_image(); ++i) {
+        out[i] = out[i] < 0 ? T(0) : out[i];  // NaN stays
       }
     }
   }

@@ -58,7 +58,7 @@ inline __attribute__((always_inline)) void Unroll(std::integer_sequence<int, I..
 // weights are [kernel row][j][tap][lane].
 template <int G, int S, int D, int T>
 void ConvolveTile(const float* in, int64_t row_stride, int kernel_rows,
-                  const float* weights, V bias, float* out) {
+                  const float* weights, V bias, bool relu, float* out) {
   V sums[T];
   for (int t = 0; t < T; ++t) sums[t] = bias;
   for (int kh = 0; kh < kernel_rows; ++kh, in += row_stride) {
@@ -83,6 +83,10 @@ void ConvolveTile(const float* in, int64_t row_stride, int kernel_rows,
       });
     });
   }
+  if (relu) {
+    const V zero = {};
+    for (int t = 0; t < T; ++t) sums[t] = sums[t] < zero ? zero : sums[t];
+  }
   for (int t = 0; t < T; ++t) Store<kBlock>(out + t * kBlock, sums[t]);
 }
 
@@ -90,6 +94,7 @@ void ConvolveTile(const float* in, int64_t row_stride, int kernel_rows,
 struct PlaneGeometry {
   int out_h, out_w, kernel_rows;
   int64_t plane_w;  // columns of the padded plane
+  bool relu = false;
 };
 
 template <int G, int S, int D>
@@ -99,7 +104,7 @@ void ConvolvePlane(const PlaneGeometry& g, const float* plane, const float* weig
   const auto tile = [&](auto width, int oh, int ow) {
     ConvolveTile<G, S, D, decltype(width)::value>(
         plane + oh * S * row + int64_t{ow} * S * kBlock, D * row, g.kernel_rows, weights,
-        bias, out + (int64_t{oh} * g.out_w + ow) * kBlock);
+        bias, g.relu, out + (int64_t{oh} * g.out_w + ow) * kBlock);
   };
   // 14 sums fill the registers of AVX-512 and divide the widths of a 224 image.
   constexpr int kWide = kBlock == 16 ? 14 : 7;
@@ -275,8 +280,9 @@ class GroupedConvolution : public ConvolutionOp<float> {
         backward_(Choose<PlaneKernelOf>(width_, 1, problem.dilation[0])),
         weights_(Choose<RowKernelOf>(width_, problem.stride[0], problem.dilation[0])) {}
 
+  using ConvolutionOp<float>::Forward;
   void Forward(Tensor<float> src, Tensor<float> weights, const float* bias,
-               Tensor<float> dst) override {
+               Tensor<float> dst, const Blob<float>*) override {
     const float* x = src.Read(kBlock);
     const GroupedWeights& packed = PackedForward(weights);
     float* y = dst.Write(kBlock);
@@ -357,7 +363,7 @@ class GroupedConvolution : public ConvolutionOp<float> {
   int plane_w() const { return (dst_w() - 1) * problem_.stride[1] + reach_w_ + 1; }
 
   PlaneGeometry ForwardGeometry() const {
-    return {dst_h(), dst_w(), problem_.kernel[0], plane_w()};
+    return {dst_h(), dst_w(), problem_.kernel[0], plane_w(), problem_.relu};
   }
   const float* SourcePlane(const float* image) const {
     return Plane(plane_h(), plane_w())
@@ -397,6 +403,7 @@ std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionPr
   const auto declines = [&]() -> const char* {
     if (PreferredBlock<float>({1, kBlock, 2, 2}) != kBlock) return "no vector unit";
     if (p.spatial_axes() != 2 || !p.batch_is_axis0) return "not (N, C, H, W)";
+    if (p.addend) return "an addend";
     if (p.src_channels() != p.dst_channels()) return "C differs from K";
     const int width = p.src_channels() / p.group;
     if (width != 4 && width != 8) return "groups are not of 4 or 8 channels";

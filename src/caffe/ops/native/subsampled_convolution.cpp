@@ -24,10 +24,11 @@ class SubsampledConvolution : public ConvolutionOp<float> {
         inner_(MakeConvolution<float>(subsampled)),
         every_(subsampled.src) {}
 
+  using ConvolutionOp<float>::Forward;
   void Forward(Tensor<float> src, Tensor<float> weights, const float* bias,
-               Tensor<float> dst) override {
+               Tensor<float> dst, const Blob<float>* addend) override {
     Gather(src);
-    inner_->Forward(DataOf(&every_), weights, bias, dst);
+    inner_->Forward(DataOf(&every_), weights, bias, dst, addend);
   }
 
   void BackwardData(Tensor<float> diff_dst, Tensor<float> weights,

@@ -72,8 +72,9 @@ class OnednnConvolution : public ConvolutionOp<float> {
     return true;
   }
 
+  using ConvolutionOp<float>::Forward;
   void Forward(Tensor<float> src, Tensor<float> weights, const float* bias,
-               Tensor<float> dst) override {
+               Tensor<float> dst, const Blob<float>* addend) override {
     const auto& desc = forward_->desc;
     std::unordered_map<int, memory> args = {
         {DNNL_ARG_SRC, Read(src, problem_.src, forward_->src_plain)},
@@ -81,6 +82,10 @@ class OnednnConvolution : public ConvolutionOp<float> {
         {DNNL_ARG_DST, Write(dst, problem_.dst, forward_->dst_plain)}};
     // A deconvolution's backward calls this without the bias.
     if (problem_.bias) args[DNNL_ARG_BIAS] = Wrap(bias_desc_, bias);
+    if (problem_.addend) {
+      args[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] =
+          Read(DataOf(addend), problem_.dst, forward_->dst_plain);
+    }
     Execute(forward_->primitive, std::move(args), desc.scratchpad_desc());
   }
 
@@ -158,6 +163,20 @@ class OnednnConvolution : public ConvolutionOp<float> {
   memory::desc Src(bool plain) const { return ActivationDesc(problem_.src, plain); }
   memory::desc Dst(bool plain) const { return ActivationDesc(problem_.dst, plain); }
 
+  // Leaves the scratchpad to Execute(); adds what follows the convolution.
+  dnnl::primitive_attr ForwardAttributes(bool dst_plain) const {
+    dnnl::primitive_attr attributes = onednn::UserScratchpad();
+    dnnl::post_ops post;
+    if (problem_.addend) post.append_binary(dnnl::algorithm::binary_add, Dst(dst_plain));
+#if DNNL_VERSION_MAJOR >= 3
+    if (problem_.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#else
+    if (problem_.relu) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#endif
+    attributes.set_post_ops(post);
+    return attributes;
+  }
+
   // oneDNN 3 dropped the operation descriptors that version 2 wants in between.
 #if DNNL_VERSION_MAJOR >= 3
   dnnl::convolution_forward::primitive_desc ForwardDesc(bool src_plain, bool dst_plain) const {
@@ -166,7 +185,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
     return dnnl::convolution_forward::primitive_desc(
         CpuEngine(), kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
         bias_desc_, Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
-        geometry_.pads, onednn::UserScratchpad());
+        geometry_.pads, ForwardAttributes(dst_plain));
   }
   dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
                                                                    bool dst_plain) const {
@@ -190,7 +209,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
         kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, bias_desc_,
         Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
         geometry_.pads);
-    return {desc, onednn::UserScratchpad(), CpuEngine()};
+    return {desc, ForwardAttributes(dst_plain), CpuEngine()};
   }
   dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
                                                                    bool dst_plain) const {

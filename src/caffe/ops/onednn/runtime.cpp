@@ -12,13 +12,13 @@ using dnnl::memory;
 class Scratch {
  public:
   ~Scratch() {
-    if (data_) FreeHostMemory(data_, size_);
+    if (data_) FreeHostMemory(data_);
   }
   void* Get(std::size_t size) {
     if (size > size_) {
-      if (data_) FreeHostMemory(data_, size_);
+      if (data_) FreeHostMemory(data_);
       data_ = nullptr;
-      data_ = AllocateHostMemory(size);
+      data_ = AllocateHostMemory(size, false);
       size_ = size;
     }
     return data_;

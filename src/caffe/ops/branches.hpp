@@ -1,0 +1,23 @@
+#ifndef CAFFE_OPS_BRANCHES_HPP_
+#define CAFFE_OPS_BRANCHES_HPP_
+
+#include <vector>
+
+#include "caffe/ops/tensor.hpp"
+
+namespace caffe {
+
+// The two passes of a Selective Kernel unit over its branches, each (N, C, H, W).
+
+/// mean[n, c] = average over H and W of the sum of all branches; the sum itself is not
+/// stored. `mean` has N·C elements and is plain.
+template <typename T>
+void AverageOfSum(const std::vector<Tensor<T>>& branches, T* mean);
+
+/// dst = a[n, c] · x + b[n, c] · y; a and b are plain with N·C elements.
+template <typename T>
+void WeightedSum(const T* a, Tensor<T> x, const T* b, Tensor<T> y, Tensor<T> dst);
+
+}  // namespace caffe
+
+#endif  // CAFFE_OPS_BRANCHES_HPP_
