@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import resource
-import statistics
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+import measurement
 import numpy as np
 from google.protobuf import text_format
 
@@ -18,7 +14,7 @@ import sknet
 from sknet.models import create_model, deploy, released
 
 
-def steps_of(task: str, batch: int, folder: Path):
+def steps_of(task: str, batch: int, optimize: bool, folder: Path):
     """A function that does one inference or one training step."""
     caffe.set_mode_cpu()
     caffe.set_random_seed(1)
@@ -28,7 +24,10 @@ def steps_of(task: str, batch: int, folder: Path):
     images = generator.standard_normal((batch, 3, 224, 224), dtype=np.float32)
     if task == "inference":
         net_file.write_text(text_format.MessageToString(deploy(model, batch)))
-        net = caffe.Net(str(net_file), caffe.TEST)
+        net = caffe.Net(str(net_file), caffe.TEST, optimize=optimize)
+        for blobs in net.params.values():
+            if len(blobs) == 4:
+                blobs[3].data[...] = 1  # untrained variances
 
         def infer() -> None:
             net.blobs["data"].data[...] = images
@@ -56,19 +55,10 @@ def steps_of(task: str, batch: int, folder: Path):
 
 def main() -> None:
     """Runs the job and prints its result."""
-    job = json.loads(sys.argv[1])
+    job = measurement.job()
     with tempfile.TemporaryDirectory() as folder:
-        step = steps_of(job["task"], job["batch"], Path(folder))
-        for _ in range(job["warmup"]):
-            step()
-        seconds = []
-        for _ in range(job["steps"]):
-            began = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rate = job["batch"] / statistics.median(seconds)
-    print(json.dumps({"rate": rate, "peak_mb": peak, "version": sknet.__version__}))
+        step = steps_of(job["task"], job["batch"], job["optimize"], Path(folder))
+        measurement.measure(job, step, sknet.__version__)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Measures SKNet-50 beside its peers in one run and writes results/<name>.csv.
 
-    python benchmarks/peers.py --torch-python /path/to/venv/bin/python
+    python benchmarks/peers.py --peer-python /path/to/venv/bin/python
 
-The interpreter of --torch-python needs `pip install torch==2.13.0`. Every measurement
-is a process of its own, so that the thread pools of two engines never meet, and the
-engines take turns, so that a change of the machine's speed touches all alike. Rates are
-medians over the rounds of the median step.
+The interpreter of --peer-python runs the peers and needs
+`pip install torch==2.13.0 onnxruntime openvino`; the runtimes get the model as
+`sknet export onnx --fold-bn` writes it. Every measurement is a process of its own, so
+that the thread pools of two engines never meet, and the engines take turns, so that a
+change of the machine's speed touches all alike. Rates are medians over the rounds of
+the median step.
 """
 
 from __future__ import annotations
@@ -18,9 +20,14 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import caffe
+from sknet.export import export_onnx
+from sknet.models import create_model, deploy
 
 HERE = Path(__file__).parent
 COLUMNS = (
@@ -29,17 +36,27 @@ COLUMNS = (
 )
 # (task, batch, unmeasured steps, measured steps)
 TASKS = (("inference", 1, 5, 20), ("inference", 16, 1, 4), ("training", 16, 1, 3))
-ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
-    "sknet-caffe": ("caffe_sknet50.py", {}),
-    "pytorch channels-last": ("pytorch_sknet50.py", {"channels_last": True}),
-    "pytorch NCHW": ("pytorch_sknet50.py", {"channels_last": False}),
+OWN = "caffe_sknet50.py"
+_ONNX, _TORCH = "onnx_sknet50.py", "pytorch_sknet50.py"
+# (script, tasks, options)
+ENGINES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+    "sknet-caffe": (OWN, ("inference", "training"), {"optimize": True}),
+    "sknet-caffe layer by layer": (OWN, ("inference",), {"optimize": False}),
+    "openvino": (_ONNX, ("inference",), {"runtime": "openvino"}),
+    "onnxruntime": (_ONNX, ("inference",), {"runtime": "onnxruntime"}),
+    "pytorch channels-last": (
+        _TORCH,
+        ("inference", "training"),
+        {"channels_last": True},
+    ),
+    "pytorch NCHW": (_TORCH, ("inference", "training"), {"channels_last": False}),
 }
 
 
 def main() -> None:
     """Runs all jobs in turns and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -47,13 +64,40 @@ def main() -> None:
         "--output", type=Path, default=HERE / "results" / "sknet50_peers.csv"
     )
     arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(arguments, export(Path(folder)))
+    write(arguments.output, results, arguments.threads)
+    print(arguments.output.read_text())
+
+
+def export(folder: Path) -> dict[int, str]:
+    """Writes SKNet-50 as ONNX for each batch of inference."""
+    models = {}
+    for batch in {batch for task, batch, *_ in TASKS if task == "inference"}:
+        net = caffe.Net(deploy(create_model("sknet50"), batch), caffe.TEST)
+        for blobs in net.params.values():
+            if len(blobs) == 4:
+                blobs[3].data[...] = 1  # untrained variances
+        path = folder / f"{batch}.onnx"
+        export_onnx(net, path, fold=True)
+        models[batch] = str(path)
+    return models
+
+
+def measure(
+    arguments: argparse.Namespace, models: dict[int, str]
+) -> dict[tuple[str, str, int], list[dict[str, Any]]]:
+    """Runs all jobs in turns."""
     results: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for turn in range(arguments.rounds):
         for task, batch, warmup, steps in TASKS:
             for engine in arguments.engines:
-                script, options = ENGINES[engine]
-                python = arguments.torch_python if "torch" in engine else sys.executable
+                script, tasks, options = ENGINES[engine]
+                if task not in tasks:
+                    continue
+                python = sys.executable if script == OWN else arguments.peer_python
                 job = {
+                    "models": models,
                     "task": task,
                     "batch": batch,
                     "warmup": warmup,
@@ -64,12 +108,11 @@ def main() -> None:
                 result = run(python, HERE / script, job, arguments.threads)
                 results.setdefault((engine, task, batch), []).append(result)
                 print(
-                    f"round {turn + 1}  {task:9} batch {batch:2}  {engine:22}"
+                    f"round {turn + 1}  {task:9} batch {batch:2}  {engine:26}"
                     f"{result['rate']:8.2f} img/s",
                     flush=True,
                 )
-    write(arguments.output, results, arguments.threads)
-    print(arguments.output.read_text())
+    return results
 
 
 def run(python: str, script: Path, job: dict[str, Any], threads: int) -> dict[str, Any]:

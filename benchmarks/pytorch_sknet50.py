@@ -6,12 +6,7 @@ Reads one job as JSON from its command line and prints the result as JSON; see
 
 from __future__ import annotations
 
-import json
-import resource
-import statistics
-import sys
-import time
-
+import measurement
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -123,19 +118,10 @@ def steps_of(task: str, batch: int, channels_last: bool):
 
 def main() -> None:
     """Runs the job and prints its result."""
-    job = json.loads(sys.argv[1])
+    job = measurement.job()
     torch.set_num_threads(job["threads"])
     step = steps_of(job["task"], job["batch"], job["channels_last"])
-    for _ in range(job["warmup"]):
-        step()
-    seconds = []
-    for _ in range(job["steps"]):
-        began = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rate = job["batch"] / statistics.median(seconds)
-    print(json.dumps({"rate": rate, "peak_mb": peak, "version": torch.__version__}))
+    measurement.measure(job, step, torch.__version__)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ def test_interp_keeps_every_nth_pixel_and_puts_others_between(size, shrink, zoom
 def test_interp_takes_a_size_outright_or_from_the_second_bottom():
     text = 'type: "Interp" interp_param { height: 5 width: 7 }'
     assert infer(layer(text), [(2, 3, 4, 4)]) == [(2, 3, 5, 7)]
-    assert infer(layer('type: "Interp"'), [(2, 3, 4, 4), (1, 8, 6, 9)]) == [(2, 3, 6, 9)]
+    assert infer(layer('type: "Interp"'), [(2, 3, 4, 4), (1, 8, 6, 9)]) == [
+        (2, 3, 6, 9)
+    ]
 
 
 @given(

@@ -1,0 +1,43 @@
+"""What the measured scripts share: a job from the command line, timing, the result."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def job() -> dict[str, Any]:
+    """The job, one JSON object, as `peers.py` gives it."""
+    described: dict[str, Any] = json.loads(sys.argv[1])
+    return described
+
+
+def measure(job: dict[str, Any], step: Callable[[], object], version: str) -> None:
+    """Does the job's steps and prints the rate, the peak of memory and the version."""
+    for _ in range(job["warmup"]):
+        step()
+    seconds = []
+    for _ in range(job["steps"]):
+        began = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - began)
+    result = {
+        "rate": job["batch"] / statistics.median(seconds),
+        "peak_mb": peak_mb(),
+        "version": version,
+    }
+    print(json.dumps(result))
+
+
+def peak_mb() -> float:
+    """The most memory this program has had; getrusage would count its parent's too."""
+    status = Path("/proc/self/status").read_text()
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert match is not None
+    return int(match[1]) / 1024
