@@ -3,9 +3,11 @@
 # apt packages that are missing, creates .venv, builds and installs sknet-caffe into it.
 # Run it, or source it to go on inside the environment (demo.sh and test.sh do).
 #   PYTHON=python3.12 bash scripts/setup.sh    chooses another interpreter
+#   EXTRAS=demo bash scripts/setup.sh          leaves out what only tests need (PyTorch)
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
+EXTRAS=${EXTRAS:-demo,lint,test}
 # shellcheck source=scripts/lib.sh
 . "$ROOT/scripts/lib.sh"
 
@@ -94,7 +96,7 @@ build_options() {
 
 build_and_install() {
   # shellcheck disable=SC2046  # no option, or one
-  pip_install --no-build-isolation $(build_options) '.[demo,lint,test]'
+  pip_install --no-build-isolation $(build_options) ".[$EXTRAS]"
 }
 
 # Everything that decides what gets installed.
@@ -119,11 +121,18 @@ PATH="$VIRTUAL_ENV/bin:$PATH"
 export VIRTUAL_ENV PATH
 unset PYTHONHOME PYTHONPATH
 
+# A line for each installation of the present sources: fingerprint and extras.
 stamp="$VIRTUAL_ENV/sknet-caffe.installed"
 print=$(fingerprint)
-if [ "$(cat "$stamp" 2>/dev/null)" != "$print" ]; then
-  rm -f "$stamp"
+is_installed() {
+  local extra
+  for extra in ${EXTRAS//,/ }; do
+    grep -qs "^$print .*\b$extra\b" "$stamp" || return 1
+  done
+}
+if ! is_installed; then
+  grep -qs "^$print " "$stamp" || rm -f "$stamp"
   step "build requirements" pip_install "${BUILD_REQUIREMENTS[@]}"
   step "build and install sknet-caffe" build_and_install
-  echo "$print" >"$stamp"
+  echo "$print $EXTRAS" >>"$stamp"
 fi
