@@ -9,13 +9,20 @@
 
 namespace caffe {
 
+struct RandomDraws;
+struct Warp;
+template <typename Pixel>
+struct ImageView;
+
 /// Turns images into network input:
 ///
-///   out(c, h, w) = (image(c, h + h_off, w + w_off) - mean) * scale
+///   out(c, h, w) = (image(c, h + h_off, w + w_off) + jitter(c) - mean) * scale
 ///
 /// with the columns reversed where mirrored. The crop is random in TRAIN and centred
 /// in TEST; the mean is that of the pixel's place in the uncropped image (mean_file),
-/// of its channel or of all (mean_value). Images are 8-bit blue-green-red.
+/// of its channel or of all (mean_value). Images are 8-bit blue-green-red. Resizing,
+/// crops of random area and aspect, and rotation take the pixels from in between:
+/// TransformationParameter in caffe.proto has the laws.
 ///
 /// A wrong parameter, or an image that does not fit them, throws ValueError; a datum
 /// that is damaged throws FileError.
@@ -67,30 +74,26 @@ class DataTransformer {
   vector<Dtype> mean_values_;
 
  private:
-  /// An image in memory, whatever its layout.
-  template <typename Pixel>
-  struct View;
   /// What is drawn for one image.
-  struct Choice {
-    bool mirror = false;
-    int h_off = 0;
-    int w_off = 0;
-  };
+  struct Choice;
 
-  template <typename Draw>
-  Choice Choose(int height, int width, Draw draw) const;
-  Choice ChooseByRand(int height, int width);
-  Choice ChooseBy(rng_t* rng, int height, int width) const;
+  Choice Choose(int channels, int height, int width, const RandomDraws& draws) const;
+  RandomDraws DrawsByRand();
+  RandomDraws DrawsBy(rng_t* rng) const;
+  /// Whether crops of random area and aspect are drawn.
+  bool ResizesCrops() const;
   vector<int> OutputShape(int num, int channels, int height, int width) const;
   void CheckFit(const vector<int>& shape, int channels, int height, int width) const;
   Dtype MeanValue(int channel) const;
   template <typename Pixel>
-  void TransformView(const View<Pixel>& view, const vector<int>& shape, Choice choice,
-                     Dtype* out) const;
-  void TransformMat(const cv::Mat& image, const vector<int>& shape, Choice choice,
-                    Dtype* out) const;
-  void TransformRaw(const Datum& datum, const vector<int>& shape, Choice choice,
-                    Dtype* out) const;
+  void TransformView(const ImageView<Pixel>& view, const vector<int>& shape,
+                     const Choice& choice, Dtype* out) const;
+  template <typename Pixel>
+  void Copy(const ImageView<Pixel>& view, const Warp& warp, Dtype* out) const;
+  void TransformMat(const cv::Mat& image, const vector<int>& shape,
+                    const RandomDraws& draws, Dtype* out) const;
+  void TransformRaw(const Datum& datum, const vector<int>& shape,
+                    const RandomDraws& draws, Dtype* out) const;
 };
 
 }  // namespace caffe

@@ -1,10 +1,12 @@
 #include "caffe/data_transformer.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <opencv2/core.hpp>
 #include <string>
-#include <type_traits>
 
+#include "caffe/data/augmentation.hpp"
 #include "caffe/data/convert_row.hpp"
 #include "caffe/util/image_io.hpp"
 #include "caffe/util/io.hpp"
@@ -13,18 +15,51 @@
 namespace caffe {
 
 template <typename Dtype>
-template <typename Pixel>
-struct DataTransformer<Dtype>::View {
-  const Pixel* data;
-  int channels, height, width;
-  // Steps in elements between neighbours.
-  std::ptrdiff_t channel_step, row_step, pixel_step;
+struct DataTransformer<Dtype>::Choice {
+  Warp warp;
+  vector<Dtype> jitter;  // of every channel; empty for none
 };
 
 namespace {
 
+// One image draws 24 numbers at most, and one for every channel; see kDrawsPerSample.
+constexpr int kMaxJitteredChannels = 32;
+
 string ImageText(int channels, int height, int width) {
   return Str(channels, " x ", height, " x ", width, " (channels, height, width)");
+}
+
+}  // namespace
+
+namespace {
+
+void CheckAugmentation(const TransformationParameter& param) {
+  const auto need = [](bool met, const string& what) {
+    if (!met) throw ValueError("transform_param: " + what);
+  };
+  const float rotation = param.max_rotation(), jitter = param.max_jitter();
+  need(rotation >= 0 && rotation <= 180,
+       Str("max_rotation is ", rotation, ", expected 0 to 180 degrees"));
+  need(jitter >= 0 && std::isfinite(jitter),
+       Str("max_jitter is ", jitter, ", expected 0 or more grey levels"));
+  need(param.resize_short() <= static_cast<unsigned>(INT_MAX),
+       Str("resize_short is ", param.resize_short(), ", expected at most ", INT_MAX));
+  need(param.resize_short() == 0 || param.resize_short() >= param.crop_size(),
+       Str("a crop_size of ", param.crop_size(),
+           " does not fit into images whose shorter ", "side is ", param.resize_short(),
+           "; resize_short has to be as large at least"));
+  if (param.has_random_resized_crop()) {
+    CheckRange(param.random_resized_crop());
+    need(param.crop_size() > 0,
+         "random_resized_crop needs crop_size, the side that its crops are resized to");
+  }
+  const char* moving = param.has_random_resized_crop() ? "random_resized_crop"
+                       : param.resize_short() > 0      ? "resize_short"
+                       : rotation > 0                  ? "max_rotation"
+                                                       : nullptr;
+  need(!moving || !param.has_mean_file(),
+       Str("mean_file has a mean for every place of the image, and ",
+           moving ? moving : "", " moves the places; use mean_value"));
 }
 
 }  // namespace
@@ -42,6 +77,7 @@ DataTransformer<Dtype>::DataTransformer(const TransformationParameter& param, Ph
     throw ValueError(Str("transform_param: crop_size is ", param_.crop_size(),
                          ", expected at most ", INT_MAX));
   }
+  CheckAugmentation(param_);
   if (param_.has_mean_file()) {
     BlobProto proto;
     ReadProtoFromBinaryFileOrDie(param_.mean_file(), &proto);
@@ -57,7 +93,14 @@ DataTransformer<Dtype>::DataTransformer(const TransformationParameter& param, Ph
 
 template <typename Dtype>
 bool DataTransformer<Dtype>::NeedsRand() const {
-  return param_.mirror() || (phase_ == TRAIN && param_.crop_size() > 0);
+  return param_.mirror() ||
+         (phase_ == TRAIN && (param_.crop_size() > 0 || param_.max_rotation() > 0 ||
+                              param_.max_jitter() > 0));
+}
+
+template <typename Dtype>
+bool DataTransformer<Dtype>::ResizesCrops() const {
+  return phase_ == TRAIN && param_.has_random_resized_crop();
 }
 
 template <typename Dtype>
@@ -73,40 +116,78 @@ int DataTransformer<Dtype>::Rand(int n) {
   return static_cast<int>((*generator)() % static_cast<unsigned>(n));
 }
 
-// For an image that CheckFit has passed. The order of the draws (mirror, row, column)
-// is Caffe's.
+// For an image that CheckFit has passed. The order of the draws begins with Caffe's:
+// mirror, row, column.
 template <typename Dtype>
-template <typename Draw>
-typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::Choose(int height,
-                                                                       int width,
-                                                                       Draw draw) const {
+typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::Choose(
+    int channels, int height, int width, const RandomDraws& draws) const {
+  const vector<int> shape = OutputShape(1, channels, height, width);
   Choice choice;
-  choice.mirror = param_.mirror() && draw(2);
-  const int crop = static_cast<int>(param_.crop_size());
-  if (crop == 0) return choice;
-  if (phase_ == TRAIN) {
-    choice.h_off = draw(height - crop + 1);
-    choice.w_off = draw(width - crop + 1);
+  Warp& warp = choice.warp;
+  warp.height = shape[2];
+  warp.width = shape[3];
+  warp.mirror = param_.mirror() && draws.below(2);
+  if (ResizesCrops()) {
+    const CropBox box = DrawCrop(param_.random_resized_crop(), height, width, draws);
+    warp.rows = Axis::Over(box.top, box.height, warp.height);
+    warp.columns = Axis::Over(box.left, box.width, warp.width);
   } else {
-    choice.h_off = (height - crop) / 2;
-    choice.w_off = (width - crop) / 2;
+    const int side = static_cast<int>(param_.resize_short());
+    const CropBox whole =
+        side > 0 ? ResizedToShort(side, height, width) : CropBox{0, 0, height, width};
+    int h_off = 0, w_off = 0;
+    if (param_.crop_size() > 0 && phase_ == TRAIN) {
+      h_off = draws.below(whole.height - warp.height + 1);
+      w_off = draws.below(whole.width - warp.width + 1);
+    } else if (param_.crop_size() > 0) {
+      h_off = (whole.height - warp.height) / 2;
+      w_off = (whole.width - warp.width) / 2;
+    }
+    if (side > 0) {
+      warp.rows = Axis::Over(0, height, whole.height);
+      warp.columns = Axis::Over(0, width, whole.width);
+      warp.rows.start += h_off * warp.rows.step;
+      warp.columns.start += w_off * warp.columns.step;
+    } else {
+      warp.rows = Axis::Shifted(h_off, height);
+      warp.columns = Axis::Shifted(w_off, width);
+    }
+  }
+  if (phase_ != TRAIN) return choice;
+  if (param_.max_rotation() > 0) {
+    warp.degrees = param_.max_rotation() * (2 * draws.uniform() - 1);
+  }
+  if (param_.max_jitter() > 0) {
+    for (int c = 0; c < channels; ++c) {
+      choice.jitter.push_back(
+          static_cast<Dtype>(param_.max_jitter() * (2 * draws.uniform() - 1)));
+    }
   }
   return choice;
 }
 
+namespace {
+
+double Uniform(rng_t* rng) {
+  return (*rng)() * 0x1p-32;
+}
+
+}  // namespace
+
 template <typename Dtype>
-typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::ChooseByRand(int height,
-                                                                             int width) {
-  return Choose(height, width, [this](int n) { return Rand(n); });
+RandomDraws DataTransformer<Dtype>::DrawsByRand() {
+  return {[this](int n) { return Rand(n); },
+          [this] {
+            CHECK(rng_) << "InitRand has not been called";
+            return Uniform(static_cast<rng_t*>(rng_->generator()));
+          }};
 }
 
 template <typename Dtype>
-typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::ChooseBy(
-    rng_t* rng, int height, int width) const {
-  return Choose(height, width, [rng](int n) {
-    CHECK(rng) << "random mirroring or cropping needs a generator";
-    return static_cast<int>((*rng)() % static_cast<unsigned>(n));
-  });
+RandomDraws DataTransformer<Dtype>::DrawsBy(rng_t* rng) const {
+  CHECK(rng || !NeedsRand()) << "random draws need a generator";
+  return {[rng](int n) { return static_cast<int>((*rng)() % static_cast<unsigned>(n)); },
+          [rng] { return Uniform(rng); }};
 }
 
 template <typename Dtype>
@@ -117,10 +198,19 @@ vector<int> DataTransformer<Dtype>::OutputShape(int num, int channels, int heigh
     throw ValueError(Str(num, " image(s) of ", ImageText(channels, height, width),
                          ", expected positive numbers"));
   }
+  if (ResizesCrops()) return {num, channels, crop, crop};
+  if (param_.resize_short() > 0) {
+    const CropBox whole =
+        ResizedToShort(static_cast<int>(param_.resize_short()), height, width);
+    if (crop > 0) return {num, channels, crop, crop};
+    return {num, channels, whole.height, whole.width};
+  }
   if (crop == 0) return {num, channels, height, width};
   if (crop > height || crop > width) {
     throw ValueError(Str("crop_size is ", crop, ", larger than the image of ", width,
-                         " x ", height, " pixels; use larger images or a smaller crop"));
+                         " x ", height,
+                         " pixels; use larger images, a smaller crop, or "
+                         "resize_short"));
   }
   return {num, channels, crop, crop};
 }
@@ -158,6 +248,10 @@ void DataTransformer<Dtype>::CheckFit(const vector<int>& shape, int channels, in
                          "1 or ",
                          channels, ", one for every channel"));
   }
+  if (param_.max_jitter() > 0 && channels > kMaxJitteredChannels) {
+    throw ValueError(Str("max_jitter is for images of up to ", kMaxJitteredChannels,
+                         " channels, this one has ", channels));
+  }
 }
 
 template <typename Dtype>
@@ -166,21 +260,20 @@ Dtype DataTransformer<Dtype>::MeanValue(int channel) const {
   return mean_values_.size() == 1 ? mean_values_[0] : mean_values_[channel];
 }
 
+// Output pixels that are pixels of the image: no sampling.
 template <typename Dtype>
 template <typename Pixel>
-void DataTransformer<Dtype>::TransformView(const View<Pixel>& view,
-                                           const vector<int>& shape, Choice choice,
-                                           Dtype* out) const {
-  const int height = shape[2];
-  const int width = shape[3];
+void DataTransformer<Dtype>::Copy(const ImageView<Pixel>& view, const Warp& warp,
+                                  Dtype* out) const {
   const auto scale = static_cast<Dtype>(param_.scale());
   // A mirrored row is read from its last pixel backwards.
-  const std::ptrdiff_t first = choice.w_off + (choice.mirror ? width - 1 : 0);
-  const int direction = choice.mirror ? -1 : 1;
+  const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(warp.columns.start) +
+                               (warp.mirror ? warp.width - 1 : 0);
+  const int direction = warp.mirror ? -1 : 1;
   for (int c = 0; c < view.channels; ++c) {
     const Dtype value = MeanValue(c);
-    for (int h = 0; h < height; ++h) {
-      const int row = h + choice.h_off;
+    for (int h = 0; h < warp.height; ++h) {
+      const std::ptrdiff_t row = h + static_cast<std::ptrdiff_t>(warp.rows.start);
       const Pixel* in = view.data + c * view.channel_step + row * view.row_step +
                         first * view.pixel_step;
       const Dtype* mean = &value;
@@ -189,43 +282,67 @@ void DataTransformer<Dtype>::TransformView(const View<Pixel>& view,
                (std::ptrdiff_t{c} * view.height + row) * view.width + first;
       }
       ConvertRow(in, direction * view.pixel_step, mean,
-                 param_.has_mean_file() ? direction : 0, scale, width, out);
-      out += width;
+                 param_.has_mean_file() ? direction : 0, scale, warp.width, out);
+      out += warp.width;
     }
   }
 }
 
 template <typename Dtype>
+template <typename Pixel>
+void DataTransformer<Dtype>::TransformView(const ImageView<Pixel>& view,
+                                           const vector<int>& shape, const Choice& choice,
+                                           Dtype* out) const {
+  const int plane = shape[2] * shape[3];
+  const auto scale = static_cast<Dtype>(param_.scale());
+  if (choice.warp.IsCopy()) {
+    Copy(view, choice.warp, out);
+  } else {
+    vector<Dtype> means;
+    for (int c = 0; c < view.channels; ++c) means.push_back(MeanValue(c));
+    Sample(view, choice.warp, means, out);
+    for (int c = 0; c < view.channels; ++c) {
+      Dtype* values = out + std::ptrdiff_t{c} * plane;
+      for (int i = 0; i < plane; ++i) values[i] = (values[i] - means[c]) * scale;
+    }
+  }
+  for (size_t c = 0; c < choice.jitter.size(); ++c) {
+    caffe_add_scalar<Dtype>(plane, choice.jitter[c] * scale, out + c * plane);
+  }
+}
+
+template <typename Dtype>
 void DataTransformer<Dtype>::TransformMat(const cv::Mat& image, const vector<int>& shape,
-                                          Choice choice, Dtype* out) const {
-  const View<uchar> view = {image.ptr<uchar>(),
-                            image.channels(),
-                            image.rows,
-                            image.cols,
-                            1,
-                            static_cast<std::ptrdiff_t>(image.step[0]),
-                            image.channels()};
-  TransformView(view, shape, choice, out);
+                                          const RandomDraws& draws, Dtype* out) const {
+  const ImageView<uchar> view = {image.ptr<uchar>(),
+                                 image.channels(),
+                                 image.rows,
+                                 image.cols,
+                                 1,
+                                 static_cast<std::ptrdiff_t>(image.step[0]),
+                                 image.channels()};
+  TransformView(view, shape, Choose(view.channels, view.height, view.width, draws), out);
 }
 
 template <typename Dtype>
 void DataTransformer<Dtype>::TransformRaw(const Datum& datum, const vector<int>& shape,
-                                          Choice choice, Dtype* out) const {
+                                          const RandomDraws& draws, Dtype* out) const {
+  const Choice choice = Choose(datum.channels(), datum.height(), datum.width(), draws);
   const int height = datum.height();
   const int width = datum.width();
   const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
   if (datum.data().empty()) {
-    const View<float> view = {
+    const ImageView<float> view = {
         datum.float_data().data(), datum.channels(), height, width, plane, width, 1};
     TransformView(view, shape, choice, out);
   } else {
-    const View<uchar> view = {reinterpret_cast<const uchar*>(datum.data().data()),
-                              datum.channels(),
-                              height,
-                              width,
-                              plane,
-                              width,
-                              1};
+    const ImageView<uchar> view = {reinterpret_cast<const uchar*>(datum.data().data()),
+                                   datum.channels(),
+                                   height,
+                                   width,
+                                   plane,
+                                   width,
+                                   1};
     TransformView(view, shape, choice, out);
   }
 }
@@ -246,7 +363,7 @@ void DataTransformer<Dtype>::Transform(const cv::Mat& cv_img, const vector<int>&
                                        rng_t* rng, Dtype* out) const {
   CheckImage(cv_img);
   CheckFit(shape, cv_img.channels(), cv_img.rows, cv_img.cols);
-  TransformMat(cv_img, shape, ChooseBy(rng, cv_img.rows, cv_img.cols), out);
+  TransformMat(cv_img, shape, DrawsBy(rng), out);
 }
 
 template <typename Dtype>
@@ -254,7 +371,7 @@ void DataTransformer<Dtype>::Transform(const Datum& raw, const vector<int>& shap
                                        rng_t* rng, Dtype* out) const {
   CheckRawDatum(raw);
   CheckFit(shape, raw.channels(), raw.height(), raw.width());
-  TransformRaw(raw, shape, ChooseBy(rng, raw.height(), raw.width()), out);
+  TransformRaw(raw, shape, DrawsBy(rng), out);
 }
 
 template <typename Dtype>
@@ -275,8 +392,7 @@ void DataTransformer<Dtype>::Transform(const Datum& datum,
   CheckRawDatum(datum);
   CHECK_GE(transformed_blob->num(), 1);
   CheckFit(transformed_blob->shape(), datum.channels(), datum.height(), datum.width());
-  TransformRaw(datum, transformed_blob->shape(),
-               ChooseByRand(datum.height(), datum.width()),
+  TransformRaw(datum, transformed_blob->shape(), DrawsByRand(),
                transformed_blob->mutable_cpu_data());
 }
 
@@ -286,7 +402,7 @@ void DataTransformer<Dtype>::Transform(const cv::Mat& cv_img,
   CheckImage(cv_img);
   CHECK_GE(transformed_blob->num(), 1);
   CheckFit(transformed_blob->shape(), cv_img.channels(), cv_img.rows, cv_img.cols);
-  TransformMat(cv_img, transformed_blob->shape(), ChooseByRand(cv_img.rows, cv_img.cols),
+  TransformMat(cv_img, transformed_blob->shape(), DrawsByRand(),
                transformed_blob->mutable_cpu_data());
 }
 
@@ -342,9 +458,10 @@ void DataTransformer<Dtype>::Transform(Blob<Dtype>* input_blob,
                          " do not fit a blob of shape ", ShapeText(shape)));
   }
   CheckFit(shape, channels, height, width);
-  const Choice choice = ChooseByRand(height, width);
+  const Choice choice = Choose(channels, height, width, DrawsByRand());
   const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
-  View<Dtype> view = {input_blob->cpu_data(), channels, height, width, plane, width, 1};
+  ImageView<Dtype> view = {
+      input_blob->cpu_data(), channels, height, width, plane, width, 1};
   Dtype* out = transformed_blob->mutable_cpu_data();
   for (int n = 0; n < num; ++n) {
     TransformView(view, shape, choice, out);
