@@ -1,0 +1,134 @@
+"""The drivers in scripts/, on a small data set of real photographs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from photographs import write_ilsvrc
+
+import caffe
+from sknet.models import create_model, deploy
+
+# SKNet-26 made small: one block a stage, 64 pixels.
+TINY = ["--depths", "1,1,1,1", "--widths", "32,32,32,64", "--crop", "64"]
+
+
+def run(script, *arguments):
+    """Runs a driver with this interpreter's commands."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", ROOT / "scripts" / script, *map(str, arguments)],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def ilsvrc(tmp_path_factory):
+    return write_ilsvrc(tmp_path_factory.mktemp("ilsvrc"), train=8, val=2, side=72)
+
+
+@pytest.fixture(scope="module")
+def databases(ilsvrc, tmp_path_factory):
+    out = tmp_path_factory.mktemp("databases")
+    done = run("prepare_imagenet.sh", ilsvrc, out, "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert "2 classes: 16 training and 4 validation images" in done.stdout
+    return out
+
+
+def test_a_model_is_trained_resumed_and_evaluated(databases, tmp_path):
+    out = tmp_path / "run"
+    recipe = ["--batch", "8", "--iter-size", "1", "--base-lr", "0.01"]
+    train = ["train.sh", "sknet26", databases, out, *TINY, *recipe]
+    first = run(*train, "--epochs", "1")
+    assert first.returncode == 0, first.stderr[-3000:]
+    assert (out / "snapshots" / "sknet26_iter_2.caffemodel").exists()
+    net = (out / "train_val.prototxt").read_text()
+    assert "random_resized_crop" in net
+    assert "resize_short: 73" in net
+    second = run(*train, "--epochs", "2")
+    assert second.returncode == 0, second.stderr[-3000:]
+    assert "sknet26_iter_2.solverstate" in second.stderr
+    weights = out / "snapshots" / "sknet26_iter_4.caffemodel"
+    assert weights.exists()
+    assert "Iteration 4, Testing net (#0)" in (out / "train.log").read_text()
+
+    evaluation = ["evaluate.sh", out / "train_val.prototxt", weights]
+    done = run(*evaluation, databases / "val_lmdb", out, "--batch", "2", "--strict")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for crop, resize in ((224, 256), (320, 352)):
+        record = json.loads((out / f"train_val_{crop}.json").read_text())
+        assert record["images"] == 4
+        assert record["protocol"]["resize"] == resize
+        assert record["warnings"] == []
+    again = run(*evaluation, databases / "val_lmdb", out, "--batch", "2", "--strict")
+    assert again.stdout.count("all done before") == 2
+
+
+def test_table_2_is_filled(ilsvrc, tmp_path):
+    model = create_model("resnext50")
+    net = caffe.Net(deploy(model), caffe.TEST)
+    for blobs in net.params.values():
+        if len(blobs) == 4:
+            blobs[3].data[...] = 1  # variance: untrained, activations keep their size
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    net.save(str(weights / "resnext50.caffemodel"))
+    out = tmp_path / "out"
+    options = ["--limit", "2", "--batch", "2"]
+    done = run("reproduce_table2.sh", ilsvrc, weights, out, *options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (row,) = [
+        row
+        for row in json.loads((out / "table2.json").read_text())
+        if row["model"] == "ResNeXt-50"
+    ]
+    for crop in (224, 320):
+        record = json.loads((out / f"resnext50_{crop}.json").read_text())
+        assert record["images"] == 2
+        error = record["top1"]["error_percent"]
+        assert row[f"measured_top1_error_{crop}"] == error
+        assert row[f"paper_top1_error_{crop}"] == {224: 22.23, 320: 21.05}[crop]
+        assert np.isclose(
+            record["paper"]["difference_percent"],
+            error - row[f"paper_top1_error_{crop}"],
+        )
+    assert re.search(r"^ResNeXt-50 .*100\.00", done.stdout, re.M)
+    assert (out / "table2_224.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("train.sh", ["sknet50", "absent", "out"], "is no database of"),
+        ("reproduce_table2.sh", ["absent", "absent", "out"], "has no caffemodels"),
+        ("prepare_imagenet.sh", ["absent", "out"], "absent/train"),
+    ],
+)
+def test_missing_input_is_told(tmp_path, script, arguments, message):
+    done = run(script, *(tmp_path / word for word in arguments))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "script", ["prepare_imagenet.sh", "train.sh", "evaluate.sh", "reproduce_table2.sh"]
+)
+def test_usage(script):
+    done = run(script, "-h")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: {script} ")
+    assert run(script).returncode == 2
