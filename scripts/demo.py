@@ -58,8 +58,13 @@ def main() -> None:
         f"--snapshot-prefix {folder}/sknet_digits"
     )
     run(f"sknet generate sknet_digits -o {folder}/deploy.prototxt")
+    preview = folder / "augmentation.png"
+    run(
+        f"sknet augment-preview {folder}/train_val.prototxt "
+        f"--source {folder}/train_lmdb --images 8 -o {preview}"
+    )
 
-    heading("3. Training")
+    heading("3. Training, on augmented images")
     began = time.monotonic()
     log = train(folder)
     seconds = time.monotonic() - began
@@ -71,7 +76,14 @@ def main() -> None:
     scores = test(folder, snapshot)
     digits = table_row(folder, scores)
 
-    heading("5. SKNet-50 at 224x224 on a photograph")
+    heading("5. Which kernels the trained net chooses as digits grow")
+    attention = folder / "attention"
+    run(
+        f"sknet attention sknet_digits --weights {snapshot} "
+        f"--source {folder}/val_lmdb --out {attention}"
+    )
+
+    heading("6. SKNet-50 at 224x224 on a photograph")
     probabilities, milliseconds = sknet50(folder)
     print(time_table(folder))
 
@@ -80,6 +92,8 @@ def main() -> None:
     speed = images_per_second(log)
     print(f"\ntraining speed      {speed:.0f} images/s, {seconds:.0f} s in all")
     print(f"training curve      {curve}")
+    print(f"augmented images    {preview}")
+    print(f"attention figures   {attention}/average.png, classes.png, image_0.png …")
     print(f"snapshot            {snapshot}")
     print(
         f"SKNet-50            {milliseconds:.0f} ms for one 224x224 photograph; "

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from sknet.cli import (
     attention,
+    augment_preview,
     complexity,
     convert_bn,
     evaluate,
@@ -30,6 +31,7 @@ _MODULES: tuple[ModuleType, ...] = (
     import_torch,
     convert_bn,
     prepare,
+    augment_preview,
     tables,
     scatter,
 )

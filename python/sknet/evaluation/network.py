@@ -61,7 +61,7 @@ def read_definition(model: str) -> Definition:
     """
     path = Path(model)
     if path.is_file():
-        return _classifier(_read(path))
+        return _classifier(read_prototxt(path))
     if path.suffix == ".prototxt":
         raise OSError(f"'{model}': no such file")
     generated = create_model(model)
@@ -74,11 +74,12 @@ def read_definition(model: str) -> Definition:
         definition.scores,
         generated.image_size,
         Preprocessing(recipe.mean_value, recipe.scale),
-        resizes=recipe.random_resized_crop,
+        resizes=recipe.resize_val,
     )
 
 
-def _read(path: Path) -> Any:
+def read_prototxt(path: Path) -> Any:
+    """A NetParameter without weights, of old formats, too."""
     net = caffe_pb2.NetParameter()
     try:
         text_format.Parse(path.read_text(encoding="utf-8", errors="replace"), net)
@@ -135,6 +136,7 @@ def _classifier(net: Any) -> Definition:
         (outputs or in_place)[-1],
         side,
         _preprocessing(transform),
+        resizes=transform is None or transform.resize_short > 0,
     )
 
 

@@ -165,7 +165,7 @@ def transform(
 
     Returns:
         For training what is drawn at random. For validation the centre crop, of images
-        resized by `shorter_side` if training sees objects at any size.
+        resized by `shorter_side` if the recipe says so.
     """
     # Some of ImageNet's files are grey, and databases keep them so.
     param = caffe_pb2.TransformationParameter(
@@ -173,14 +173,15 @@ def transform(
     )
     if recipe.scale != 1:
         param.scale = recipe.scale
-    if recipe.crop:
-        param.crop_size = crop
+    param.crop_size = crop
     if phase == caffe_pb2.TEST:
-        if recipe.random_resized_crop:
+        if recipe.resize_val:
             param.resize_short = shorter_side(crop)
         return param
     if recipe.random_resized_crop:
         param.random_resized_crop.SetInParent()
+        if recipe.min_area is not None:
+            param.random_resized_crop.min_area = recipe.min_area
     if recipe.mirror:
         param.mirror = True
     if recipe.max_rotation:

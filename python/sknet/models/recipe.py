@@ -37,10 +37,12 @@ class Recipe:
         mean_value: Subtracted per channel (blue, green, red).
         scale: Multiplies the difference.
         mirror: Flip images left to right at random.
-        crop: Cut windows of the net's input size out of the stored images; validation
-            resizes them before, see `shorter_side`.
         random_resized_crop: Cut windows of random area and aspect ratio and resize them
-            (by default 8 to 100 % and 3/4 to 4/3), instead of windows of that size.
+            (by default 8 to 100 % and 3/4 to 4/3), instead of windows of the input's
+            size.
+        min_area: Least share of the image that such a window covers, if not 8 %.
+        resize_val: Whether validation images are resized by `shorter_side` before their
+            centre crop is taken, which is for objects of any size.
         max_rotation: Largest random rotation in degrees, either way.
         max_jitter: Largest random offset of the pixel levels, either way.
         display: Iterations between log lines.
@@ -64,8 +66,9 @@ class Recipe:
     mean_value: tuple[float, ...] = IMAGENET_MEAN
     scale: float = 1.0
     mirror: bool = True
-    crop: bool = True
     random_resized_crop: bool = False
+    min_area: float | None = None
+    resize_val: bool = False
     max_rotation: float = 0.0
     max_jitter: float = 0.0
     display: int = 20
@@ -116,11 +119,12 @@ _IMAGENET = Recipe(
     lr_drops=(30, 60, 90),
     label_smoothing=0.1,
     random_resized_crop=True,
+    resize_val=True,
     max_rotation=10.0,
     max_jitter=20.0,
 )
 # scikit-learn's scanned digits, a fifth of them for validation. A mirrored digit is
-# another sign, and the images are no larger than the net's input.
+# another sign, as is the small part of one; and the images are as large as the input.
 _DIGITS = Recipe(
     train_images=1437,
     val_images=360,
@@ -134,7 +138,10 @@ _DIGITS = Recipe(
     mean_value=(78.0, 78.0, 78.0),
     scale=1 / 96,
     mirror=False,
-    crop=False,
+    random_resized_crop=True,
+    min_area=0.6,
+    max_rotation=10.0,
+    max_jitter=20.0,
 )
 # CIFAR-10 and -100 as in ResNeXt's paper (Xie et al. 2017): crops of 32 from images
 # that are stored with four black pixels around them, 40x40. Validation takes their

@@ -37,12 +37,6 @@ def test_forms_of_a_model_are_one_classifier(form, write_proto):
         "train_val": lambda: write_proto(train_val(model, recipe, "no", "where")),
         "name": lambda: "sknet_digits",
     }[form]()
-    if form == "train_val":
-        # Its data layer takes whole images, of a size that the file does not tell.
-        text = path.read_text().replace(
-            "transform_param {", "transform_param {crop_size: 32"
-        )
-        path.write_text(text)
     definition = read_definition(str(path))
     assert (definition.image, definition.side) == ("data", 32)
     network = load_network(definition, None, 32, 2)
