@@ -33,6 +33,8 @@ except ImportError:
 Array = npt.NDArray[Any]
 _GAP = 4
 _CAPTION = 14
+# Smaller images are enlarged, pixel by pixel, so that the captions fit.
+_LEAST_SIDE = 64
 _PAPER = (255, 255, 255)
 _INK = (0, 0, 0)
 
@@ -153,6 +155,11 @@ def _rounded(levels: Array) -> Array:
 
 def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Any:
     """Lays images out, a row for each original and its draws."""
+    zoom = max(-(-_LEAST_SIDE // min(image.shape[:2])) for image in drawn[0])
+    drawn = [
+        [image.repeat(zoom, axis=0).repeat(zoom, axis=1) for image in row]
+        for row in drawn
+    ]
     side = max(max(image.shape[:2]) for row in drawn for image in row)
     columns = 1 + max(map(len, drawn))
     cell = side + _GAP

@@ -204,9 +204,11 @@ def test_preview_shows_the_engines_draws(images, tmp_path, capsys):
     # Draw 2 of image 1 is sample 4 of the layer 'data'.
     numbers = draws(SEED, "TRAIN/data/transform", 3 + 1)
     want = expected(levels[1], numbers).transpose(1, 2, 0) / 0.5 + MEAN  # BGR
-    cell = CROP + 4
+    zoom = 3  # to 72 pixels
+    cell = zoom * CROP + 4
     top, left = 4 + 14 + cell, 4 + 2 * cell
-    got = sheets[0][top : top + CROP, left : left + CROP, ::-1]
+    got = sheets[0][top : top + zoom * CROP, left : left + zoom * CROP, ::-1]
+    want = want.repeat(zoom, axis=0).repeat(zoom, axis=1)
     assert np.abs(got - np.clip(want, 0, 255)).max() <= 0.501  # whole levels
 
 
