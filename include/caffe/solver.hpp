@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caffe/net.hpp"
@@ -89,6 +90,13 @@ class Solver {
     virtual void on_start() = 0;
     /// After the last backward pass, before the update.
     virtual void on_gradients_ready() = 0;
+    /// After the log has shown iter() and smoothed_loss(). `loss` is the iteration's
+    /// own; `iter_per_s` is since the last such point, 0 if there is none.
+    virtual void on_display(Dtype /*loss*/, float /*iter_per_s*/) {}
+    /// After the log has shown a test of iter(): the mean of every output, with the
+    /// name of its blob, in the order of the log.
+    virtual void on_test(int /*net*/,
+                         const vector<std::pair<string, Dtype>>& /*outputs*/) {}
 
     template <typename T>
     friend class Solver;
@@ -150,7 +158,7 @@ class Solver {
  private:
   /// Snapshot for Step and Solve, which go on when it fails.
   void TrySnapshot();
-  void DisplayIteration();
+  void DisplayIteration(Dtype loss);
   void WarnIfNotFinite(Dtype loss);
   /// Copies the weights of SolverParameter.weights into a new net.
   void LoadWeights(Net<Dtype>* net) const;

@@ -1,6 +1,7 @@
 #include "solver.hpp"
 
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -22,7 +23,13 @@ void SettleAll(Solver<float>& solver) {
   for (const auto& net : solver.test_nets()) Settle(*net);
 }
 
-using Function = nb::typed<nb::callable, nb::object()>;
+template <typename... Args>
+using Function = std::optional<nb::typed<nb::callable, nb::object(Args...)>>;
+
+template <typename T>
+nb::object OrNone(const std::optional<T>& function) {
+  return function ? nb::object(*function) : nb::none();
+}
 
 nb::object Wrapped(const shared_ptr<Net<float>>& net, const SessionPtr& session) {
   return nb::cast(new NetHandle(net, session), nb::rv_policy::take_ownership);
@@ -64,11 +71,19 @@ PyType_Slot kSlots[] = {{Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
 
 }  // namespace
 
-void SolverCallback::Call(std::size_t which) {
+template <typename... Args>
+void SolverCallback::Call(std::size_t which, const Args&... args) {
+  const nb::object& function = functions_[which];
+  // No function, or one that the garbage collector has cleared.
+  if (!function.is_valid() || function.is_none()) return;
   nb::gil_scoped_acquire gil;
-  if (!functions_[which].is_valid()) return;
+  function(args...);
+}
+
+void SolverCallback::CallSettled(std::size_t which) {
+  if (functions_[which].is_none()) return;
   SettleAll(*solver_);
-  functions_[which]();
+  Call(which);
   SettleAll(*solver_);
 }
 
@@ -179,13 +194,18 @@ void BindSolver(nb::module_& m) {
            })
       .def(
           "add_callback",
-          [](SolverHandle& self, Function on_start, Function on_gradients_ready) {
+          [](SolverHandle& self, Function<> on_start, Function<> on_gradients_ready,
+             Function<float, float> on_display,
+             Function<int, std::vector<std::pair<string, float>>> on_test) {
             Locked lock(self.session);
             self.callbacks.push_back(std::make_unique<SolverCallback>(
-                self.solver.get(), std::move(on_start), std::move(on_gradients_ready)));
+                self.solver.get(),
+                SolverCallback::Functions{OrNone(on_start), OrNone(on_gradients_ready),
+                                          OrNone(on_display), OrNone(on_test)}));
             self.solver->add_callback(self.callbacks.back().get());
           },
-          nb::arg("on_start"), nb::arg("on_gradients_ready"));
+          nb::arg("on_start").none(), nb::arg("on_gradients_ready").none(),
+          nb::arg("on_display").none(), nb::arg("on_test").none());
 
   m.def(
       "read_solver",

@@ -1,7 +1,10 @@
 #ifndef PYTHON_BINDINGS_SOLVER_HPP_
 #define PYTHON_BINDINGS_SOLVER_HPP_
 
+#include <array>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "caffe/solver.hpp"
@@ -9,23 +12,33 @@
 
 namespace caffe::python {
 
-/// Calls Python functions at the solver's two points of an iteration.
+/// Calls Python functions at the solver's points of an iteration.
 class SolverCallback : public Solver<float>::Callback {
  public:
-  SolverCallback(Solver<float>* solver, nb::object on_start,
-                 nb::object on_gradients_ready)
-      : solver_(solver), functions_{std::move(on_start), std::move(on_gradients_ready)} {}
-  std::vector<nb::object>& functions() { return functions_; }
+  /// on_start, on_gradients_ready, on_display, on_test: each a function or None.
+  using Functions = std::array<nb::object, 4>;
+
+  SolverCallback(Solver<float>* solver, Functions functions)
+      : solver_(solver), functions_(std::move(functions)) {}
+  Functions& functions() { return functions_; }
 
  protected:
-  void on_start() override { Call(0); }
-  void on_gradients_ready() override { Call(1); }
+  void on_start() override { CallSettled(0); }
+  void on_gradients_ready() override { CallSettled(1); }
+  void on_display(float loss, float iter_per_s) override { Call(2, loss, iter_per_s); }
+  void on_test(int net,
+               const std::vector<std::pair<std::string, float>>& outputs) override {
+    Call(3, net, outputs);
+  }
 
  private:
-  void Call(std::size_t which);
+  /// For functions that look into the nets, which takes time: see Settle.
+  void CallSettled(std::size_t which);
+  template <typename... Args>
+  void Call(std::size_t which, const Args&... args);
 
   Solver<float>* solver_;
-  std::vector<nb::object> functions_;
+  Functions functions_;
 };
 
 /// The engine's side of `caffe.SGDSolver` and the others.

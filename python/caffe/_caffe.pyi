@@ -208,7 +208,11 @@ class Solver:
     def restore(self, file: str) -> None: ...
     def snapshot(self) -> None: ...
     def add_callback(
-        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+        self,
+        on_start: Callable[[], object] | None,
+        on_gradients_ready: Callable[[], object] | None,
+        on_display: Callable[[float, float], object] | None,
+        on_test: Callable[[int, list[tuple[str, float]]], object] | None,
     ) -> None: ...
 
 def read_solver(file: str) -> bytes:

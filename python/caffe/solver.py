@@ -108,11 +108,24 @@ class Solver:
 
     def add_callback(
         self,
-        on_start: Callable[[], object],
-        on_gradients_ready: Callable[[], object],
+        on_start: Callable[[], object] | None = None,
+        on_gradients_ready: Callable[[], object] | None = None,
+        *,
+        on_display: Callable[[float, float], object] | None = None,
+        on_test: Callable[[int, list[tuple[str, float]]], object] | None = None,
     ) -> None:
-        """Calls functions before an iteration's first forward and before its update."""
-        self._engine.add_callback(on_start, on_gradients_ready)
+        """Calls functions while training.
+
+        Args:
+            on_start: Before an iteration's first forward.
+            on_gradients_ready: Before its update.
+            on_display: When the log shows `iter` and `smoothed_loss`; takes the
+                iteration's own loss, and iterations per second since the last such
+                call, 0 if there was none.
+            on_test: When the log shows a test of `iter`; takes the number of the test
+                net, and the name and mean of each output in the order of the log.
+        """
+        self._engine.add_callback(on_start, on_gradients_ready, on_display, on_test)
 
     def set_action_function(self, function: ActionFunction | None) -> None:
         """Asks `function` after every iteration whether to stop or to snapshot.

@@ -140,6 +140,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     net_->Forward(&loss);
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
+    for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
   if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   LOG(INFO) << "Optimization Done.";
@@ -169,7 +170,7 @@ void Solver<Dtype>::Step(int iters) {
     loss /= param_.iter_size();
     UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
     WarnIfNotFinite(loss);
-    if (display) DisplayIteration();
+    if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
     const int iteration = iter_;
@@ -221,7 +222,7 @@ void Solver<Dtype>::WarnIfNotFinite(Dtype loss) {
 }
 
 template <typename Dtype>
-void Solver<Dtype>::DisplayIteration() {
+void Solver<Dtype>::DisplayIteration(Dtype loss) {
   const float lapse = iteration_timer_.Seconds();
   const float per_s = (iter_ - iterations_last_) / (lapse ? lapse : 1);
   LOG_IF(INFO, Caffe::root_solver())
@@ -230,6 +231,8 @@ void Solver<Dtype>::DisplayIteration() {
   iteration_timer_.Start();
   iterations_last_ = iter_;
   DisplayOutputBlobs(-1);
+  if (!Caffe::root_solver()) return;
+  for (Callback* callback : callbacks_) callback->on_display(loss, per_s);
 }
 
 template <typename Dtype>
@@ -296,11 +299,14 @@ void Solver<Dtype>::Test(const int test_net_id) {
   if (param_.test_compute_loss() && iterations > 0) {
     LOG(INFO) << "Test loss: " << static_cast<Dtype>(loss / iterations);
   }
+  vector<std::pair<string, Dtype>> outputs;
   for (size_t i = 0; i < scores.size(); ++i) {
     const Dtype mean = static_cast<Dtype>(scores[i] / iterations);
-    LOG(INFO) << "    Test net output #" << i << ": " << net.blob_names()[score_blobs[i]]
-              << " = " << mean << LossText(net.blob_loss_weights()[score_blobs[i]], mean);
+    outputs.emplace_back(net.blob_names()[score_blobs[i]], mean);
+    LOG(INFO) << "    Test net output #" << i << ": " << outputs.back().first << " = "
+              << mean << LossText(net.blob_loss_weights()[score_blobs[i]], mean);
   }
+  for (Callback* callback : callbacks_) callback->on_test(test_net_id, outputs);
 }
 
 INSTANTIATE_CLASS(Solver);

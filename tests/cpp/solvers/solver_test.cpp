@@ -5,6 +5,7 @@
 
 #include <regex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caffe/util/signal_handler.h"
@@ -172,6 +173,50 @@ TEST(SolverTest, CallbacksFrameTheGradients) {
   solver->Step(2);
   EXPECT_THAT(recorder.events, ElementsAre("start 0", "ready 0 with gradients", "start 1",
                                            "ready 1 with gradients"));
+}
+
+class Watcher : public Solver<float>::Callback {
+ public:
+  explicit Watcher(Solver<float>* solver) : solver_(solver) {}
+  std::vector<std::string> events;
+  std::vector<float> speeds;
+
+ protected:
+  void on_start() override {}
+  void on_gradients_ready() override {}
+  void on_display(float loss, float iter_per_s) override {
+    events.push_back(
+        Str("loss ", loss, " mean ", solver_->smoothed_loss(), " at ", solver_->iter()));
+    speeds.push_back(iter_per_s);
+  }
+  void on_test(int net, const std::vector<std::pair<string, float>>& outputs) override {
+    std::string event = Str("test ", net, " at ", solver_->iter(), ":");
+    for (const auto& [name, mean] : outputs) {
+      event += name == "sum" ? " sum" : Str(" ", name, " ", mean);
+    }
+    events.push_back(event);
+  }
+
+ private:
+  Solver<float>* solver_;
+};
+
+TEST(SolverTest, CallbacksGetTheNumbersOfTheLog) {
+  const LogCapture log;
+  const auto solver = NewSolver<float>(WithNet(
+      "max_iter: 4 display: 2 average_loss: 2 test_interval: 4 test_iter: [2, 1]"));
+  Watcher watcher(solver.get());
+  solver->add_callback(&watcher);
+  solver->Solve();
+  // Losses are 2, 3, 4, …; each test net counts for itself, from 10.
+  EXPECT_THAT(
+      watcher.events,
+      ElementsAre("test 0 at 0: loss 10.5 sum", "test 1 at 0: loss 10 sum",
+                  "loss 2 mean 2 at 0", "loss 4 mean 3.5 at 2", "loss 6 mean 5.5 at 4",
+                  "test 0 at 4: loss 12.5 sum", "test 1 at 4: loss 11 sum"));
+  EXPECT_EQ(watcher.speeds[0], 0);
+  EXPECT_GT(watcher.speeds[1], 0);
+  EXPECT_EQ(watcher.speeds[2], 0);
 }
 
 // A solver written for Caffe 1.0, where Step counts the iterations.

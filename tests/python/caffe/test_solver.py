@@ -179,9 +179,41 @@ def test_errors_in_callbacks_come_out(solver):
         solver.step(1)
 
 
+def test_callbacks_get_what_the_log_shows(parameters):
+    parameters.display = 2
+    parameters.test_interval = 3
+    parameters.test_iter[:] = [1, 2]
+    solver = with_data(caffe.SGDSolver(parameters))
+    for net in solver.test_nets:
+        for name in ("data", "target"):
+            net.blobs[name].data[...] = solver.net.blobs[name].data
+    displayed, tests = {}, []
+    solver.add_callback(
+        on_display=lambda loss, _: displayed.update({solver.iter: loss}),
+        on_test=lambda net, outputs: tests.append((solver.iter, net, *outputs)),
+    )
+    losses = []
+    for _ in range(5):
+        solver.step(1)
+        losses.append(float(solver.net.blobs["loss"].data))
+    assert displayed == {0: losses[0], 2: losses[2], 4: losses[4]}
+    # The test nets have the same data and the same weights.
+    assert [test[:2] for test in tests] == [(3, 0), (3, 1)]
+    for *_, (name, mean) in tests:
+        assert name == "loss"
+        assert_close(mean, losses[3], Op.REDUCTION, terms=8 * 3)
+
+
+def test_callbacks_must_be_functions(solver):
+    with pytest.raises(TypeError):
+        solver.add_callback(on_display=5)
+
+
 def test_callbacks_do_not_keep_the_solver_alive(parameters):
     solver = caffe.SGDSolver(parameters)
-    solver.add_callback(lambda solver=solver: solver, lambda: None)
+    solver.add_callback(
+        lambda solver=solver: solver, on_test=lambda _, __, solver=solver: solver
+    )
     solver.net.before_forward(lambda layer, solver=solver: solver)
     solver.set_action_function(lambda solver=solver: SolverAction.NONE)
     solver.step(1)
