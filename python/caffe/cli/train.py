@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from caffe.cli.command import (
     GPU,
     LEVEL,
@@ -22,7 +24,7 @@ _EFFECTS = ("stop", "snapshot", "none")
 
 def run(flags: Values) -> int:
     """Trains as a solver prototxt says, until max_iter or a signal."""
-    from caffe import _caffe
+    from caffe import _caffe, tensorboard
     from caffe.solver import get_solver, read_solver
 
     file = required(flags, "solver", "the solver prototxt")
@@ -34,6 +36,8 @@ def run(flags: Values) -> int:
     load_plugins(flags.plugin)
     for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
         require_file(path, "file")
+    if flags.tensorboard:
+        tensorboard.prepare(Path(flags.tensorboard))
     param = read_solver(file)
     param.train_state.level = flags.level
     param.train_state.stage.extend(split(flags.stage))
@@ -63,6 +67,8 @@ def run(flags: Values) -> int:
     if flags.snapshot:
         log(f"Resuming from {flags.snapshot}")
         solver.restore(flags.snapshot)
+    if flags.tensorboard:
+        tensorboard.record(solver, Path(flags.tensorboard))
     log("Starting Optimization")
     solver.solve()
     log("Optimization Done.")
@@ -87,6 +93,12 @@ COMMAND = Command(
         Flag("sigint_effect", "stop", "What SIGINT (Ctrl-C) does.", _EFFECTS),
         Flag("sighup_effect", "snapshot", "What SIGHUP does.", _EFFECTS),
         PLUGIN,
+        Flag(
+            "tensorboard",
+            "",
+            "Write losses, rates and test results into this folder for TensorBoard, "
+            "too; for a run that goes on from a snapshot, give the same folder.",
+        ),
     ),
     run,
 )

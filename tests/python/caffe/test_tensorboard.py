@@ -1,0 +1,244 @@
+"""`caffe train -tensorboard`, read back by TensorBoard itself."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from log_lines import messages
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tolerance import Op, assert_close
+
+import caffe
+from caffe import layers as L
+from caffe.proto import caffe_pb2
+from caffe.tensorboard import EventFile, record
+
+
+def learning_net():
+    """A net that learns data of its own; its outputs are two values and a loss."""
+    net = caffe.NetSpec()
+    net.data, net.target = L.DummyData(
+        ntop=2,
+        shape=[{"dim": [8, 4]}, {"dim": [8, 3]}],
+        data_filler=[{"value": 0.5}, {"value": 1}],
+    )
+    net.pair = L.DummyData(shape={"dim": [2]}, data_filler={"value": 0.25})
+    net.fc = L.InnerProduct(net.data, num_output=3, weight_filler={"type": "xavier"})
+    net.loss = L.EuclideanLoss(net.fc, net.target)
+    return net.to_proto()
+
+
+@pytest.fixture
+def write_solver(write_proto, tmp_path):
+    """Writes a solver with other values than the usual; returns its path."""
+    net = write_proto(learning_net(), "net.prototxt")
+
+    def write(**changes):
+        values = {
+            "net": str(net),
+            "test_iter": [2, 1],
+            "test_interval": 10,
+            "base_lr": 0.1,
+            "lr_policy": "step",
+            "gamma": 0.5,
+            "stepsize": 8,
+            "average_loss": 3,
+            "display": 5,
+            "max_iter": 20,
+            "snapshot": 10,
+            "snapshot_prefix": str(tmp_path / "snap"),
+            "random_seed": 1,
+            "solver_mode": caffe_pb2.SolverParameter.CPU,
+            **changes,
+        }
+        return write_proto(caffe_pb2.SolverParameter(**values), "solver.prototxt")
+
+    return write
+
+
+def curves(folder):
+    """Steps and values of every tag, as TensorBoard shows them."""
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    found = {}
+    for tag in events.Tags()["scalars"]:
+        scalars = events.Scalars(tag)
+        found[tag] = {event.step: event.value for event in scalars}
+        assert len(found[tag]) == len(scalars)
+    return found
+
+
+def logged(log):
+    """The numbers of a log by tag and iteration."""
+    found = {}
+    iteration = net = None
+    for line in log:
+        if match := re.fullmatch(r"Iteration (\d+), Testing net \(#(\d)\)", line):
+            iteration, net = map(int, match.groups())
+        elif match := re.fullmatch(r"    Test net output #(\d): (\S+) = (\S+).*", line):
+            tag = f"test{net}/{match[1]}_{match[2]}"
+            found.setdefault(tag, {})[iteration] = float(match[3])
+        elif match := re.fullmatch(r"Iteration (\d+)(.*), (loss|lr) = (\S+)", line):
+            iteration = int(match[1])
+            found.setdefault(f"train/{match[3]}", {})[iteration] = float(match[4])
+            if iteration > 0 and (speed := re.match(r" \((\S+) iter/s", match[2])):
+                speeds = found.setdefault("train/iterations_per_s", {})
+                speeds[iteration] = float(speed[1])
+    return found
+
+
+def test_the_numbers_are_those_of_the_log(run_tool, write_solver, tmp_path):
+    folder = tmp_path / "not" / "there"
+    run = run_tool(
+        *("caffe", "train", "-solver", write_solver(iter_size=2)),
+        *("-tensorboard", folder),
+    )
+    assert run.returncode == 0, run.stderr
+    got, want = curves(folder), logged(messages(run.stderr))
+    assert list(got["train/loss"]) == [0, 5, 10, 15, 20]
+    assert list(got["train/lr"].values()) == np.float32([0.1, 0.1, 0.05, 0.05]).tolist()
+    for net in (0, 1):
+        assert got[f"test{net}/1_pair"] == dict.fromkeys((0, 10, 20), 0.25)
+    assert len(want) == 9
+    assert got.keys() == {*want, "train/raw_loss"}
+    for tag, values in want.items():
+        assert got[tag].keys() == values.keys()
+        assert_close(list(got[tag].values()), list(values.values()), Op.PRINTED)
+
+
+def test_losses_are_the_solvers(write_solver, tmp_path):
+    solver = caffe.get_solver(write_solver(display=1, average_loss=2))
+    record(solver, tmp_path)
+    raw = []
+    for _ in range(4):
+        solver.step(1)
+        raw.append(float(solver.net.blobs["loss"].data))
+    assert raw[0] > raw[3]
+    got = curves(tmp_path)
+    assert got["train/raw_loss"] == dict(enumerate(raw))
+    assert_close(
+        list(got["train/loss"].values()),
+        [raw[0], *((a + b) / 2 for a, b in itertools.pairwise(raw))],
+        Op.ELEMENTWISE,
+    )
+
+
+def test_a_continued_run_shows_one_curve(run_tool, write_solver, tmp_path):
+    folder = tmp_path / "events"
+    command = ("caffe", "train", "-tensorboard", folder, "-solver")
+    assert run_tool(*command, write_solver()).returncode == 0
+    first = curves(folder)
+    # As if it had been killed before the next snapshot, with another rate since.
+    state = tmp_path / "snap_iter_10.solverstate"
+    path = write_solver(base_lr=0.4, max_iter=30)
+    assert run_tool(*command, path, "-snapshot", state).returncode == 0
+    got = curves(folder)
+    rates = {0: 0.1, 5: 0.1, 10: 0.2, 15: 0.2, 20: 0.1, 25: 0.05}
+    assert list(got["train/lr"]) == list(rates)
+    assert_close(list(got["train/lr"].values()), list(rates.values()), Op.ELEMENTWISE)
+    for tag, every in (("train/loss", 5), ("test1/0_loss", 10)):
+        assert list(got[tag]) == list(range(0, 31, every))
+        assert got[tag][0] == first[tag][0]
+        assert got[tag][20] < first[tag][20]
+
+
+def test_a_running_job_is_seen_and_a_killed_one_kept(write_solver, tmp_path):
+    path = write_solver(max_iter=10**9, snapshot=0, test_interval=10**9)
+    folder = tmp_path / "events"
+    command = Path(sys.executable).with_name("caffe")
+    with subprocess.Popen(
+        [command, "train", "-solver", path, "-tensorboard", folder],
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            last = time.monotonic() + 60
+            while not (folder.exists() and len(curves(folder).get("train/lr", ())) > 3):
+                assert time.monotonic() < last
+                assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGKILL)
+    steps = list(curves(folder)["train/raw_loss"])
+    assert steps == [5 * i for i in range(len(steps))]
+
+
+def test_a_full_disk_does_not_stop_training(write_solver, tmp_path):
+    path = write_solver(display=1, snapshot=0, snapshot_after_train=False)
+    folder = tmp_path / "events"
+    command = Path(sys.executable).with_name("caffe")
+    # No file may grow beyond 1 KiB.
+    limited = ["bash", "-c", 'ulimit -f 1; exec "$0" "$@"']
+    run = subprocess.run(
+        [*limited, command, "train", "-solver", path, "-tensorboard", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    warnings = [line for line in run.stderr.splitlines() if line.startswith("W")]
+    assert len(warnings) == 1
+    assert "TensorBoard misses values, training goes on" in warnings[0]
+    want = logged(messages(run.stderr))["train/loss"]
+    assert len(want) == 21
+    got = curves(folder)["train/loss"]
+    assert 0 < len(got) < 21
+    assert_close(list(got.values()), [want[step] for step in got], Op.PRINTED)
+
+
+def test_events_go_on_when_the_disk_has_room_again(tmp_path):
+    program = """
+import pathlib, resource, sys
+from caffe.tensorboard import EventFile
+events = EventFile(pathlib.Path(sys.argv[1]), 0)
+for step in range(3):
+    events.add(step, {"x": step})
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, resource.RLIM_INFINITY))
+for step in range(3, 6):
+    events.add(step, {"x": step, 200 * "y": step})
+resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (resource.RLIM_INFINITY,))
+for step in range(6, 9):
+    events.add(step, {"x": step})
+"""
+    command = [sys.executable, "-c", program, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.count("cannot be written (File too large)") == 1
+    assert list(curves(tmp_path)["x"]) == [0, 1, 2, 6, 7, 8]
+    (file,) = tmp_path.iterdir()
+    data, end = file.read_bytes(), 0
+    while end < len(data):
+        # An event between its length and two checksums; nothing behind the last.
+        end += 16 + int.from_bytes(data[end : end + 8], "little")
+    assert end == len(data)
+
+
+def test_unusual_values(tmp_path):
+    events = EventFile(tmp_path, 0)
+    values = {0: math.inf, 300: -math.inf, 450_000: math.nan, 2**31 - 1: 1e-45}
+    for step, value in values.items():
+        events.add(step, {"größe/x": value})
+    got = curves(tmp_path)["größe/x"]
+    assert list(got) == list(values)
+    np.testing.assert_array_equal(list(got.values()), np.float32(list(values.values())))
+
+
+@pytest.mark.parametrize("folder", ["net.prototxt", "net.prototxt/below"])
+def test_an_impossible_folder_is_one_sentence(run_tool, write_solver, tmp_path, folder):
+    path = write_solver()
+    run = run_tool(
+        *("caffe", "train", "-solver", path, "-tensorboard", tmp_path / folder)
+    )
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert re.fullmatch(
+        rf"caffe train: error: '{tmp_path / folder}' cannot be a folder of "
+        r"TensorBoard's files: \w.*\n",
+        run.stderr,
+    )
