@@ -27,7 +27,8 @@ from caffe.proto import caffe_pb2
 from sknet.complexity import analyse
 from sknet.models import create_model, deploy, recipe_for
 from sknet.text import table
-from sknet.training_log import TestPoint, TrainingLog, plot
+from sknet.training_curve import plot
+from sknet.training_log import TestPoint, TrainingLog
 
 RECIPE = recipe_for("digits")
 SIDE = create_model("sknet_digits").image_size
@@ -69,7 +70,7 @@ def main() -> None:
     log = train(folder)
     seconds = time.monotonic() - began
     curve = folder / "training_curve.png"
-    plot(log, curve, "sknet_digits on scikit-learn's digits")
+    plot({"sknet_digits": log}, curve, "sknet_digits on scikit-learn's digits")
     (snapshot,) = folder.glob(f"*_iter_{iterations()}.caffemodel")
 
     heading("4. Test on the 360 images of val, of which nothing was trained on")

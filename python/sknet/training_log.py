@@ -1,23 +1,44 @@
 """Reads the log of `caffe train`: losses, rates, test results.
 
-Understands Caffe 1.0's lines and the shorter ones of older releases.
+These are the lines of this engine and of other Caffes:
+
+    Iteration 100 (12.5 iter/s, 8s/100 iters), loss = 1.5           here, BVLC 1.0
+    Iteration 100, loss = 1.5                                       older BVLC, Intel
+    Iteration 100 (12.5 iter/s, 8s/100 iter), 1.3/90ep, loss = 1.5  NVIDIA
+    Iteration 2 (0.8 s), 0/90ep, loss = 6.9                         NVIDIA's first ones
+    Iteration 100, lr = 0.1           before the loss in 2014; NVIDIA adds to it
+    Iteration 100, Testing net (#0)   no number in 2014
+        Test net output #1: loss = 1.5 (* 1 = 1.5 loss)
+    Test net output mAP #0: detection_eval = 0.7                    NVIDIA
+    Test score #0: 0.5                                              BVLC in 2014
+
+What stands in front of them, such as glog's prefix or the name of a device, is skipped.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"
-_PREFIX = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.]+:\d+\] ")
+# Windows prints 1.#INF and 1.#QNAN.
+_NUMBER = r"([-+]?(?:1\.#[A-Z]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"
+_ITERATION = r"\bIteration (\d{1,18})"
 _TRAIN = re.compile(
-    rf"Iteration (\d+)(?: \({_NUMBER} iter/s, [^)]*\))?, loss = {_NUMBER}"
+    rf"{_ITERATION}(?: \((?:{_NUMBER} iter/s)?[^)]{{0,80}}\))?,"
+    rf"(?: [\d.]{{1,20}}/[\d.]{{1,20}}ep,)? loss = {_NUMBER}"
 )
-_RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}")
-_TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
-_OUTPUT = re.compile(rf"\s*Test net output #\d+: (\S+) = {_NUMBER}")
+_RATE = re.compile(rf"{_ITERATION}, lr = {_NUMBER}")
+_TESTING = re.compile(rf"{_ITERATION}, Testing net(?: \(#(\d{{1,9}})\))?")
+_OUTPUT = re.compile(
+    rf"\bTest (?:net output (?:mAP )?#\d+: (\S+) =|score #(\d+):) {_NUMBER}( \(\* )?"
+)
+# mpirun names the process: "[3] " (-l), "[1,3]<stderr>:" (--tag-output).
+_RANK = re.compile(r"\s*\[(?:\d+,)?(\d+)\](?: |<)")
+# No line of Caffe's is longer; other files may be one line of any length.
+_LONGEST = 1 << 16
 
 
 @dataclass
@@ -32,42 +53,90 @@ class TrainPoint:
 
 @dataclass
 class TestPoint:
-    """One test; `outputs` maps a blob to its value, a list if it has several."""
+    """One test.
+
+    Attributes:
+        iteration: Number of updates before it.
+        net: Number of the test net.
+        outputs: Values of the output blobs, lists if they have several. Where the log
+            has no names they are `score0` and so on.
+        losses: Names of those that enter the loss.
+    """
 
     __test__ = False  # not a class of tests
 
     iteration: int
     net: int
     outputs: dict[str, float | list[float]] = field(default_factory=dict)
+    losses: set[str] = field(default_factory=set)
 
 
 @dataclass
 class TrainingLog:
-    """What a run printed, in order."""
+    """What a run printed, in the order of its iterations.
+
+    A run that was continued from a snapshot goes back some iterations; what it had
+    printed about these before is dropped.
+    """
 
     train: list[TrainPoint] = field(default_factory=list)
     tests: list[TestPoint] = field(default_factory=list)
+    _lr: tuple[int, float] | None = field(default=None, repr=False)
 
-    def add(self, line: str) -> TrainPoint | TestPoint | None:
-        """Takes one line; the point that it started, if it did."""
-        text = _PREFIX.sub("", line.rstrip("\n"), count=1)
-        if match := _TRAIN.match(text):
-            iteration, speed, loss = match.groups()
-            point = TrainPoint(int(iteration), float(loss))
-            # The log rounds: 0 means slower than it can show.
-            point.iterations_per_s = float(speed or 0) or None
-            self.train.append(point)
-            return point
-        if match := _TESTING.match(text):
-            test = TestPoint(int(match[1]), int(match[2]))
-            self.tests.append(test)
-            return test
-        if match := _RATE.match(text):
-            if self.train and self.train[-1].iteration == int(match[1]):
-                self.train[-1].lr = float(match[2])
-        elif (match := _OUTPUT.match(text)) and self.tests:
-            _append(self.tests[-1].outputs, match[1], float(match[2]))
-        return None
+    def add(self, line: str) -> None:
+        """Takes one line; of several processes only those of the first, rank 0."""
+        if "Iteration" not in line and "Test " not in line:
+            return
+        if (rank := _RANK.match(line)) and int(rank[1]) > 0:
+            return
+        if match := _TRAIN.search(line):
+            self._add_train(match)
+        elif match := _RATE.search(line):
+            self._add_rate(int(match[1]), _value(match[2]))
+        elif match := _TESTING.search(line):
+            self._add_test(int(match[1]), int(match[2] or 0))
+        elif (match := _OUTPUT.search(line)) and self.tests:
+            name = match[1] or f"score{match[2]}"
+            _append(self.tests[-1].outputs, name, _value(match[3]))
+            if match[4]:
+                self.tests[-1].losses.add(name)
+
+    def _add_train(self, match: re.Match[str]) -> None:
+        iteration, speed, loss = match.groups()
+        point = TrainPoint(int(iteration), _value(loss))
+        # BVLC's first is any number. The log rounds: 0 is slower than it can show.
+        if speed and point.iteration > 0:
+            point.iterations_per_s = _value(speed) or None
+        if self._lr and self._lr[0] == point.iteration:
+            point.lr = self._lr[1]
+        while self.train and self.train[-1].iteration >= point.iteration:
+            self.train.pop()
+        while self.tests and self.tests[-1].iteration > point.iteration:
+            self.tests.pop()
+        self.train.append(point)
+        self._lr = None
+
+    def _add_rate(self, iteration: int, lr: float) -> None:
+        if self.train and self.train[-1].iteration == iteration:
+            self.train[-1].lr = lr
+        else:
+            self._lr = iteration, lr
+
+    def _add_test(self, iteration: int, net: int) -> None:
+        # The last test stands behind the last loss, all others before that of theirs.
+        while self.train and self.train[-1].iteration > iteration:
+            self.train.pop()
+        while self.tests and (self.tests[-1].iteration, self.tests[-1].net) >= (
+            iteration,
+            net,
+        ):
+            self.tests.pop()
+        self.tests.append(TestPoint(iteration, net))
+
+
+def _value(text: str) -> float:
+    text = text.replace("1.#INF", "inf")
+    return math.nan if "#" in text else float(text)
 
 
 def _append(outputs: dict[str, float | list[float]], name: str, value: float) -> None:
@@ -88,37 +157,26 @@ def parse(lines: Iterable[str]) -> TrainingLog:
     return log
 
 
-def plot(log: TrainingLog, path: Path, title: str, accuracy: str = "top-1") -> None:
-    """Draws the training loss and the error on val (1 - `accuracy`) into an image.
+def read(path: Path) -> TrainingLog:
+    """Reads a log file.
 
-    Needs matplotlib, which `pip install sknet-caffe[plot]` brings.
+    A last line without an end is left out: it may be cut within a number.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no log of a training.
     """
-    from matplotlib.figure import Figure
+    log = parse(_lines(path))
+    if not log.train and not log.tests:
+        raise ValueError(
+            f"'{path}' has no line such as 'Iteration 100, loss = 1.5'; expected the "
+            "log of `caffe train`"
+        )
+    return log
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(
-        [point.iteration for point in log.train],
-        [point.loss for point in log.train],
-        color="tab:blue",
-        linewidth=1,
-    )
-    axes.set(xlabel="iteration", title=title)
-    axes.set_ylabel("training loss", color="tab:blue")
-    axes.set_ylim(bottom=0)
-    points = [
-        (test.iteration, 100 * (1 - value))
-        for test in log.tests
-        if isinstance(value := test.outputs.get(accuracy), float)
-    ]
-    errors = axes.twinx()
-    errors.plot(
-        [iteration for iteration, _ in points],
-        [error for _, error in points],
-        color="tab:red",
-        marker="o",
-        markersize=3,
-    )
-    errors.set_ylabel(f"{accuracy} error on val, %", color="tab:red")
-    errors.set_ylim(bottom=0)
-    figure.savefig(path, dpi=120)
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while line := file.readline(_LONGEST):
+            if line.endswith("\n"):
+                yield line

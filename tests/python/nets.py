@@ -57,3 +57,22 @@ def regression(batch=8):
     message = net.to_proto()
     message.name = "regression"
     return message
+
+
+def learner():
+    """Learns data of its own, the same in every batch; its outputs are loss and pair.
+
+    pair has two values, each 0.25.
+    """
+    net = caffe.NetSpec()
+    net.data, net.target = L.DummyData(
+        ntop=2,
+        shape=[{"dim": [8, 4]}, {"dim": [8, 3]}],
+        data_filler=[{"value": 0.5}, {"value": 1}],
+    )
+    net.pair = L.DummyData(shape={"dim": [2]}, data_filler={"value": 0.25})
+    net.fc = L.InnerProduct(net.data, num_output=3, weight_filler={"type": "xavier"})
+    net.loss = L.EuclideanLoss(net.fc, net.target)
+    message = net.to_proto()
+    message.name = "learner"
+    return message

@@ -19,6 +19,7 @@ from sknet.cli import (
     prepare,
     scatter,
     tables,
+    train_curve,
 )
 
 # Each has add_commands(subparsers); the order is that of `sknet --help`.
@@ -34,6 +35,7 @@ _MODULES: tuple[ModuleType, ...] = (
     augment_preview,
     tables,
     scatter,
+    train_curve,
 )
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import nets
 import numpy as np
 import pytest
 from log_lines import messages
@@ -18,29 +19,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tolerance import Op, assert_close
 
 import caffe
-from caffe import layers as L
 from caffe.proto import caffe_pb2
 from caffe.tensorboard import EventFile, record
-
-
-def learning_net():
-    """A net that learns data of its own; its outputs are two values and a loss."""
-    net = caffe.NetSpec()
-    net.data, net.target = L.DummyData(
-        ntop=2,
-        shape=[{"dim": [8, 4]}, {"dim": [8, 3]}],
-        data_filler=[{"value": 0.5}, {"value": 1}],
-    )
-    net.pair = L.DummyData(shape={"dim": [2]}, data_filler={"value": 0.25})
-    net.fc = L.InnerProduct(net.data, num_output=3, weight_filler={"type": "xavier"})
-    net.loss = L.EuclideanLoss(net.fc, net.target)
-    return net.to_proto()
 
 
 @pytest.fixture
 def write_solver(write_proto, tmp_path):
     """Writes a solver with other values than the usual; returns its path."""
-    net = write_proto(learning_net(), "net.prototxt")
+    net = write_proto(nets.learner(), "net.prototxt")
 
     def write(**changes):
         values = {
