@@ -17,7 +17,11 @@ MODEL = Flag("model", "", "Prototxt of the net.")
 WEIGHTS = Flag("weights", "", "Caffemodels to fill the net with, separated by commas.")
 ITERATIONS = Flag("iterations", 50, "Number of batches.")
 LEVEL = Flag("level", 0, "Level for the layers' include and exclude rules.")
-STAGE = Flag("stage", "", "Stages for these rules, separated by commas.")
+STAGE = Flag(
+    "stage",
+    "",
+    "Stages for the layers' include and exclude rules, separated by commas.",
+)
 OPTIMIZE = Flag(
     "optimize",
     True,

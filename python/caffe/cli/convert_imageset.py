@@ -17,7 +17,7 @@ NAME = "convert_imageset"
 FLAGS = (
     Flag("gray", False, "Store one channel instead of three."),
     Flag("shuffle", False, "Store the images in random order."),
-    Flag("seed", -1, "Seed of that order; negative for another order every time."),
+    Flag("seed", -1, "Seed of -shuffle; negative for another order every time."),
     Flag("backend", "lmdb", "Kind of database.", ("lmdb", "leveldb")),
     Flag("resize_width", 0, "Width to resize to; 0 keeps the size."),
     Flag("resize_height", 0, "Height to resize to; 0 keeps the size."),

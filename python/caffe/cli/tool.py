@@ -18,7 +18,11 @@ INTERRUPTED = 130
 
 LOG_FLAGS = (
     Flag("log_file", "", "Write the log into this file as well."),
-    Flag("log_dir", "", "Write it into a file named after the command in this folder."),
+    Flag(
+        "log_dir",
+        "",
+        "Write the log into a file of this folder, named after the command.",
+    ),
     Flag("minloglevel", 0, "Lowest severity to log: 0 info, 1 warning, 2 error."),
     Flag("v", 0, "Log details up to this level."),
 )

@@ -96,8 +96,7 @@ COMMAND = Command(
         Flag(
             "tensorboard",
             "",
-            "Write losses, rates and test results into this folder for TensorBoard, "
-            "too; for a run that goes on from a snapshot, give the same folder.",
+            "Folder for TensorBoard's files; with -snapshot, that of the run before.",
         ),
     ),
     run,

@@ -33,13 +33,14 @@ def add_commands(commands: Any) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help="for a flat folder: a line `name label` for each image; without it there "
-        "is no plot of the classes",
+        help="file with a line `name label` for each image of a flat folder; without "
+        "it such a folder gives no plot of the classes",
     )
     command.add_argument(
         "--scales",
         default="1.0,1.5,2.0",
-        help="factors, separated by commas (default: 1.0,1.5,2.0)",
+        metavar="X,X,...",
+        help="factors to enlarge by (1.0,1.5,2.0)",
     )
     command.add_argument(
         "--images",

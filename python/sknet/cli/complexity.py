@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="[BLOB=]NxCxHxW",
-        help="shape of an input blob, by default `data`",
+        help="shape of an input blob, of `data` without a name; can be given again",
     )
     command.add_argument(
         "--phase",

@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
         "  sknet   CuDNNBatchNorm, 4 blobs: scale, bias, mean, variance\n"
         "  bvlc    BatchNorm, 3 blobs: mean, variance, factor; and Scale, 2 blobs\n"
         "  nvidia  BatchNorm, 5 blobs: mean, variance, 1, scale, bias\n"
-        "  intel   the same blobs, other words in the prototxt\n"
+        "  intel   BatchNorm, the blobs of nvidia, other words in the prototxt\n"
         "  intel2  BatchNorm of intel's first releases, 2 blobs: scale, bias; the\n"
         "          statistics are dropped, as it always uses those of the batch\n\n"
         "The form of the input is recognised. The results of the net stay the same up\n"
@@ -40,7 +40,10 @@ def add_commands(commands: Any) -> None:
     command.add_argument("output", type=Path, help="caffemodel to write")
     command.add_argument("--to", required=True, choices=FORMS, help="form to write")
     command.add_argument(
-        "--prototxt", type=Path, metavar="FILE", help="definition of the net"
+        "--prototxt",
+        type=Path,
+        metavar="FILE",
+        help="definition of the net (default: the layers that the caffemodel has)",
     )
     command.add_argument(
         "--out-prototxt",

@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help="for a flat folder: a line `name label` for each image",
+        help="file with a line `name label` for each image of a flat folder",
     )
     command.add_argument(
         "--protocol",
@@ -51,7 +51,8 @@ def add_commands(commands: Any) -> None:
         "--resize",
         type=int,
         metavar="N",
-        help="resize the shorter side to N pixels instead; 0 takes images as stored",
+        help="resize the shorter side to N pixels before the crop, whatever the "
+        "protocol; 0 takes images as stored",
     )
     command.add_argument(
         "--classes",
@@ -77,12 +78,17 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="keep the counts in FILE, and go on from there after an interruption",
     )
-    command.add_argument("--json", type=Path, metavar="FILE", help="write all results")
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all results as JSON"
+    )
     command.add_argument(
         "--per-class", type=Path, metavar="FILE", help="write a CSV row for each class"
     )
     command.add_argument(
-        "--confusion", type=Path, metavar="FILE", help="write the matrix as CSV"
+        "--confusion",
+        type=Path,
+        metavar="FILE",
+        help="write the confusion matrix as CSV",
     )
 
 
@@ -90,7 +96,7 @@ def add_net_arguments(command: Any) -> None:
     """Adds the arguments that name a net, its weights and images."""
     command.add_argument("net", help="a name from `sknet list`, or a prototxt file")
     command.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help="its caffemodel"
+        "--weights", type=Path, required=True, metavar="FILE", help="caffemodel"
     )
     command.add_argument(
         "--source",
@@ -108,7 +114,11 @@ def add_net_arguments(command: Any) -> None:
         "the model's or the prototxt's, else 104 117 123)",
     )
     command.add_argument(
-        "--scale", type=float, help="factor of the difference (default: likewise, or 1)"
+        "--scale",
+        type=float,
+        metavar="X",
+        help="factor of the levels minus the mean (default: the model's or the "
+        "prototxt's, else 1)",
     )
     command.add_argument(
         "--batch", type=int, default=32, metavar="N", help="images at a time (32)"

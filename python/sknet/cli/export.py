@@ -21,7 +21,10 @@ _ACCEPTED = 1e-4
 def add_commands(commands: Any) -> None:
     """Adds the subcommand."""
     command = commands.add_parser(
-        "export", help="write a net in another format", description="Formats:"
+        "export",
+        help="write a net in another format",
+        description="Writes a net in the format of another framework. `sknet export "
+        "onnx --help` has the options of a format.",
     )
     formats = command.add_subparsers(dest="format", required=True)
     onnx = formats.add_parser(
@@ -34,12 +37,12 @@ def add_commands(commands: Any) -> None:
         "1e-4 of its layer's largest value.",
     )
     onnx.set_defaults(run=_onnx, command="export onnx")
-    onnx.add_argument("prototxt", type=Path, help="the net; its phase is TEST")
+    onnx.add_argument("prototxt", type=Path, help="the net, read for the TEST phase")
     onnx.add_argument(
-        "--weights", required=True, type=Path, metavar="FILE", help="its caffemodel"
+        "--weights", required=True, type=Path, metavar="FILE", help="caffemodel"
     )
     onnx.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE", help="ONNX file"
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="file to write"
     )
     onnx.add_argument(
         "--opset", type=int, default=17, help="operator set, from 13 on (default 17)"
@@ -49,7 +52,8 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="[BLOB=]NxCxHxW",
-        help="shape of an input, by default as in the prototxt; without a name, `data`",
+        help="shape of an input blob, of `data` without a name (default: as in the "
+        "prototxt); can be given again",
     )
     onnx.add_argument(
         "--fold-bn",

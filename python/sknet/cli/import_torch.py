@@ -15,7 +15,10 @@ from sknet.torch_import import SOURCES, convert, read_state_dict, source
 def add_commands(commands: Any) -> None:
     """Adds the subcommand."""
     command = commands.add_parser(
-        "import", help="convert weights of other frameworks", description="Sources:"
+        "import",
+        help="convert weights of other frameworks",
+        description="Converts weights that another framework has written into a "
+        "caffemodel. `sknet import torch --help` has the options of a source.",
     )
     sources = command.add_subparsers(dest="source", required=True)
     torch = sources.add_parser(
@@ -51,11 +54,12 @@ def add_commands(commands: Any) -> None:
         "of `sknet generate`",
     )
     torch.add_argument("--image-size", type=int, metavar="N", help="side of the input")
-    for name, text in (("mean", "subtracted from"), ("std", "that divides")):
+    for name, text in (("mean", "mean"), ("std", "standard deviation")):
         torch.add_argument(
             f"--{name}",
             metavar="R,G,B",
-            help=f"{text} red, green and blue (0 to 1), if not the network's usual one",
+            help=f"{text} of red, green and blue (0 to 1) with which images are "
+            "normalised in PyTorch (default: the network's usual)",
         )
 
 

@@ -34,7 +34,8 @@ def add_commands(commands: Any) -> None:
     command = commands.add_parser(
         "list",
         help="list the models that can be generated",
-        description="Names for `sknet generate`, `sknet complexity` and others.",
+        description="Lists the networks that `sknet generate` can write; other "
+        "commands take their names too.",
     )
     command.set_defaults(run=_list)
     command.add_argument(
@@ -101,18 +102,20 @@ def _add_generate(commands: Any) -> None:
         "--kernels",
         type=_kernels,
         metavar="N,N,...",
-        help="of SK units: what the branches cover, by dilated 3x3 kernels (3,5)",
+        help="sizes that the branches of SK units cover, with dilated 3x3 kernels "
+        "(3,5)",
     )
     branches.add_argument(
         "--branches",
         type=_branches,
         metavar="KxK[gG][dD],...",
-        help="of SK units: kernels, with groups and dilation (3x3,3x3d2)",
+        help="kernels of the branches of SK units, with groups and dilation "
+        "(3x3,3x3d2)",
     )
     network.add_argument(
         "--no-attention",
         action="store_true",
-        help="of SK units: add the branches instead of weighing them",
+        help="add the branches of SK units instead of weighing them",
     )
     recipe = command.add_argument_group("recipe, with --style train_val")
     recipe.add_argument(
@@ -131,11 +134,11 @@ _STYLES = ("deploy", "train_val", "released")
 _RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("train_source", str, "LMDB of the training images (train_lmdb)"),
     ("val_source", str, "LMDB of the validation images (val_lmdb)"),
-    ("snapshot_prefix", str, "of the solver's snapshots (snapshots/MODEL)"),
+    ("snapshot_prefix", str, "start of the snapshots' paths (snapshots/MODEL)"),
     (
         "schedule",
         str,
-        "the paper's epochs and drops of the rate, or SENet's 270 epochs",
+        "epochs and drops of the rate: SKNet's 100 epochs, or SENet's 270",
     ),
     ("gpus", int, "GPUs that share a batch; 0 is the CPU"),
     ("train_images", int, "images in the training set"),
@@ -146,7 +149,7 @@ _RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("base_lr", float, "learning rate at the start"),
     ("weight_decay", float, "L2 penalty"),
     ("label_smoothing", float, "share of the target that is spread over all classes"),
-    ("seed", int, "of every random draw"),
+    ("seed", int, "seed of all random draws"),
 )
 _FILE_OPTIONS = ("train_source", "val_source", "snapshot_prefix")
 

@@ -62,7 +62,11 @@ def add_commands(commands: Any) -> None:
         help="the classes in the order of their labels, one a line (default: sorted)",
     )
     command.add_argument(
-        "--seed", type=int, default=1, help="of the training order (default: 1)"
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seed of the order of the training images (1)",
     )
     command.add_argument(
         "--workers",

@@ -39,7 +39,9 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="image to write (scatter.png)",
     )
-    command.add_argument("--csv", type=Path, metavar="FILE", help="write the points")
+    command.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write the points as CSV"
+    )
 
 
 def _scatter(arguments: argparse.Namespace) -> None:
