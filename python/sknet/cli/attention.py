@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from caffe.cli.progress import reporting
 from sknet.cli.evaluate import add_net_arguments, preprocessing_of
+from sknet.files import write_atomically
 from sknet.text import table
 
 
@@ -55,6 +57,9 @@ def add_commands(commands: Any) -> None:
         metavar="N",
         help="resize the shorter side to N pixels before the centre crop of the net's "
         "size; 0 takes images as stored (default: as `sknet evaluate` does)",
+    )
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the printed table as JSON"
     )
     command.add_argument(
         "--out",
@@ -145,3 +150,20 @@ def _attention(arguments: argparse.Namespace) -> None:
     print(f"mean attention difference, {kernels}, over {total:,} images:\n")
     print(table(("scale", *(unit.name for unit in last)), rows))
     print(f"\nplots and tables in {arguments.out}")
+    if arguments.json:
+        record = {
+            "net": definition.name,
+            "images": total,
+            "difference": kernels,
+            "scales": [
+                {
+                    "scale": scale,
+                    "units": {
+                        unit.name: float(attention.differences[i, units.index(unit)])
+                        for unit in last
+                    },
+                }
+                for i, scale in enumerate(scales)
+            ],
+        }
+        write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")

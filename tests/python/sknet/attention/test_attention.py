@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 
 import numpy as np
@@ -176,7 +177,9 @@ def has_colour(path, name, least):
 
 def test_plots_and_tables_are_written(digits, photographs, tmp_path, capsys):
     out = tmp_path / "out"
-    assert run(digits, photographs / "train", out, "--images", "2") == 0
+    result = tmp_path / "table.json"
+    options = ["--images", "2", "--json", str(result)]
+    assert run(digits, photographs / "train", out, *options) == 0
     assert "over 6 images" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
         "average.png",
@@ -206,6 +209,12 @@ def test_plots_and_tables_are_written(digits, photographs, tmp_path, capsys):
             if (other["scale"], other["unit"]) == (row["scale"], row["unit"])
         ]
         assert math.isclose(sum(parts) / 2, float(row["difference"]), abs_tol=2e-6)
+    record = json.loads(result.read_text())
+    assert (record["images"], record["difference"]) == (6, "5x5 - 3x3")
+    for row in means:
+        (entry,) = [e for e in record["scales"] if e["scale"] == float(row["scale"])]
+        got = entry["units"][row["unit"]]
+        assert math.isclose(got, float(row["difference"]), abs_tol=2e-6)
     with (out / "curves.csv").open() as file:
         curves = list(csv.DictReader(file))
     assert len(curves) == 3 * len(SCALES) * 128 // 16
