@@ -157,6 +157,7 @@ class Net {
   void add_before_backward(Callback* value) { before_backward_.push_back(value); }
   const vector<Callback*>& after_backward() const { return after_backward_; }
   void add_after_backward(Callback* value) { after_backward_.push_back(value); }
+  void remove_after_backward(Callback* value) { std::erase(after_backward_, value); }
 
   /// Whether layer i's work is done by the layer before it. Ends for good when
   /// somebody can look between the two: a range of layers that begins or stops

@@ -13,6 +13,10 @@
 
 namespace caffe {
 
+class ProcessGroup;
+template <typename Dtype>
+class GradientSum;
+
 /// What a client of the solver can ask for between two iterations.
 namespace SolverAction {
 enum Enum {
@@ -31,6 +35,12 @@ typedef std::function<SolverAction::Enum()> ActionCallback;
 ///
 /// An iteration is: test if due; iter_size times forward and backward; the
 /// callbacks' on_gradients_ready; ApplyUpdate; snapshot if due or asked for.
+///
+/// In a group of processes (see ProcessGroup) every process makes the same solver and
+/// makes the same calls of it. An iteration then has size() times the samples: each
+/// process takes its own, gradients and losses are the means of all, and the weights
+/// stay the same everywhere. Rank 0 alone tests and writes files. A call that throws
+/// on one process ends the group, but for Snapshot, which throws on all.
 ///
 /// Everything random follows from SolverParameter.random_seed, and a solver
 /// that has restored a snapshot goes on exactly as the one that wrote it would
@@ -110,6 +120,9 @@ class Solver {
   /// The registered name, e.g. "SGD".
   virtual inline const char* type() const { return ""; }
 
+  /// For a loop of one's own in place of Step: puts the means over the group in place
+  /// of the train net's gradients. To be called before ApplyUpdate.
+  void AverageGradients();
   /// Updates the weights from the gradients. The built-in solvers advance iter()
   /// here; Step does it for those that do not.
   virtual void ApplyUpdate() = 0;
@@ -159,21 +172,40 @@ class Solver {
   /// Snapshot for Step and Solve, which go on when it fails.
   void TrySnapshot();
   void DisplayIteration(Dtype loss);
+  void WriteSnapshot();
   void WarnIfNotFinite(Dtype loss);
   /// Copies the weights of SolverParameter.weights into a new net.
   void LoadWeights(Net<Dtype>* net) const;
   /// The layer states and the random stream of `state`, and what they belong to.
   void RestorePosition(const SolverState& state);
-  /// The random stream and the data layers' positions as of now.
-  void CapturePosition(SolverState* state) const;
+  /// The random streams of the group and the data layers' positions as of now.
+  std::unique_ptr<SolverState> CapturePosition() const;
 
+  // What the processes of a group do together, in solver_parallel.cpp; alone nothing.
+
+  /// Whether this process tests and snapshots, or waits for rank 0 to do so.
+  bool TakesPart() const;
+  /// Starts summing gradients, of nets that must be alike, from equal weights.
+  void MatchNets();
+  /// At the start of Step: the same iterations everywhere, from equal weights.
+  void MatchSteps(int iters);
+  void BroadcastWeights();
+  /// Averages what training changes without a rate: the statistics of batch norms.
+  void AverageStatistics();
+  Dtype MeanOfGroup(Dtype value) const;
+  bool AnyOfGroup(bool value) const;
+  SolverAction::Enum OfRankZero(SolverAction::Enum action) const;
+
+  ProcessGroup* group_;
+  shared_ptr<GradientSum<Dtype>> gradient_sum_;
+  bool weights_match_;
   int snapshot_failures_;
   bool last_snapshot_failed_;
   string last_good_snapshot_;
   bool warned_not_finite_;
-  /// Where an interrupted test began; a snapshot taken then continues from here,
-  /// since the resumed run repeats the test.
-  std::unique_ptr<SolverState> test_start_;
+  /// Where a run goes on from a snapshot that is being written. In a test, and when one
+  /// was interrupted, that is where it began, since the resumed run repeats it.
+  std::unique_ptr<SolverState> position_;
 
   DISABLE_COPY_AND_ASSIGN(Solver);
 };

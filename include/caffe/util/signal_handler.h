@@ -15,6 +15,9 @@ namespace caffe {
 /// it can be used inside a process that has its own, such as Python. Signals are a
 /// matter of the whole process: one that arrives is reported once, by whichever
 /// action function is asked first.
+///
+/// With several solvers SIGTERM does what SIGINT does: that is what mpirun sends to the
+/// processes it started when it is interrupted itself.
 class SignalHandler {
  public:
   /// The actions for the two signals; NONE swallows the signal.

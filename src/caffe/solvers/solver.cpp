@@ -2,16 +2,19 @@
 
 #include <cmath>
 #include <cstdint>
+#include <exception>
 #include <limits>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "caffe/parallel/gradient_sum.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
 // Construction, the training loop, tests and their log lines. The nets are built in
-// solver_nets.cpp, snapshots are in solver_snapshot.cpp.
+// solver_nets.cpp, snapshots are in solver_snapshot.cpp, and what several processes do
+// together in solver_parallel.cpp.
 
 namespace caffe {
 namespace {
@@ -33,10 +36,9 @@ void CheckParameters(const SolverParameter& param) {
 }
 
 /// Starts the random stream, and leaves in the log how to repeat the run.
-void SeedRandomStream(const SolverParameter& param) {
+void StartRandomStream(const SolverParameter& param) {
   if (param.random_seed() >= 0) {
-    Caffe::set_random_seed(
-        static_cast<unsigned int>(param.random_seed() + Caffe::solver_rank()));
+    Caffe::set_random_seed(static_cast<unsigned int>(param.random_seed()));
     return;
   }
   // A stream that nobody has seeded has a 64-bit seed of the system's. One within the
@@ -50,6 +52,31 @@ void SeedRandomStream(const SolverParameter& param) {
       << (drawn == 0 ? std::string(" (random_seed of the solver repeats this run)")
                      : Str(" (", drawn, " numbers of its stream are used up)"));
 }
+
+/// Starts it with rank 0's seed, which data layers share their samples by, and as a
+/// stream of this rank's own.
+void SeedRandomStream(const SolverParameter& param, ProcessGroup* group) {
+  StartRandomStream(param);
+  std::uint64_t start[] = {caffe_rng()->seed(), caffe_rng()->counter()};
+  group->Broadcast(start, sizeof(start));
+  *caffe_rng() = rng_t(start[0], Caffe::solver_rank());
+  caffe_rng()->Seek(start[1]);
+}
+
+/// Leaves the group if an exception ends the work that the others wait for.
+class GroupWork {
+ public:
+  explicit GroupWork(ProcessGroup* group)
+      : group_(group), exceptions_(std::uncaught_exceptions()) {}
+  ~GroupWork() {
+    if (std::uncaught_exceptions() > exceptions_) group_->Leave();
+  }
+
+ private:
+  ProcessGroup* group_;
+  int exceptions_;
+  DISABLE_COPY_AND_ASSIGN(GroupWork);
+};
 
 /// " (* 0.5 = 0.12 loss)" for an output that enters the loss.
 template <typename Dtype>
@@ -79,6 +106,7 @@ Solver<Dtype>::~Solver() {}
 
 template <typename Dtype>
 void Solver<Dtype>::Init(const SolverParameter& param) {
+  group_ = &ProcessGroup::Join();
   LOG_IF(INFO, Caffe::root_solver()) << "Initializing solver from parameters: " << std::endl
                                      << param.DebugString();
   CheckParameters(param);
@@ -90,10 +118,13 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
   snapshot_failures_ = 0;
   last_snapshot_failed_ = false;
   warned_not_finite_ = false;
+  weights_match_ = false;
+  const GroupWork work(group_);
   if (param_.snapshot()) CheckSnapshotWritePermissions();
-  SeedRandomStream(param_);
+  SeedRandomStream(param_, group_);
   InitTrainNet();
   InitTestNets();
+  MatchNets();
   LOG_IF(INFO, Caffe::root_solver()) << "Solver scaffolding done.";
 }
 
@@ -109,7 +140,9 @@ SolverAction::Enum Solver<Dtype>::GetRequestedAction() {
 
 template <typename Dtype>
 void Solver<Dtype>::Solve(const char* resume_file) {
-  CHECK(Caffe::root_solver()) << "only the root solver runs Solve()";
+  ProcessGroup::Join();
+  CHECK(TakesPart()) << "only the root solver runs Solve()";
+  const GroupWork work(group_);
   LOG(INFO) << "Solving " << net_->name();
   LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
   requested_early_exit_ = false;
@@ -138,7 +171,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.display() && iter_ % param_.display() == 0) {
     Dtype loss;
     net_->Forward(&loss);
-    UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+    UpdateSmoothedLoss(MeanOfGroup(loss), start_iter, param_.average_loss());
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
     for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
@@ -148,6 +181,9 @@ void Solver<Dtype>::Solve(const char* resume_file) {
 
 template <typename Dtype>
 void Solver<Dtype>::Step(int iters) {
+  ProcessGroup::Join();
+  const GroupWork work(group_);
+  MatchSteps(iters);
   const int start_iter = iter_;
   const std::int64_t stop_iter = std::int64_t{iter_} + iters;
   requested_early_exit_ = false;
@@ -158,7 +194,7 @@ void Solver<Dtype>::Step(int iters) {
     net_->ClearParamDiffs();
     if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
         (iter_ > 0 || param_.test_initialization())) {
-      if (Caffe::root_solver()) TestAll();
+      if (TakesPart()) TestAll();
       if (requested_early_exit_) break;
     }
 
@@ -166,9 +202,13 @@ void Solver<Dtype>::Step(int iters) {
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());
     Dtype loss = 0;
-    for (int i = 0; i < param_.iter_size(); ++i) loss += net_->ForwardBackward();
+    for (int i = 0; i < param_.iter_size(); ++i) {
+      const bool last = i + 1 == param_.iter_size();
+      if (last && gradient_sum_) gradient_sum_->SumInNextBackward();
+      loss += net_->ForwardBackward();
+    }
     loss /= param_.iter_size();
-    UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+    UpdateSmoothedLoss(MeanOfGroup(loss), start_iter, param_.average_loss());
     WarnIfNotFinite(loss);
     if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
@@ -180,8 +220,9 @@ void Solver<Dtype>::Step(int iters) {
 
     const SolverAction::Enum request = GetRequestedAction();
     const bool due = param_.snapshot() && iter_ % param_.snapshot() == 0;
-    if (Caffe::root_solver() && (due || request == SolverAction::SNAPSHOT)) TrySnapshot();
-    if (request == SolverAction::STOP) {
+    const bool asked = AnyOfGroup(request == SolverAction::SNAPSHOT);
+    if (TakesPart() && (due || asked)) TrySnapshot();
+    if (AnyOfGroup(request == SolverAction::STOP)) {
       requested_early_exit_ = true;
       break;
     }
@@ -253,12 +294,21 @@ void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
 
 template <typename Dtype>
 void Solver<Dtype>::TestAll() {
-  test_start_ = std::make_unique<SolverState>();
-  CapturePosition(test_start_.get());
-  for (size_t i = 0; i < test_nets_.size() && !requested_early_exit_; ++i) {
-    Test(static_cast<int>(i));
+  AverageStatistics();
+  position_ = CapturePosition();
+  SolverAction::Enum action = SolverAction::NONE;
+  if (Caffe::root_solver()) {
+    for (size_t i = 0; i < test_nets_.size() && !requested_early_exit_; ++i) {
+      Test(static_cast<int>(i));
+    }
+    action = OfRankZero(requested_early_exit_ ? SolverAction::STOP : SolverAction::NONE);
+  } else {
+    while ((action = OfRankZero(SolverAction::NONE)) == SolverAction::SNAPSHOT) {
+      TrySnapshot();
+    }
   }
-  if (!requested_early_exit_) test_start_.reset();
+  requested_early_exit_ = action == SolverAction::STOP;
+  if (!requested_early_exit_) position_.reset();
 }
 
 template <typename Dtype>
@@ -274,7 +324,10 @@ void Solver<Dtype>::Test(const int test_net_id) {
   for (int i = 0; i < iterations; ++i) {
     for (auto request = GetRequestedAction(); request != SolverAction::NONE;
          request = GetRequestedAction()) {
-      if (request == SolverAction::SNAPSHOT) TrySnapshot();
+      if (request == SolverAction::SNAPSHOT) {
+        OfRankZero(request);
+        TrySnapshot();
+      }
       if (request == SolverAction::STOP) requested_early_exit_ = true;
     }
     if (requested_early_exit_) {

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "caffe/parallel.hpp"
 #include "caffe/solver.hpp"
 #include "caffe/solvers/file_digest.hpp"
 #include "caffe/util/atomic_file.hpp"
@@ -19,7 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// SolverState.rng_state: seed, stream and number of draws, 8 little-endian bytes each.
+/// SolverState.rng_state: for every rank seed, stream and number of draws, 8
+/// little-endian bytes each.
+constexpr int kStreamBytes = 24;
+
 string EncodeStream(const rng_t& stream) {
   string bytes;
   for (const std::uint64_t value : {stream.seed(), stream.stream(), stream.counter()}) {
@@ -28,10 +34,15 @@ string EncodeStream(const rng_t& stream) {
   return bytes;
 }
 
-rng_t DecodeStream(const string& bytes) {
+int NumStreams(const SolverState& state) {
+  return static_cast<int>(state.rng_state().size() / kStreamBytes);
+}
+
+rng_t DecodeStream(const string& bytes, int rank) {
   std::uint64_t values[3] = {};
-  for (int i = 0; i < 24; ++i) {
-    values[i / 8] |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * (i % 8));
+  for (int i = 0; i < kStreamBytes; ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[rank * kStreamBytes + i]);
+    values[i / 8] |= std::uint64_t{byte} << (8 * (i % 8));
   }
   rng_t stream(values[0], values[1]);
   stream.Seek(values[2]);
@@ -93,7 +104,26 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
 
 template <typename Dtype>
 void Solver<Dtype>::Snapshot() {
-  CHECK(Caffe::root_solver()) << "only the root solver writes snapshots";
+  ProcessGroup::Join();
+  CHECK(TakesPart()) << "only the root solver writes snapshots";
+  AverageStatistics();
+  const bool in_test = position_ != nullptr;
+  if (!in_test) position_ = CapturePosition();
+  std::exception_ptr error;
+  try {
+    if (Caffe::root_solver()) WriteSnapshot();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (!in_test) position_.reset();
+  // The others wait until the files are there, or not.
+  const bool failed = AnyOfGroup(error != nullptr);
+  if (error) std::rethrow_exception(error);
+  if (failed) throw FileError("rank 0 could not write the snapshot, and says why");
+}
+
+template <typename Dtype>
+void Solver<Dtype>::WriteSnapshot() {
   const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
   // The state, which names the weights, comes last: where it is, both are complete.
   SnapshotSolverState(hdf5 ? SnapshotToHDF5() : SnapshotToBinaryProto());
@@ -108,10 +138,11 @@ void Solver<Dtype>::TrySnapshot() {
   } catch (const std::exception& error) {
     last_snapshot_failed_ = true;
     ++snapshot_failures_;
-    LOG(ERROR) << "Iteration " << iter_ << ": no snapshot was written, training goes on: "
-               << error.what() << "; "
-               << (last_good_snapshot_.empty() ? "there is none yet"
-                                               : "the last good one is " + last_good_snapshot_);
+    LOG_IF(ERROR, Caffe::root_solver())
+        << "Iteration " << iter_ << ": no snapshot was written, training goes on: "
+        << error.what() << "; "
+        << (last_good_snapshot_.empty() ? "there is none yet"
+                                        : "the last good one is " + last_good_snapshot_);
   }
 }
 
@@ -136,6 +167,7 @@ string Solver<Dtype>::SnapshotToHDF5() {
 template <typename Dtype>
 void Solver<Dtype>::Restore(const char* resume_file) {
   CHECK(resume_file) << "a solverstate file is needed";
+  ProcessGroup::Join();
   const string state_file(resume_file);
   const Contents contents = GuessContents(InputFile(state_file).Head());
   if (contents == Contents::kWeights) {
@@ -147,13 +179,19 @@ void Solver<Dtype>::Restore(const char* resume_file) {
   } else {
     RestoreSolverStateFromBinaryProto(state_file);
   }
-  test_start_.reset();
+  position_.reset();
+  weights_match_ = false;
   last_good_snapshot_ = state_file;
 }
 
 template <typename Dtype>
-void Solver<Dtype>::CapturePosition(SolverState* state) const {
-  state->set_rng_state(EncodeStream(*caffe_rng()));
+std::unique_ptr<SolverState> Solver<Dtype>::CapturePosition() const {
+  auto state = std::make_unique<SolverState>();
+  for (int rank = 0; rank < group_->size(); ++rank) {
+    string stream = EncodeStream(*caffe_rng());
+    group_->Broadcast(stream.data(), stream.size(), rank);
+    state->mutable_rng_state()->append(stream);
+  }
   for (int i = -1; i < static_cast<int>(test_nets_.size()); ++i) {
     const Net<Dtype>& net = i < 0 ? *net_ : *test_nets_[i];
     for (size_t j = 0; j < net.layers().size(); ++j) {
@@ -164,12 +202,19 @@ void Solver<Dtype>::CapturePosition(SolverState* state) const {
       *state->add_layer_state() = layer_state;
     }
   }
+  return state;
 }
 
 template <typename Dtype>
 void Solver<Dtype>::RestorePosition(const SolverState& state) {
   // The stream first: a layer may derive its own draws from the seed.
-  if (state.has_rng_state()) *caffe_rng() = DecodeStream(state.rng_state());
+  if (state.has_rng_state()) {
+    const int rank = group_->rank();
+    const rng_t saved =
+        DecodeStream(state.rng_state(), std::min(rank, NumStreams(state) - 1));
+    *caffe_rng() = rng_t(saved.seed(), rank < NumStreams(state) ? saved.stream() : rank);
+    caffe_rng()->Seek(saved.counter());
+  }
   for (const LayerState& layer_state : state.layer_state()) {
     const int index = layer_state.net();
     const Net<Dtype>* net = index == -1 ? net_.get() : nullptr;
@@ -188,12 +233,7 @@ void Solver<Dtype>::RestorePosition(const SolverState& state) {
 
 template <typename Dtype>
 void Solver<Dtype>::ExportState(const string& model_filename, SolverState* state) const {
-  // A test that is going on is run again from its start after a resume.
-  if (test_start_) {
-    *state = *test_start_;
-  } else {
-    CapturePosition(state);
-  }
+  *state = *position_;
   state->set_iter(iter_);
   state->set_learned_net(model_filename);
   state->set_learned_net_digest(FileDigest(model_filename));
@@ -220,9 +260,11 @@ void Solver<Dtype>::CheckState(const string& state_file, const SolverState& stat
   if (is_ours && !state.has_learned_net_digest()) {
     throw FileError(Str("'", state_file, "' is truncated; resume from another snapshot"));
   }
-  if (state.has_rng_state() && state.rng_state().size() != 24) {
-    throw FileError(Str("'", state_file, "' is damaged: the random stream has ",
-                        state.rng_state().size(), " bytes, expected 24"));
+  const size_t stream_bytes = state.rng_state().size();
+  if (state.has_rng_state() && (stream_bytes == 0 || stream_bytes % kStreamBytes != 0)) {
+    throw FileError(Str("'", state_file, "' is damaged: the random streams have ",
+                        stream_bytes, " bytes, expected ", kStreamBytes,
+                        " for every process that wrote it"));
   }
 }
 
@@ -240,6 +282,13 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
     losses_.erase(losses_.begin(), losses_.end() - param_.average_loss());
   }
   smoothed_loss_ = state.smoothed_loss();
+  LOG_IF(WARNING, state.has_rng_state() && NumStreams(state) != group_->size() &&
+                      Caffe::root_solver())
+      << "'" << state_file << "' was written by " << NumStreams(state)
+      << " process(es) and goes on in " << group_->size()
+      << ": an iteration now takes the batches of " << group_->size()
+      << ", random draws are not those that would have come, and the last few samples "
+         "may come again";
   RestorePosition(state);
 }
 
@@ -247,11 +296,12 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
   template string Solver<Dtype>::SnapshotFilename(const string&);                     \
   template void Solver<Dtype>::CheckSnapshotWritePermissions();                       \
   template void Solver<Dtype>::Snapshot();                                            \
+  template void Solver<Dtype>::WriteSnapshot();                                       \
   template void Solver<Dtype>::TrySnapshot();                                         \
   template string Solver<Dtype>::SnapshotToBinaryProto();                             \
   template string Solver<Dtype>::SnapshotToHDF5();                                    \
   template void Solver<Dtype>::Restore(const char*);                                  \
-  template void Solver<Dtype>::CapturePosition(SolverState*) const;                   \
+  template std::unique_ptr<SolverState> Solver<Dtype>::CapturePosition() const;       \
   template void Solver<Dtype>::RestorePosition(const SolverState&);                   \
   template void Solver<Dtype>::ExportState(const string&, SolverState*) const;        \
   template void Solver<Dtype>::CheckState(const string&, const SolverState&) const;   \

@@ -16,20 +16,36 @@ std::atomic<bool> got_sighup(false);
 
 std::mutex mutex;
 int live_objects = 0;
-struct sigaction former_sigint;
-struct sigaction former_sighup;
+struct Handled {
+  int signal;
+  struct sigaction former;
+};
+Handled handled[] = {{SIGINT, {}}, {SIGHUP, {}}, {SIGTERM, {}}};
+int installed = 0;  // this many, the first ones
 
-void HandleSignal(int signal) { (signal == SIGINT ? got_sigint : got_sighup) = true; }
+void HandleSignal(int signal) { (signal == SIGHUP ? got_sighup : got_sigint) = true; }
 
-void Install(int signal, struct sigaction* former) {
+void RestoreFormer() {
+  while (installed > 0) {
+    const Handled& last = handled[--installed];
+    sigaction(last.signal, &last.former, nullptr);
+  }
+}
+
+void Install() {
   struct sigaction action {};
   action.sa_handler = HandleSignal;
   // A read in progress goes on; the solver looks at the flags between iterations.
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  if (sigaction(signal, &action, former) != 0) {
+  const int count = Caffe::solver_count() > 1 ? 3 : 2;
+  for (; installed < count; ++installed) {
+    auto& [signal, former] = handled[installed];
+    if (sigaction(signal, &action, &former) == 0) continue;
+    const int reason = errno;
+    RestoreFormer();
     throw RuntimeFailure(
-        Str("cannot install a handler for ", strsignal(signal), ": ", strerror(errno)));
+        Str("cannot install a handler for ", strsignal(signal), ": ", strerror(reason)));
   }
 }
 
@@ -42,22 +58,14 @@ SignalHandler::SignalHandler(SolverAction::Enum SIGINT_action,
   if (live_objects == 0) {
     got_sigint = false;
     got_sighup = false;
-    Install(SIGINT, &former_sigint);
-    try {
-      Install(SIGHUP, &former_sighup);
-    } catch (...) {
-      sigaction(SIGINT, &former_sigint, nullptr);
-      throw;
-    }
+    Install();
   }
   ++live_objects;
 }
 
 SignalHandler::~SignalHandler() {
   const std::lock_guard<std::mutex> lock(mutex);
-  if (--live_objects > 0) return;
-  sigaction(SIGINT, &former_sigint, nullptr);
-  sigaction(SIGHUP, &former_sighup, nullptr);
+  if (--live_objects == 0) RestoreFormer();
 }
 
 ActionCallback SignalHandler::GetActionFunction() {

@@ -341,6 +341,10 @@ TEST_F(HostileStateTest, SenselessNumbers) {
   state = good_;
   state.set_rng_state("12345");
   EXPECT_THAT(ErrorOf(state), HasSubstr("5 bytes, expected 24"));
+  for (const size_t bytes : {0, 23, 25, 47}) {
+    state.set_rng_state(std::string(bytes, '\1'));
+    EXPECT_THAT(ErrorOf(state), HasSubstr(Str(bytes, " bytes, expected 24"))) << bytes;
+  }
   state = good_;
   state.clear_learned_net_digest();
   EXPECT_THAT(ErrorOf(state), HasSubstr("truncated"));

@@ -54,6 +54,31 @@ TEST(SignalHandlerTest, FormerHandlersComeBackWithTheLast) {
   sigaction(SIGHUP, &former_hup, nullptr);
 }
 
+// mpirun sends SIGTERM to its processes when Ctrl-C is pressed.
+TEST(SignalHandlerTest, WithSeveralSolversSigtermIsSigint) {
+  struct sigaction own {}, former {};
+  own.sa_handler = OwnHandler;
+  ASSERT_EQ(sigaction(SIGTERM, &own, &former), 0);
+  own_handler_calls = 0;
+  {
+    SignalHandler alone(SolverAction::STOP, SolverAction::SNAPSHOT);
+    raise(SIGTERM);
+    EXPECT_EQ(own_handler_calls, 1);
+    EXPECT_EQ(alone.GetActionFunction()(), SolverAction::NONE);
+  }
+  Caffe::set_solver_count(2);
+  {
+    SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
+    raise(SIGTERM);
+    EXPECT_EQ(own_handler_calls, 1);
+    EXPECT_EQ(handler.GetActionFunction()(), SolverAction::STOP);
+  }
+  Caffe::set_solver_count(1);
+  raise(SIGTERM);
+  EXPECT_EQ(own_handler_calls, 2);
+  sigaction(SIGTERM, &former, nullptr);
+}
+
 TEST(SignalHandlerTest, SignalsBeforeItsTimeAreForgotten) {
   ActionCallback old;
   {

@@ -1,0 +1,64 @@
+#include "caffe/parallel/gradient_sum.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace caffe {
+
+template <typename Dtype>
+GradientSum<Dtype>::GradientSum(Net<Dtype>* net, ProcessGroup* group)
+    : net_(net), group_(group), complete_behind_(net->layers().size()) {
+  vector<int> first_user(net->params().size(), -1);
+  int param = 0;
+  for (int i = 0; i < static_cast<int>(net->layers().size()); ++i) {
+    for (size_t j = 0; j < net->layers()[i]->blobs().size(); ++j, ++param) {
+      const int owner = net->param_owners()[param];
+      int& user = first_user[owner < 0 ? param : owner];
+      if (user < 0 && net->layer_need_backward()[i]) user = i;
+    }
+  }
+  for (size_t p = 0; p < first_user.size(); ++p) {
+    const int user = first_user[p];
+    if (user < 0) continue;
+    // An absorbed layer is run by the one before it.
+    complete_behind_[net->layer_absorbed(user) ? user - 1 : user].push_back(
+        net->params()[p].get());
+  }
+  net->add_after_backward(this);
+}
+
+template <typename Dtype>
+void GradientSum<Dtype>::run(int layer) {
+  if (!active_) return;
+  for (Blob<Dtype>* param : complete_behind_[layer]) {
+    param->scale_diff(Dtype(1) / group_->size());
+    group_->StartSum(param->mutable_cpu_diff(), param->count());
+  }
+  group_->Advance();
+  if (layer > 0) return;
+  group_->Wait();
+  active_ = false;
+}
+
+template <typename Dtype>
+void GradientSum<Dtype>::SumNow() {
+  active_ = true;
+  for (int i = static_cast<int>(complete_behind_.size()) - 1; i >= 0; --i) run(i);
+}
+
+template <typename Dtype>
+string GradientSum<Dtype>::Order() const {
+  string order;
+  for (size_t i = complete_behind_.size(); i-- > 0;) {
+    for (const Blob<Dtype>* param : complete_behind_[i]) {
+      order += ShapeText(param->shape()) + " ";
+    }
+  }
+  return order;
+}
+
+template class GradientSum<float>;
+template class GradientSum<double>;
+
+}  // namespace caffe

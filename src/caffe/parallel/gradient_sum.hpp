@@ -1,0 +1,43 @@
+#ifndef CAFFE_PARALLEL_GRADIENT_SUM_HPP_
+#define CAFFE_PARALLEL_GRADIENT_SUM_HPP_
+
+#include <string>
+#include <vector>
+
+#include "caffe/net.hpp"
+#include "caffe/parallel.hpp"
+
+namespace caffe {
+
+/// Puts the mean over a group in place of a net's gradients while it runs backward: the
+/// sum of a parameter starts behind the last layer that adds to its diff.
+template <typename Dtype>
+class GradientSum : public Net<Dtype>::Callback {
+ public:
+  /// Both must outlive it.
+  GradientSum(Net<Dtype>* net, ProcessGroup* group);
+  ~GradientSum() override { net_->remove_after_backward(this); }
+
+  /// Means are taken in the next complete backward pass, and are there when it returns.
+  void SumInNextBackward() { active_ = true; }
+  /// Takes the means of gradients that are complete.
+  void SumNow();
+  /// The shapes of the parameters in the order of their sums; equal on all processes
+  /// that can train together.
+  string Order() const;
+
+ protected:
+  void run(int layer) override;
+
+ private:
+  Net<Dtype>* net_;
+  ProcessGroup* group_;
+  bool active_ = false;
+  vector<vector<Blob<Dtype>*>> complete_behind_;  // parameters, by layer
+
+  DISABLE_COPY_AND_ASSIGN(GradientSum);
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_PARALLEL_GRADIENT_SUM_HPP_
