@@ -11,6 +11,7 @@
 
 #include "blob.hpp"
 #include "caffe/common.hpp"
+#include "caffe/parallel.hpp"
 #include "caffe/plugin.hpp"
 #include "data.hpp"
 #include "layer.hpp"
@@ -96,6 +97,13 @@ void BindSettings(nb::module_& m) {
       "set_random_seed", [](unsigned int seed) { Caffe::set_random_seed(seed); },
       nb::arg("seed"),
       "Restarts the calling thread's random stream; equal seeds give equal draws.");
+  m.def(
+      "join_group",
+      [] {
+        nb::gil_scoped_release release;
+        ProcessGroup::Join();
+      },
+      "Connects to the other processes that mpirun started, as making a solver does.");
   m.def("solver_count", &Caffe::solver_count, "Number of solvers that train together.");
   m.def("set_solver_count", &Caffe::set_solver_count, nb::arg("count"));
   m.def("solver_rank", &Caffe::solver_rank, "Index of this solver among them.");

@@ -176,6 +176,7 @@ void BindSolver(nb::module_& m) {
       .def("apply_update",
            [](SolverHandle& self) {
              Computing computing(self.session);
+             self.solver->AverageGradients();
              self.solver->ApplyUpdate();
              SettleAll(*self.solver);
            })

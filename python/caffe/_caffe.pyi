@@ -385,6 +385,11 @@ def set_random_seed(seed: int) -> None:
     Restarts the calling thread's random stream; equal seeds give equal draws.
     """
 
+def join_group() -> None:
+    """
+    Connects to the other processes that mpirun started, as making a solver does.
+    """
+
 def solver_count() -> int:
     """Number of solvers that train together."""
 

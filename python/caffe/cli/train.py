@@ -33,6 +33,8 @@ def run(flags: Values) -> int:
             "-snapshot and -weights were both given; give a snapshot to go on with it, "
             "or weights to start anew from them"
         )
+    # Before anything is logged: of several processes only the first logs what it does.
+    _caffe.join_group()
     load_plugins(flags.plugin)
     for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
         require_file(path, "file")
