@@ -15,7 +15,7 @@ APT_PACKAGES=(
   ca-certificates ccache g++ pkg-config
   libdnnl-dev libhdf5-dev liblmdb-dev libprotobuf-dev protobuf-compiler
   libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
-  libgmock-dev libgtest-dev
+  libgmock-dev libgtest-dev libopenmpi-dev openmpi-bin
 )
 # The requirements of [build-system] in pyproject.toml, which --no-build-isolation leaves
 # to us, and the build tools: Ubuntu 22.04's own CMake is older than 3.25.
