@@ -32,9 +32,13 @@ def prepare(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OSError(
-            f"'{folder}' cannot be a folder of TensorBoard's files: {error.strerror}"
-        ) from None
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> OSError:
+    return OSError(
+        f"'{folder}' cannot be a folder of TensorBoard's files: {error.strerror}"
+    )
 
 
 def record(solver: Solver, folder: Path) -> None:
@@ -44,8 +48,14 @@ def record(solver: Solver, folder: Path) -> None:
     `test0/1_top-5` is output #1 of test net #0, whose blob is `top-5`. Values that the
     folder already has from `solver.iter` on are hidden, so that a run that was killed
     and continued shows one curve.
+
+    Raises:
+        OSError: The folder cannot be written to.
     """
-    events = EventFile(folder, solver.iter)
+    try:
+        events = EventFile(folder, solver.iter)
+    except OSError as error:
+        raise _unusable(folder, error) from None
     last = solver.param.max_iter
 
     def on_display(loss: float, iterations_per_s: float) -> None:

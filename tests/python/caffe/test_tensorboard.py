@@ -179,6 +179,24 @@ def test_a_full_disk_does_not_stop_training(write_solver, tmp_path):
     assert_close(list(got.values()), [want[step] for step in got], Op.PRINTED)
 
 
+def test_a_disk_that_is_full_from_the_start_is_one_sentence(write_solver, tmp_path):
+    path = write_solver(snapshot=0, snapshot_after_train=False)
+    command = Path(sys.executable).with_name("caffe")
+    limited = ["bash", "-c", 'ulimit -f 0; exec "$0" "$@"']
+    run = subprocess.run(
+        [*limited, command, "train", "-solver", path, "-tensorboard", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Starting Optimization" not in run.stderr
+    assert run.stderr.splitlines()[-1] == (
+        f"caffe train: error: '{tmp_path}' cannot be a folder of TensorBoard's files: "
+        "File too large"
+    )
+
+
 def test_events_go_on_when_the_disk_has_room_again(tmp_path):
     program = """
 import pathlib, resource, sys
