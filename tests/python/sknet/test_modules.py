@@ -179,8 +179,6 @@ def test_dual_paths(run):
 
 
 def test_residual_attention(run):
-    if "Interp" not in caffe.layer_type_list():
-        pytest.skip("the compiled package has no layer Interp")
     net = run("attention56")
     name = "attention_A1"
     trunk = blob(net, f"{name}/trunk/res3")
