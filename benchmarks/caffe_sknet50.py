@@ -14,8 +14,12 @@ import sknet
 from sknet.models import create_model, deploy, released
 
 
-def steps_of(task: str, batch: int, optimize: bool, folder: Path):
-    """A function that does one inference or one training step."""
+def steps_of(task: str, batch: int, lean: bool, folder: Path):
+    """A function that does one inference or one training step.
+
+    `lean`: fused for inference, without blobs that are needed no more in training, as
+    the commands do it; otherwise layer by layer with all blobs, as Caffe did.
+    """
     caffe.set_mode_cpu()
     caffe.set_random_seed(1)
     model = create_model("sknet50")
@@ -24,7 +28,7 @@ def steps_of(task: str, batch: int, optimize: bool, folder: Path):
     images = generator.standard_normal((batch, 3, 224, 224), dtype=np.float32)
     if task == "inference":
         net_file.write_text(text_format.MessageToString(deploy(model, batch)))
-        net = caffe.Net(str(net_file), caffe.TEST, optimize=optimize)
+        net = caffe.Net(str(net_file), caffe.TEST, optimize=lean)
         for blobs in net.params.values():
             if len(blobs) == 4:
                 blobs[3].data[...] = 1  # untrained variances
@@ -43,6 +47,7 @@ def steps_of(task: str, batch: int, optimize: bool, folder: Path):
         f'max_iter: 1000 snapshot_prefix: "{folder / "model"}"'
     )
     solver = caffe.SGDSolver(str(solver_file))
+    solver.net.keep_blobs = not lean
     labels = generator.integers(1000, size=batch)
 
     def train() -> None:
@@ -57,7 +62,7 @@ def main() -> None:
     """Runs the job and prints its result."""
     job = measurement.job()
     with tempfile.TemporaryDirectory() as folder:
-        step = steps_of(job["task"], job["batch"], job["optimize"], Path(folder))
+        step = steps_of(job["task"], job["batch"], job["lean"], Path(folder))
         measurement.measure(job, step, sknet.__version__)
 
 

@@ -40,8 +40,8 @@ OWN = "caffe_sknet50.py"
 _ONNX, _TORCH = "onnx_sknet50.py", "pytorch_sknet50.py"
 # (script, tasks, options)
 ENGINES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
-    "sknet-caffe": (OWN, ("inference", "training"), {"optimize": True}),
-    "sknet-caffe layer by layer": (OWN, ("inference",), {"optimize": False}),
+    "sknet-caffe": (OWN, ("inference", "training"), {"lean": True}),
+    "sknet-caffe layer by layer": (OWN, ("inference", "training"), {"lean": False}),
     "openvino": (_ONNX, ("inference",), {"runtime": "openvino"}),
     "onnxruntime": (_ONNX, ("inference",), {"runtime": "onnxruntime"}),
     "pytorch channels-last": (

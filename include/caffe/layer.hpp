@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -12,6 +13,13 @@
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
+
+/// What a layer's Backward does with the data of one of its blobs.
+enum class DataUse {
+  kUnknown,  ///< perhaps reads it, by a pointer that it has kept since Forward
+  kRead,
+  kNone
+};
 
 /// The unit of computation of a Net: reads bottom blobs, writes top blobs.
 ///
@@ -128,6 +136,22 @@ class Layer {
   /// may read it. Without a Net nothing is promised.
   virtual void SetTopPreserved(bool /*preserved*/) {}
 
+  // What a Net may free that need not keep its blobs (Net::set_keep_blobs). These
+  // answers are right for every layer, and keep the data of its blobs.
+
+  virtual DataUse BackwardUseOfBottom(int /*bottom_index*/) const {
+    return DataUse::kUnknown;
+  }
+  virtual DataUse BackwardUseOfTop(int /*top_index*/) const { return DataUse::kUnknown; }
+  /// Whether Recompute() works, in few passes over memory. Believed only of layers
+  /// that know their uses.
+  virtual bool CanRecompute() const { return false; }
+  /// Writes the tops as the last Forward did, bit for bit, and changes nothing else.
+  virtual void Recompute(const vector<Blob<Dtype>*>& bottom,
+                         const vector<Blob<Dtype>*>& top) {
+    Forward_cpu(bottom, top);
+  }
+
  protected:
   LayerParameter layer_param_;
   Phase phase_;
@@ -149,6 +173,14 @@ class Layer {
                             const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom) {
     Backward_cpu(top, propagate_down, bottom);
+  }
+
+  /// An answer for exactly this class: one that derives from it may have another
+  /// Backward.
+  template <typename Self>
+  static DataUse UseBy(const Self& self, bool reads) {
+    if (typeid(self) != typeid(Self)) return DataUse::kUnknown;
+    return reads ? DataUse::kRead : DataUse::kNone;
   }
 
   virtual void CheckBlobCounts(const vector<Blob<Dtype>*>& bottom,

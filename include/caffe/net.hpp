@@ -16,6 +16,8 @@ namespace caffe {
 
 template <typename Dtype>
 class InferencePlan;
+template <typename Dtype>
+class MemoryPlan;
 
 /// A directed acyclic graph of layers, run in the order of the prototxt.
 ///
@@ -65,6 +67,17 @@ class Net {
   /// A net with callbacks or debug_info, or on the GPU, runs as it is.
   void Optimize();
   bool optimized() const { return plan_ != nullptr; }
+
+  /// Off: Forward and Backward of the whole net keep only what training needs. Data is
+  /// freed when no later Backward reads it, or if it is cheap to recompute; a diff when
+  /// the layer behind it has run. Inputs, outputs and parameters stay, with their diffs;
+  /// so does the data of layers that do not tell what they read (DataUse). Results are
+  /// the same, bit for bit. Reading a freed blob throws RuntimeError, as do a second
+  /// Backward and, in phase TEST, the first: there data is freed as soon as the layers
+  /// behind it have run forward.
+  /// A net with debug_info, with callbacks that read blobs, or on the GPU keeps all.
+  void set_keep_blobs(bool value);
+  bool keep_blobs() const { return keep_blobs_; }
 
   Dtype ForwardBackward() {
     Dtype loss;
@@ -143,6 +156,9 @@ class Net {
   class Callback {
    public:
     virtual ~Callback() = default;
+    /// False of one that looks at parameters only: a net without its blobs
+    /// (set_keep_blobs) may have it.
+    virtual bool reads_blobs() const { return true; }
 
    protected:
     virtual void run(int layer) = 0;
@@ -185,6 +201,8 @@ class Net {
   void TellPreservedTops();
   vector<int> MemoryRoots() const;
   Dtype RunPlan();
+  void MakeMemoryPlan();
+  void UpdateMemoryPlan();
   [[noreturn]] void ThrowOptimized(const string& asked) const;
   void Separate(int layer_id);
   void SeparateAll();
@@ -228,6 +246,9 @@ class Net {
   vector<bool> has_params_decay_;
   bool debug_info_;
   shared_ptr<InferencePlan<Dtype>> plan_;
+  bool keep_blobs_ = true;
+  shared_ptr<MemoryPlan<Dtype>> memory_plan_;
+  shared_ptr<HostMemoryPool> pool_;
   vector<Callback*> before_forward_;
   vector<Callback*> after_forward_;
   vector<Callback*> before_backward_;

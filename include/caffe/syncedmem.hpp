@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "caffe/common.hpp"
+#include "caffe/host_memory.hpp"
 
 namespace caffe {
 
@@ -77,8 +77,14 @@ class SyncedMemory {
   /// written again gets a RuntimeError with this sentence. Does nothing to a memory
   /// that outsiders hold (pinned()).
   void Discard(const std::string& why);
+  /// Whether the values are gone.
+  bool discarded() const { return !discarded_.empty(); }
+  /// Takes Discard back: the memory reads as zeros, as one that was never written.
+  void Renew() { discarded_.clear(); }
   /// Frees the host copy when a valid packed one holds the same values.
   void KeepPackedOnly();
+  /// Frees the packed copy, valid or not, when a plain one is valid.
+  void KeepPlainOnly();
   /// Changes whenever the values may have changed; kept in step with pinned memories
   /// by Settle().
   std::uint64_t version() const { return version_; }
@@ -107,45 +113,6 @@ class SyncedMemory {
   std::string discarded_;
 
   DISABLE_COPY_AND_ASSIGN(SyncedMemory);
-};
-
-/// Allocates host memory aligned to a cache line, zero-filled if asked.
-void* AllocateHostMemory(std::size_t size, bool zero = true);
-void FreeHostMemory(void* pointer);
-
-/// Buffers that one thread's work frees and soon wants again: while a Scope lives,
-/// the thread's allocations are first served from here and what it frees is kept.
-class HostMemoryPool {
- public:
-  HostMemoryPool() = default;
-  ~HostMemoryPool();
-
-  class Scope {
-   public:
-    explicit Scope(HostMemoryPool* pool);
-    ~Scope();
-    DISABLE_COPY_AND_ASSIGN(Scope);
-
-   private:
-    HostMemoryPool* outer_;
-  };
-
-  /// Frees the buffers that were not taken since the last call.
-  void Trim();
-  std::size_t free_bytes() const;
-
- private:
-  friend void* AllocateHostMemory(std::size_t, bool);
-  friend void FreeHostMemory(void*);
-  struct Buffer {
-    void* pointer;
-    bool used;  // taken since the last Trim()
-  };
-  void* Take(std::size_t size);
-  bool Keep(void* pointer);
-
-  std::multimap<std::size_t, Buffer> free_;
-  DISABLE_COPY_AND_ASSIGN(HostMemoryPool);
 };
 
 }  // namespace caffe

@@ -72,7 +72,7 @@ nb::object BlobHandle::View(bool data) const {
     // No memory to share; an array of its own has the right shape.
     return nb::module_::import_("numpy").attr("zeros")(ShapeTuple(*this), "float32");
   }
-  if (data) blob.cpu_data();  // throws if the values were not kept
+  data ? blob.cpu_data() : blob.cpu_diff();  // throws if the values were not kept
   // Python may write to the array, so the copies in other layouts are given up.
   float* values = data ? blob.mutable_cpu_data() : blob.mutable_cpu_diff();
   auto* pin = new Pin(data ? blob.data() : blob.diff(), session_);

@@ -216,6 +216,12 @@ void BindNet(nb::module_& m) {
            })
       .def_prop_ro("optimized",
                    [](const NetHandle& self) { return self.net->optimized(); })
+      .def_prop_rw(
+          "keep_blobs", [](const NetHandle& self) { return self.net->keep_blobs(); },
+          [](NetHandle& self, bool value) {
+            Computing computing(self.session);
+            self.net->set_keep_blobs(value);
+          })
       .def("reshape",
            [](NetHandle& self) {
              Computing computing(self.session);

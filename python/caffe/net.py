@@ -440,6 +440,23 @@ class Net:
 
     _set_input_arrays = set_input_arrays
 
+    @property
+    def keep_blobs(self) -> bool:
+        """Whether all blobs can be seen after a run: True unless set to False.
+
+        False saves memory in training, with the same results bit for bit: data and
+        gradients are freed when no layer needs them any more, and what is cheap is
+        computed again. Inputs, outputs and learned blobs stay. Asking for a blob that
+        was freed raises RuntimeError, and so does a second `backward`. In phase TEST
+        nothing is kept for `backward`. A net with debug info, or on the GPU, keeps its
+        blobs.
+        """
+        return self._engine.keep_blobs
+
+    @keep_blobs.setter
+    def keep_blobs(self, value: bool) -> None:
+        self._engine.keep_blobs = value
+
     def set_debug_info(self, value: bool) -> None:
         """Logs the mean absolute values of all blobs in every run."""
         self._engine.set_debug_info(value)

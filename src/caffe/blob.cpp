@@ -228,9 +228,13 @@ void Blob<int>::Update() { NOT_IMPLEMENTED; }
 
 namespace {
 
+bool NeverWritten(const SyncedMemory& memory) {
+  return memory.head() == SyncedMemory::UNINITIALIZED && !memory.discarded();
+}
+
 template <typename Dtype>
 Dtype AbsoluteSum(const shared_ptr<SyncedMemory>& memory, int count) {
-  if (memory->head() == SyncedMemory::UNINITIALIZED) return 0;
+  if (NeverWritten(*memory)) return 0;
   if constexpr (std::is_floating_point_v<Dtype>) {
     return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
   }
@@ -239,7 +243,7 @@ Dtype AbsoluteSum(const shared_ptr<SyncedMemory>& memory, int count) {
 
 template <typename Dtype>
 Dtype SquareSum(const shared_ptr<SyncedMemory>& memory, int count) {
-  if (memory->head() == SyncedMemory::UNINITIALIZED) return 0;
+  if (NeverWritten(*memory)) return 0;
   if constexpr (std::is_floating_point_v<Dtype>) {
     const Dtype* data = static_cast<const Dtype*>(memory->cpu_data());
     return caffe_cpu_dot(count, data, data);

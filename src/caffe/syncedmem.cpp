@@ -1,100 +1,10 @@
 #include "caffe/syncedmem.hpp"
 
-#include <malloc.h>
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <cstring>
-#include <new>
 #include <utility>
 
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
-namespace {
-
-constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-// Smaller buffers are cheap to get anew.
-constexpr std::size_t kPooled = std::size_t{1} << 16;
-
-thread_local HostMemoryPool* current_pool = nullptr;
-
-std::size_t RoundUp(std::size_t value, std::size_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
-}  // namespace
-
-void* AllocateHostMemory(std::size_t size, bool zero) {
-  if (current_pool && size >= kPooled) {
-    if (void* pointer = current_pool->Take(size)) {
-      if (zero) std::memset(pointer, 0, size);
-      return pointer;
-    }
-  }
-  // Large buffers start on a huge page: fewer TLB misses in every kernel.
-  const std::size_t alignment = size >= 2 * kHugePage ? kHugePage : kCacheLine;
-  const std::size_t rounded = RoundUp(size ? size : 1, alignment);
-  void* pointer = std::aligned_alloc(alignment, rounded);
-  if (!pointer) {
-    throw RuntimeFailure(Str("out of memory: ", size, " bytes could not be allocated; "
-                             "use a smaller batch or image"));
-  }
-  if (alignment == kHugePage) madvise(pointer, rounded, MADV_HUGEPAGE);
-  if (zero) std::memset(pointer, 0, size);
-  return pointer;
-}
-
-void FreeHostMemory(void* pointer) {
-  if (current_pool && pointer && current_pool->Keep(pointer)) return;
-  std::free(pointer);
-}
-
-HostMemoryPool::~HostMemoryPool() {
-  for (const auto& [size, buffer] : free_) std::free(buffer.pointer);
-}
-
-HostMemoryPool::Scope::Scope(HostMemoryPool* pool) : outer_(current_pool) {
-  current_pool = pool;
-}
-
-HostMemoryPool::Scope::~Scope() { current_pool = outer_; }
-
-void* HostMemoryPool::Take(std::size_t size) {
-  // The smallest that is large enough, unless most of it would lie idle.
-  const auto found = free_.lower_bound(size);
-  if (found == free_.end() || found->first / 2 > size) return nullptr;
-  void* pointer = found->second.pointer;
-  free_.erase(found);
-  return pointer;
-}
-
-bool HostMemoryPool::Keep(void* pointer) {
-  const std::size_t size = malloc_usable_size(pointer);
-  if (size < kPooled) return false;
-  free_.emplace(size, Buffer{pointer, true});
-  return true;
-}
-
-void HostMemoryPool::Trim() {
-  for (auto it = free_.begin(); it != free_.end();) {
-    if (!it->second.used) {
-      std::free(it->second.pointer);
-      it = free_.erase(it);
-    } else {
-      it->second.used = false;
-      ++it;
-    }
-  }
-}
-
-std::size_t HostMemoryPool::free_bytes() const {
-  std::size_t total = 0;
-  for (const auto& [size, buffer] : free_) total += size;
-  return total;
-}
 
 SyncedMemory::SyncedMemory() : SyncedMemory(0) {}
 
@@ -287,7 +197,7 @@ void SyncedMemory::Settle() {
 }
 
 void SyncedMemory::Discard(const std::string& why) {
-  if (pinned() || gpu_ptr_) return;
+  if (pinned() || gpu_ptr_ || (cpu_ptr_ && !own_cpu_data_)) return;
   if (cpu_ptr_) FreeHostMemory(cpu_ptr_);
   cpu_ptr_ = nullptr;
   own_cpu_data_ = false;
@@ -299,11 +209,17 @@ void SyncedMemory::Discard(const std::string& why) {
 }
 
 void SyncedMemory::KeepPackedOnly() {
-  if (!packed_valid_ || pinned() || head_ != HEAD_AT_CPU) return;
+  if (!packed_valid_ || pinned() || head_ != HEAD_AT_CPU || !own_cpu_data_) return;
   FreeHostMemory(cpu_ptr_);
   cpu_ptr_ = nullptr;
   own_cpu_data_ = false;
   head_ = HEAD_PACKED;
+}
+
+void SyncedMemory::KeepPlainOnly() {
+  if (head_ == HEAD_PACKED || head_ == UNINITIALIZED) return;
+  packed_.reset();
+  packed_valid_ = false;
 }
 
 std::size_t SyncedMemory::allocated_bytes() const {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "util/temporary_folder.hpp"
+
 namespace caffe {
 namespace {
 
@@ -295,33 +297,48 @@ TEST(SyncedMemoryTest, VersionTellsOfEveryWrite) {
   EXPECT_TRUE(changed());
 }
 
-TEST(HostMemoryPoolTest, GivesBackWhatItsThreadFreed) {
-  constexpr std::size_t kLarge = std::size_t{1} << 20;
-  HostMemoryPool pool;
-  void* first = nullptr;
-  {
-    const HostMemoryPool::Scope scope(&pool);
-    first = AllocateHostMemory(kLarge);
-    FreeHostMemory(first);
-    EXPECT_GE(pool.free_bytes(), kLarge);
-    // Far too large a buffer for this one.
-    void* small = AllocateHostMemory(kLarge / 4);
-    EXPECT_NE(small, first);
-    FreeHostMemory(small);
-    std::memset(first, 1, kLarge);
-    char* again = static_cast<char*>(AllocateHostMemory(kLarge - 100));
-    EXPECT_EQ(again, first);
-    EXPECT_EQ(std::count(again, again + kLarge - 100, 0), static_cast<long>(kLarge) - 100);
-    FreeHostMemory(again);
-  }
-  void* outside = AllocateHostMemory(kLarge);
-  EXPECT_NE(outside, first);
-  FreeHostMemory(outside);
-  EXPECT_GE(pool.free_bytes(), kLarge);
-  pool.Trim();  // both buffers were in use since the last one
-  EXPECT_GE(pool.free_bytes(), kLarge);
-  pool.Trim();
-  EXPECT_EQ(pool.free_bytes(), 0u);
+TEST(SyncedMemoryTest, DiscardLeavesAnOutsidersBufferAlone) {
+  std::vector<int> theirs(kCount, 3);
+  SyncedMemory memory(kBytes);
+  memory.set_cpu_data(theirs.data());
+  memory.Discard("freed");
+  EXPECT_FALSE(memory.discarded());
+  EXPECT_EQ(memory.cpu_data(), theirs.data());
+}
+
+TEST(SyncedMemoryTest, DiscardedValuesComeBackByAWriteOrAsZeros) {
+  SyncedMemory memory(kBytes);
+  std::memset(memory.mutable_cpu_data(), 1, kBytes);
+  memory.Discard("freed by the test");
+  EXPECT_EQ(memory.allocated_bytes(), 0u);
+  EXPECT_EQ(test::MessageOf<RuntimeFailure>([&] { memory.cpu_data(); }), "freed by the test");
+  memory.Renew();
+  const int* values = static_cast<const int*>(memory.cpu_data());
+  EXPECT_EQ(std::count(values, values + kCount, 0), kCount);
+  memory.Discard("freed again");
+  static_cast<int*>(memory.overwrite_cpu_data())[0] = 7;
+  EXPECT_EQ(static_cast<const int*>(memory.cpu_data())[0], 7);
+}
+
+TEST(SyncedMemoryTest, KeepsOneOfTwoCopies) {
+  const auto both = [](SyncedMemory* memory) {
+    memory->mutable_cpu_data();
+    memory->cache_packed(std::make_shared<Reversed>(Sequence(1)));
+    EXPECT_EQ(memory->allocated_bytes(), 2 * kBytes);
+  };
+  SyncedMemory plain(kBytes), packed(kBytes);
+  both(&plain);
+  plain.KeepPlainOnly();
+  EXPECT_EQ(plain.allocated_bytes(), kBytes);
+  EXPECT_EQ(plain.packed(), nullptr);
+  both(&packed);
+  packed.KeepPackedOnly();
+  EXPECT_EQ(packed.allocated_bytes(), kBytes);
+  // The only copy is never given up.
+  packed.KeepPlainOnly();
+  EXPECT_NE(packed.packed(), nullptr);
+  plain.KeepPackedOnly();
+  EXPECT_EQ(plain.allocated_bytes(), kBytes);
 }
 
 }  // namespace

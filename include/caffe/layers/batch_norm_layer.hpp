@@ -35,6 +35,13 @@ class BatchNormLayer : public Layer<Dtype> {
   inline int ExactNumTopBlobs() const override { return 1; }
   void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
   bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, !use_global_stats_);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  bool CanRecompute() const override { return true; }
+  void Recompute(const vector<Blob<Dtype>*>& bottom,
+                 const vector<Blob<Dtype>*>& top) override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -29,6 +29,11 @@ class BiasLayer : public Layer<Dtype> {
   virtual inline int MaxBottomBlobs() const { return 2; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
   bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, false);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  bool CanRecompute() const override { return true; }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -52,6 +52,13 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   void ReleaseInPlace() override { relu_ = false; }
   void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
   bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, true);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  bool CanRecompute() const override { return true; }
+  void Recompute(const vector<Blob<Dtype>*>& bottom,
+                 const vector<Blob<Dtype>*>& top) override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
@@ -66,6 +73,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   bool use_running() const { return frozen_ || this->phase_ == TEST; }
   void UpdateRunning(const vector<double>& mean, const vector<double>& variance,
                      double count);
+  void Affine(vector<Dtype>* multiplier, vector<Dtype>* shift) const;
   bool KeepsInput(const vector<Blob<Dtype>*>& bottom,
                   const vector<Blob<Dtype>*>& top) const;
 

@@ -26,6 +26,10 @@ class DropoutLayer : public NeuronLayer<Dtype> {
                           const vector<Blob<Dtype>*>& top);
 
   virtual inline const char* type() const { return "Dropout"; }
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, false);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -30,6 +30,11 @@ class EltwiseLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "Eltwise"; }
   virtual inline int MinBottomBlobs() const { return 2; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, op_ != EltwiseParameter_EltwiseOp_SUM);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_); }
+  bool CanRecompute() const override { return true; }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -37,6 +37,10 @@ class PoolingLayer : public Layer<Dtype> {
     return this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX ? 2
                                                                                         : 1;
   }
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, false);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -34,6 +34,11 @@ class ReLULayer : public ElementwiseLayer<Dtype, ReLUFunctor> {
   explicit ReLULayer(const LayerParameter& param)
       : ElementwiseLayer<Dtype, ReLUFunctor>(param) {}
   virtual inline const char* type() const { return "ReLU"; }
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, true);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, this->functor_.slope < 0); }
+  bool CanRecompute() const override { return true; }
 };
 
 }  // namespace caffe

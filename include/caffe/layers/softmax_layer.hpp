@@ -22,6 +22,10 @@ class SoftmaxLayer : public Layer<Dtype> {
   inline const char* type() const override { return "Softmax"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
+  DataUse BackwardUseOfBottom(int /*i*/) const override {
+    return this->UseBy(*this, false);
+  }
+  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, true); }
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

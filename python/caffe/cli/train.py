@@ -66,6 +66,8 @@ def run(flags: Values) -> int:
     )
     solver = get_solver(param)
     solver.set_action_function(signals)
+    for net in (solver.net, *solver.test_nets):
+        net.keep_blobs = flags.keep_blobs
     if flags.snapshot:
         log(f"Resuming from {flags.snapshot}")
         solver.restore(flags.snapshot)
@@ -95,6 +97,11 @@ COMMAND = Command(
         Flag("sigint_effect", "stop", "What SIGINT (Ctrl-C) does.", _EFFECTS),
         Flag("sighup_effect", "snapshot", "What SIGHUP does.", _EFFECTS),
         PLUGIN,
+        Flag(
+            "keep_blobs",
+            False,
+            "Keep data and diffs that training needs no more, at the cost of memory.",
+        ),
         Flag(
             "tensorboard",
             "",

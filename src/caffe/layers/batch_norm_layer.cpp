@@ -74,6 +74,18 @@ bool BatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
 }
 
 template <typename Dtype>
+void BatchNormLayer<Dtype>::Recompute(const vector<Blob<Dtype>*>& bottom,
+                                      const vector<Blob<Dtype>*>& top) {
+  if (bottom[0]->count() == 0) return;
+  vector<Dtype> multiplier(channels_), shift(channels_);
+  for (int c = 0; c < channels_; ++c) {
+    multiplier[c] = static_cast<Dtype>(inverse_std_[c]);
+    shift[c] = static_cast<Dtype>(-used_mean_[c] * inverse_std_[c]);
+  }
+  BatchNormApply(DataOf(bottom[0]), multiplier, shift, false, DataOf(top[0]));
+}
+
+template <typename Dtype>
 void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
@@ -102,13 +114,8 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     }
   }
   inverse_std_.resize(channels_);
-  vector<Dtype> multiplier(channels_), shift(channels_);
-  for (int c = 0; c < channels_; ++c) {
-    inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
-    multiplier[c] = static_cast<Dtype>(inverse_std_[c]);
-    shift[c] = static_cast<Dtype>(-used_mean_[c] * inverse_std_[c]);
-  }
-  BatchNormApply(src, multiplier, shift, false, DataOf(top[0]));
+  for (int c = 0; c < channels_; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
+  Recompute(bottom, top);
   // In place the input is gone; the top replaces it, unless it will be gone as well.
   x_norm_kept_ = bottom[0] == top[0] && !top_preserved_ && !use_global_stats_;
   if (x_norm_kept_) {

@@ -141,6 +141,30 @@ bool CuDNNBatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
   return true;
 }
 
+// y = multiplier x + shift, from what forward used.
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Affine(vector<Dtype>* multiplier,
+                                        vector<Dtype>* shift) const {
+  const int channels = this->blobs_[0]->count();
+  const Dtype* scale = this->blobs_[0]->cpu_data();
+  const Dtype* bias = this->blobs_[1]->cpu_data();
+  multiplier->resize(channels);
+  shift->resize(channels);
+  for (int c = 0; c < channels; ++c) {
+    (*multiplier)[c] = static_cast<Dtype>(scale[c] * inverse_std_[c]);
+    (*shift)[c] = static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]);
+  }
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Recompute(const vector<Blob<Dtype>*>& bottom,
+                                           const vector<Blob<Dtype>*>& top) {
+  if (bottom[0]->count() == 0) return;
+  vector<Dtype> multiplier, shift;
+  Affine(&multiplier, &shift);
+  BatchNormApply(DataOf(bottom[0]), multiplier, shift, relu_, DataOf(top[0]));
+}
+
 template <typename Dtype>
 void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                              const vector<Blob<Dtype>*>& top) {
@@ -157,22 +181,15 @@ void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     BatchNormStatistics(src, &mean_, &variance);
     UpdateRunning(mean_, variance, static_cast<double>(bottom[0]->count()) / channels);
   }
-  const Dtype* scale = this->blobs_[0]->cpu_data();
-  const Dtype* bias = this->blobs_[1]->cpu_data();
   inverse_std_.resize(channels);
-  vector<Dtype> multiplier(channels), shift(channels);
-  for (int c = 0; c < channels; ++c) {
-    inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
-    multiplier[c] = static_cast<Dtype>(scale[c] * inverse_std_[c]);
-    shift[c] = static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]);
-  }
+  for (int c = 0; c < channels; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
   input_kept_ = KeepsInput(bottom, top);
   if (input_kept_) {
     input_copy_.ReshapeLike(*bottom[0]);
     const int block = src.block();
     std::copy_n(src.Read(block), bottom[0]->count(), DataOf(&input_copy_).Write(block));
   }
-  BatchNormApply(src, multiplier, shift, relu_, DataOf(top[0]));
+  Recompute(bottom, top);
 }
 
 template <typename Dtype>
@@ -189,13 +206,12 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const Tensor<Dtype> x = input_kept_ ? DataOf(&input_copy_) : DataOf(bottom[0]);
   Normalization<Dtype> normalization;
   ReluMask<Dtype> mask;
+  Affine(&mask.multiplier, &mask.shift);
   for (int c = 0; c < channels; ++c) {
     normalization.centre.push_back(from_output ? bias[c] : static_cast<Dtype>(mean_[c]));
     normalization.inverse.push_back(
         from_output ? (scale[c] == 0 ? Dtype(0) : 1 / scale[c])
                     : static_cast<Dtype>(inverse_std_[c]));
-    mask.multiplier.push_back(static_cast<Dtype>(scale[c] * inverse_std_[c]));
-    mask.shift.push_back(static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]));
   }
   const ReluMask<Dtype>* active = relu_ ? &mask : nullptr;
 

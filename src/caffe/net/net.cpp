@@ -7,14 +7,13 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/net/inference_plan.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
-// Construction of a Net from its description; net_run.cpp runs it and
-// net_weights.cpp moves weights in and out.
+// Construction of a Net from its description; net_run.cpp runs it, net_plans.cpp
+// plans how, and net_weights.cpp moves weights in and out.
 
 namespace caffe {
 
@@ -235,123 +234,6 @@ void Net<Dtype>::FindBackwardLayers() {
   }
 }
 
-// An in-place layer right behind its producer may be computed by the producer in
-// the same pass over memory, until somebody looks at the blob in between.
-template <typename Dtype>
-void Net<Dtype>::AbsorbInPlaceLayers() {
-  absorbed_.assign(layers_.size(), false);
-  if (debug_info_) return;
-  for (size_t i = 0; i + 1 < layers_.size(); ++i) {
-    const size_t next = i + 1;
-    const bool in_place = top_vecs_[i].size() == 1 && bottom_vecs_[next].size() == 1 &&
-                          top_vecs_[next].size() == 1 &&
-                          bottom_vecs_[next][0] == top_vecs_[next][0] &&
-                          bottom_vecs_[next][0] == top_vecs_[i][0];
-    if (in_place && !layers_[i]->loss(0) && !layers_[next]->loss(0) &&
-        layer_need_backward_[i] == layer_need_backward_[next] &&
-        layers_[i]->AbsorbInPlace(*layers_[next])) {
-      absorbed_[next] = true;
-      ++i;
-    }
-  }
-}
-
-// Lets layer_id run by itself again if the layer before it does its work.
-template <typename Dtype>
-void Net<Dtype>::Separate(int layer_id) {
-  if (layer_id <= 0 || layer_id >= static_cast<int>(layers_.size())) return;
-  if (!absorbed_[layer_id]) return;
-  layers_[layer_id - 1]->ReleaseInPlace();
-  absorbed_[layer_id] = false;
-  TellPreservedTops();
-}
-
-template <typename Dtype>
-void Net<Dtype>::SeparateAll() {
-  for (size_t i = 0; i < layers_.size(); ++i) Separate(static_cast<int>(i));
-}
-
-template <typename Dtype>
-void Net<Dtype>::set_debug_info(const bool value) {
-  debug_info_ = value;
-  if (!value) return;
-  plan_.reset();
-  SeparateAll();
-}
-
-template <typename Dtype>
-void Net<Dtype>::Optimize() {
-  if (phase_ != TEST) {
-    throw ValueError(Str("net '", name_, "' is in phase TRAIN, expected TEST: only "
-                         "inference can be optimised"));
-  }
-  if (debug_info_ || !before_forward_.empty() || !after_forward_.empty() ||
-      Caffe::mode() == Caffe::GPU) {
-    return;
-  }
-  SeparateAll();
-  plan_ = std::make_shared<InferencePlan<Dtype>>(*this, MemoryRoots());
-  plan_->Finish();
-}
-
-template <typename Dtype>
-void Net<Dtype>::add_before_forward(Callback* value) {
-  before_forward_.push_back(value);
-  plan_.reset();
-  SeparateAll();
-}
-
-template <typename Dtype>
-void Net<Dtype>::add_after_forward(Callback* value) {
-  after_forward_.push_back(value);
-  plan_.reset();
-  SeparateAll();
-}
-
-// For every blob the first one whose memory it shares; itself if there is none.
-template <typename Dtype>
-vector<int> Net<Dtype>::MemoryRoots() const {
-  // Some share in Reshape, as can be seen by now; these only when they run.
-  static const set<string> kSharing = {"Split", "Reshape", "Flatten"};
-  const auto same_memory = [this](int a, int b) {
-    return blobs_[a]->count() > 0 && blobs_[b]->count() > 0 &&
-           blobs_[a]->data() == blobs_[b]->data();
-  };
-  vector<int> root(blobs_.size());
-  for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<int>(i);
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const vector<int>& bottoms = bottom_id_vecs_[i];
-    for (int top : top_id_vecs_[i]) {
-      if (std::count(bottoms.begin(), bottoms.end(), top)) continue;
-      const auto shared = std::find_if(bottoms.begin(), bottoms.end(), [&](int bottom) {
-        return kSharing.count(layers_[i]->type()) > 0 || same_memory(top, bottom);
-      });
-      if (shared != bottoms.end()) root[top] = root[*shared];
-    }
-  }
-  return root;
-}
-
-// A top is preserved unless a later layer works in place on it, or on a blob that
-// shares its memory.
-template <typename Dtype>
-void Net<Dtype>::TellPreservedTops() {
-  const vector<int> root = MemoryRoots();
-  vector<size_t> last_writer(blobs_.size(), 0);
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const vector<int>& bottoms = bottom_id_vecs_[i];
-    for (int top : top_id_vecs_[i]) {
-      const bool in_place = std::count(bottoms.begin(), bottoms.end(), top) > 0;
-      const bool shares = !in_place && root[top] != top;
-      if (!shares && !absorbed_[i]) last_writer[root[top]] = i;
-    }
-  }
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    if (top_id_vecs_[i].empty()) continue;
-    layers_[i]->SetTopPreserved(last_writer[root[top_id_vecs_[i][0]]] <= i);
-  }
-}
-
 template <typename Dtype>
 void Net<Dtype>::FilterNet(const NetParameter& param, NetParameter* param_filtered) {
   const NetState net_state(param.state());
@@ -565,24 +447,7 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   return layers_[index];
 }
 
-template <typename Dtype>
-size_t Net<Dtype>::MemoryBytes() const {
-  set<const SyncedMemory*> memories;
-  for (const auto& blob : blobs_) {
-    if (blob->num_axes() == 0 && blob->count() == 0) continue;
-    memories.insert(blob->data().get());
-    memories.insert(blob->diff().get());
-  }
-  for (const auto& blob : params_) {
-    memories.insert(blob->data().get());
-    memories.insert(blob->diff().get());
-  }
-  size_t total = 0;
-  for (const SyncedMemory* memory : memories) total += memory->allocated_bytes();
-  return total;
-}
-
-// Members of this class are defined in three files; each instantiates its own.
+// Members of this class are defined in four files; each instantiates its own.
 #define INSTANTIATE_NET_SETUP(Dtype)                                                     \
   template Net<Dtype>::Net(const NetParameter&);                                         \
   template Net<Dtype>::Net(const string&, Phase, const int, const vector<string>*);      \
@@ -596,13 +461,7 @@ size_t Net<Dtype>::MemoryBytes() const {
   template bool Net<Dtype>::has_layer(const string&) const;                              \
   template int Net<Dtype>::LayerIndex(const string&) const;                              \
   template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&) const;\
-  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&);             \
-  template void Net<Dtype>::Separate(int);                                               \
-  template void Net<Dtype>::set_debug_info(const bool);                                  \
-  template void Net<Dtype>::Optimize();                                                  \
-  template void Net<Dtype>::add_before_forward(Callback*);                               \
-  template void Net<Dtype>::add_after_forward(Callback*);                                \
-  template size_t Net<Dtype>::MemoryBytes() const
+  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&)
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);
 

@@ -3,6 +3,7 @@
 
 #include "caffe/net.hpp"
 #include "caffe/net/inference_plan.hpp"
+#include "caffe/net/memory_plan.hpp"
 
 // Forward, Backward, Update and the debug lines of a Net.
 
@@ -18,6 +19,10 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   }
   Separate(start);
   Separate(end + 1);
+  const bool whole = start == 0 && end + 1 == static_cast<int>(layers_.size());
+  if (whole) UpdateMemoryPlan();
+  const auto memory_plan = whole ? memory_plan_ : nullptr;
+  const HostMemoryPool::Scope scope(memory_plan ? memory_plan->pool() : nullptr);
   Dtype loss = 0;
   for (int i = start; i <= end; ++i) {
     for (Callback* callback : before_forward_) callback->run(i);
@@ -30,6 +35,7 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
     }
     if (debug_info_) ForwardDebugInfo(i);
     for (Callback* callback : after_forward_) callback->run(i);
+    if (memory_plan) memory_plan->AfterForward(i);
   }
   SettlePinned();
   return loss;
@@ -92,11 +98,16 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
   if (plan_) ThrowOptimized("Backward");
   Separate(start + 1);
   Separate(end);
+  const bool whole = end == 0 && start + 1 == static_cast<int>(layers_.size());
+  const auto memory_plan = whole ? memory_plan_ : nullptr;
+  const HostMemoryPool::Scope scope(memory_plan ? memory_plan->pool() : nullptr);
+  if (memory_plan) memory_plan->BeginBackward();
   for (int i = start; i >= end; --i) {
     for (Callback* callback : before_backward_) callback->run(i);
     if (layer_need_backward_[i]) {
       if (!absorbed_[i]) {
         try {
+          if (memory_plan) memory_plan->BeforeBackward(i);
           layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
         } catch (const Error& error) {
           RethrowFor(layers_[i]->layer_param(), error);
@@ -105,7 +116,9 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
       if (debug_info_) BackwardDebugInfo(i);
     }
     for (Callback* callback : after_backward_) callback->run(i);
+    if (memory_plan) memory_plan->AfterBackward(i);
   }
+  if (memory_plan) memory_plan->EndBackward();
   SettlePinned();
 }
 

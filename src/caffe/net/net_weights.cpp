@@ -35,6 +35,11 @@ void CheckCount(const char* what, int floats, int doubles, int expected) {
 
 template <typename Dtype>
 void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
+  // Nets that share weights mostly run in turns.
+  if (memory_plan_ && other->pool_ && pool_ != other->pool_) {
+    pool_ = other->pool_;
+    MakeMemoryPlan();
+  }
   for (int i = 0; i < static_cast<int>(other->layers().size()); ++i) {
     const string& source_name = other->layer_names()[i];
     const int target_id = LayerIndex(source_name);

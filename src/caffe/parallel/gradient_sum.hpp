@@ -18,6 +18,8 @@ class GradientSum : public Net<Dtype>::Callback {
   GradientSum(Net<Dtype>* net, ProcessGroup* group);
   ~GradientSum() override { net_->remove_after_backward(this); }
 
+  bool reads_blobs() const override { return false; }
+
   /// Means are taken in the next complete backward pass, and are there when it returns.
   void SumInNextBackward() { active_ = true; }
   /// Takes the means of gradients that are complete.

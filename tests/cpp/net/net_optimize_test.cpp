@@ -10,6 +10,7 @@
 #include "fill.hpp"
 #include "net/net_fixture.hpp"
 #include "net/reference_layers.hpp"
+#include "net/sk_blocks.hpp"
 #include "tolerance.hpp"
 #include "util/temporary_folder.hpp"
 
@@ -22,72 +23,6 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string Layer(const std::string& name, const std::string& type,
-                  const std::vector<std::string>& bottoms, const std::string& top,
-                  const std::string& param = "") {
-  std::string text =
-      "layer { name: '" + name + "' type: '" + type + "' top: '" + top + "'";
-  for (const std::string& bottom : bottoms) text += " bottom: '" + bottom + "'";
-  return text + " " + param + " }\n";
-}
-
-std::string Conv(const std::string& name, const std::string& bottom, int outputs,
-                 const std::string& param, bool bias = false) {
-  return Layer(name, "Convolution", {bottom}, name,
-               Str("convolution_param { num_output: ", outputs,
-                   " weight_filler { type: 'msra' } bias_term: ", bias ? "true" : "false",
-                   " bias_filler { type: 'gaussian' } ", param, " }"));
-}
-
-std::string NormRelu(const std::string& bottom) {
-  const std::string name = bottom + "/bn";
-  return Layer(name, "CuDNNBatchNorm", {bottom}, name) +
-         Layer(name + "/relu", "ReLU", {name}, name);
-}
-
-// An SK unit of two branches behind `bottom`, with the release's layers; top "axpy".
-std::string SkUnit(const std::string& bottom, int channels, int groups, int stride) {
-  const std::string window = Str("kernel_size: 3 group: ", groups, " stride: ", stride);
-  return Conv("a", bottom, channels, window + " pad: 1") + NormRelu("a") +
-         Conv("b", bottom, channels, window + " pad: 2 dilation: 2") + NormRelu("b") +
-         Layer("sum", "Eltwise", {"a/bn", "b/bn"}, "sum") +
-         Layer("gap", "Pooling", {"sum"}, "gap",
-               "pooling_param { pool: AVE global_pooling: true }") +
-         Conv("fc1", "gap", 16, "kernel_size: 1") + NormRelu("fc1") +
-         Conv("fc2", "fc1/bn", 2 * channels, "kernel_size: 1") +
-         Layer("re", "Reshape", {"fc2"}, "re",
-               "reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 0 } }") +
-         Layer("softmax", "Softmax", {"re"}, "softmax", "softmax_param { axis: 1 }") +
-         "layer { name: 'slice' type: 'Slice' bottom: 'softmax' top: 's0' top: 's1' "
-         "slice_param { axis: 1 slice_point: 1 } }\n" +
-         Layer("w1", "Reshape", {"s1"}, "w1",
-               Str("reshape_param { shape { dim: 0 dim: ", channels, " dim: -1 dim: 0 } }")) +
-         Layer("w0", "Reshape", {"s0"}, "w0",
-               Str("reshape_param { shape { dim: 0 dim: ", channels, " } }")) +
-         Layer("scale", "Scale", {"a/bn", "w0"}, "scale", "scale_param { axis: 0 }") +
-         Layer("axpy", "Axpy", {"w1", "b/bn", "scale"}, "axpy");
-}
-
-// A bottleneck with an SK unit and a projected shortcut, then one with BatchNorm, Scale
-// and Bias in place and an identity shortcut.
-std::string Blocks(int stride) {
-  return InputLayer("data", {2, 16, 9, 9}) + SkUnit("data", 32, 8, stride) +
-         Conv("increase", "axpy", 48, "kernel_size: 1") +
-         Layer("increase/bn", "CuDNNBatchNorm", {"increase"}, "increase/bn") +
-         Conv("proj", "data", 48, Str("kernel_size: 1 stride: ", stride)) +
-         Layer("proj/bn", "CuDNNBatchNorm", {"proj"}, "proj/bn") +
-         Layer("block1", "Eltwise", {"increase/bn", "proj/bn"}, "block1") +
-         Layer("block1/relu", "ReLU", {"block1"}, "block1") +
-         Conv("c", "block1", 48, "kernel_size: 3 pad: 1", true) +
-         Layer("c/bn", "BatchNorm", {"c"}, "c") +
-         Layer("c/scale", "Scale", {"c"}, "c", "scale_param { bias_term: true }") +
-         Layer("c/bias", "Bias", {"c"}, "c") +
-         Layer("block2", "Eltwise", {"c", "block1"}, "block2") +
-         Layer("block2/relu", "ReLU", {"block2"}, "block2") +
-         Conv("head", "block2", 5, "kernel_size: 2", true) +
-         Layer("head/relu", "ReLU", {"head"}, "head");
-}
 
 // Values such as training leaves, variances above 0.
 template <typename T>
@@ -234,31 +169,31 @@ TYPED_TEST(NetOptimizeTest, WhoWatchesGetsThePlainNet) {
 TYPED_TEST(NetOptimizeTest, LeavesWhatItMustNotFuse) {
   const std::string conv = Conv("c", "data", 16, "kernel_size: 3 pad: 1");
   const std::string input = InputLayer("data", {2, 16, 5, 5});
-  const std::string bn = Layer("bn", "CuDNNBatchNorm", {"c"}, "bn");
+  const std::string bn = LayerText("bn", "CuDNNBatchNorm", {"c"}, "bn");
   const std::vector<std::pair<std::string, std::string>> nets = {
-      {"coefficients", conv + Layer("e", "Eltwise", {"c", "data"}, "e",
+      {"coefficients", conv + LayerText("e", "Eltwise", {"c", "data"}, "e",
                                     "eltwise_param { coeff: 1 coeff: -1 }")},
-      {"product", conv + Layer("e", "Eltwise", {"c", "data"}, "e",
+      {"product", conv + LayerText("e", "Eltwise", {"c", "data"}, "e",
                                "eltwise_param { operation: PROD }")},
-      {"twice the same", conv + Layer("e", "Eltwise", {"c", "c"}, "e")},
-      {"leaky", conv + Layer("r", "ReLU", {"c"}, "c", "relu_param { negative_slope: 0.1 }")},
+      {"twice the same", conv + LayerText("e", "Eltwise", {"c", "c"}, "e")},
+      {"leaky", conv + LayerText("r", "ReLU", {"c"}, "c", "relu_param { negative_slope: 0.1 }")},
       {"batch statistics",
-       conv + Layer("n", "BatchNorm", {"c"}, "n",
+       conv + LayerText("n", "BatchNorm", {"c"}, "n",
                     "batch_norm_param { use_global_stats: false }")},
-      {"one scale for all", conv + Layer("s", "Scale", {"c"}, "s", "scale_param { num_axes: 0 }")},
-      {"scale of places", conv + Layer("s", "Scale", {"c"}, "s",
+      {"one scale for all", conv + LayerText("s", "Scale", {"c"}, "s", "scale_param { num_axes: 0 }")},
+      {"scale of places", conv + LayerText("s", "Scale", {"c"}, "s",
                                        "scale_param { axis: 2 num_axes: 2 }")},
-      {"read twice", conv + bn + Layer("p", "Power", {"c"}, "p", "power_param { shift: 1 }")},
+      {"read twice", conv + bn + LayerText("p", "Power", {"c"}, "p", "power_param { shift: 1 }")},
       {"input changed in place before the sum",
        // By way of a view: a blob that was read already cannot be named in place.
-       conv + bn + Layer("v", "Reshape", {"data"}, "v", "reshape_param { num_axes: 0 shape { } }") +
-           Layer("r", "ReLU", {"v"}, "v") + Layer("e", "Eltwise", {"bn", "data"}, "e")},
+       conv + bn + LayerText("v", "Reshape", {"data"}, "v", "reshape_param { num_axes: 0 shape { } }") +
+           LayerText("r", "ReLU", {"v"}, "v") + LayerText("e", "Eltwise", {"bn", "data"}, "e")},
       {"maximum pooled",
-       conv + Layer("e", "Eltwise", {"c", "data"}, "e") +
-           Layer("p", "Pooling", {"e"}, "p", "pooling_param { global_pooling: true }")},
-      {"sum after relu", conv + Layer("r", "ReLU", {"c"}, "c") + Layer("e", "Eltwise", {"c", "data"}, "e")},
-      {"norm after sum", conv + Layer("e", "Eltwise", {"c", "data"}, "e") +
-                             Layer("bn", "CuDNNBatchNorm", {"e"}, "e")},
+       conv + LayerText("e", "Eltwise", {"c", "data"}, "e") +
+           LayerText("p", "Pooling", {"e"}, "p", "pooling_param { global_pooling: true }")},
+      {"sum after relu", conv + LayerText("r", "ReLU", {"c"}, "c") + LayerText("e", "Eltwise", {"c", "data"}, "e")},
+      {"norm after sum", conv + LayerText("e", "Eltwise", {"c", "data"}, "e") +
+                             LayerText("bn", "CuDNNBatchNorm", {"e"}, "e")},
   };
   for (const auto& [what, text] : nets) {
     Pair<TypeParam>(input + text).ExpectEqual(what);
@@ -268,7 +203,7 @@ TYPED_TEST(NetOptimizeTest, LeavesWhatItMustNotFuse) {
 TYPED_TEST(NetOptimizeTest, LossesAddUp) {
   const std::string text = InputLayer("data", {2, 16, 5, 5}) + InputLayer("label", {2}) +
                            Conv("c", "data", 8, "kernel_size: 5") + NormRelu("c") +
-                           Layer("loss", "SoftmaxWithLoss", {"c/bn", "label"}, "loss");
+                           LayerText("loss", "SoftmaxWithLoss", {"c/bn", "label"}, "loss");
   Pair<TypeParam> nets(text);
   for (auto* net : {nets.plain.get(), nets.optimized.get()}) {
     FillIntegers(net->input_blobs()[1], 3, 0, 7);

@@ -94,6 +94,16 @@ class TestTrain:
         assert f"Resuming from {state}" in messages(run.stderr)
         assert final.read_bytes() == want
 
+    def test_keeping_blobs_changes_no_weights(self, run_tool, solver_file, tmp_path):
+        final = tmp_path / "snap_iter_20.caffemodel"
+        weights = []
+        for flag in ("-keep_blobs", "-keep_blobs=false"):
+            run = run_tool("caffe", "train", "-solver", solver_file, flag)
+            assert run.returncode == 0, run.stderr
+            weights.append(final.read_bytes())
+            final.unlink()
+        assert weights[0] == weights[1]
+
     def test_starts_from_weights(self, run_tool, solver_file, tmp_path):
         paths = [tmp_path / "a.caffemodel", tmp_path / "b.caffemodel"]
         for path, value in zip(paths, (1, 0.5), strict=True):

@@ -239,6 +239,57 @@ class TestBackward:
         assert gradients["data"].shape == (5, 4)
 
 
+class TestKeepBlobs:
+    @pytest.fixture
+    def message(self):
+        message = nets.convolutional()
+        message.force_backward = True
+        return message
+
+    def test_frees_blobs_and_changes_no_result(self, message, random):
+        data = random.standard_normal((2, 3, 16, 16))
+        gradients = []
+        for keep in (True, False):
+            caffe.set_random_seed(1)
+            net = caffe.Net(message, caffe.TRAIN)
+            assert net.keep_blobs
+            net.keep_blobs = keep
+            net.blobs["data"].data[...] = data
+            net.forward()
+            net.backward(pool=np.ones((2, 16, 1, 1)))
+            gradients.append(net.params["conv1"][0].diff.copy())
+        assert np.array_equal(*gradients)
+        assert np.abs(gradients[0]).max() > 0
+        for half in ("data", "diff"):
+            with pytest.raises(
+                RuntimeError, match=f"{half} of blob 'conv2'.*keep_blobs"
+            ):
+                getattr(net.blobs["conv2"], half)
+        with pytest.raises(RuntimeError, match="not kept"):
+            net.backward()
+        net.keep_blobs = True
+        net.forward()
+        assert net.blobs["conv2"].data.any()
+
+    def test_an_array_that_is_held_stays(self, message, random):
+        net = caffe.Net(message, caffe.TRAIN)
+        net.keep_blobs = False
+        held = net.blobs["conv2"].data
+        net.blobs["data"].data[...] = random.standard_normal((2, 3, 16, 16))
+        net.forward()
+        net.backward()
+        assert held.any()
+
+    def test_callbacks_see_blobs(self, message):
+        net = caffe.Net(message, caffe.TRAIN)
+        net.keep_blobs = False
+        seen = []
+        net.before_backward(lambda layer: seen.append(net.blobs["conv1"].data.sum()))
+        net.forward()
+        net.backward()
+        assert len(seen) == len(net.layers)
+
+
 class TestReshape:
     def test_blob_and_net(self, linear):
         linear.blobs["data"].reshape(5, 4)

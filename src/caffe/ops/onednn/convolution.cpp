@@ -114,11 +114,11 @@ class OnednnConvolution : public ConvolutionOp<float> {
     auto& created = backward_weights();
     if (!created) return fallback().BackwardWeights(src, diff_dst, diff_weights);
     const auto& desc = created->desc;
-    if (!weights_gradient_) weights_gradient_ = memory(desc.diff_weights_desc(), CpuEngine());
+    const memory gradient = onednn::SharedBuffer(desc.diff_weights_desc());
     Execute(created->primitive,
             {{DNNL_ARG_SRC, Read(src, problem_.src, created->src_plain)},
              {DNNL_ARG_DIFF_DST, Read(diff_dst, problem_.dst, created->dst_plain)},
-             {DNNL_ARG_DIFF_WEIGHTS, weights_gradient_}},
+             {DNNL_ARG_DIFF_WEIGHTS, gradient}},
             desc.scratchpad_desc());
     if (!accumulate_) {
       dnnl::post_ops sum;
@@ -130,7 +130,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
       accumulate_ = dnnl::reorder(accumulate_desc_);
     }
     Execute(accumulate_,
-            {{DNNL_ARG_FROM, weights_gradient_}, {DNNL_ARG_TO, Wrap(plain_weights_, diff_weights)}},
+            {{DNNL_ARG_FROM, gradient}, {DNNL_ARG_TO, Wrap(plain_weights_, diff_weights)}},
             accumulate_desc_.scratchpad_desc());
   }
 
@@ -252,7 +252,6 @@ class OnednnConvolution : public ConvolutionOp<float> {
   std::optional<Created<dnnl::convolution_backward_data>> backward_data_;
   bool asked_backward_weights_ = false;
   std::optional<Created<dnnl::convolution_backward_weights>> backward_weights_;
-  memory weights_gradient_;
   dnnl::reorder::primitive_desc accumulate_desc_;
   dnnl::primitive accumulate_;
   std::unique_ptr<ConvolutionOp<float>> fallback_;

@@ -8,9 +8,10 @@ namespace {
 
 using dnnl::memory;
 
-// One growing buffer per thread that runs nets.
+// A growing buffer; one of each kind for every thread that runs nets.
 class Scratch {
  public:
+  Scratch() = default;
   ~Scratch() {
     if (data_) FreeHostMemory(data_);
   }
@@ -27,6 +28,8 @@ class Scratch {
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+
+  DISABLE_COPY_AND_ASSIGN(Scratch);
 };
 
 }  // namespace
@@ -94,8 +97,17 @@ memory Wrap(const memory::desc& desc, const float* data) {
   return memory(desc, CpuEngine(), const_cast<float*>(data));
 }
 
+memory SharedBuffer(const memory::desc& desc) {
+  static thread_local Scratch scratch;
+  return memory(desc, CpuEngine(), scratch.Get(desc.get_size()));
+}
+
 PackedWeights::PackedWeights(const memory::desc& plain, const memory::desc& desc)
-    : plain_(plain), desc_(desc), memory_(desc, CpuEngine()) {}
+    : plain_(plain),
+      desc_(desc),
+      memory_(desc, CpuEngine(), AllocateHostMemory(desc.get_size(), false)) {}
+
+PackedWeights::~PackedWeights() { FreeHostMemory(memory_.get_data_handle()); }
 
 void PackedWeights::UnpackTo(void* plain) const {
   dnnl::memory out(plain_, CpuEngine(), plain);

@@ -37,6 +37,7 @@ int ActivationBlock(const std::vector<int>& shape, bool plain = false);
 class PackedWeights : public PackedTensor {
  public:
   PackedWeights(const dnnl::memory::desc& plain, const dnnl::memory::desc& desc);
+  ~PackedWeights() override;
   void UnpackTo(void* plain) const override;
   std::size_t bytes() const override { return desc_.get_size(); }
   const dnnl::memory& memory() const { return memory_; }
@@ -50,6 +51,9 @@ class PackedWeights : public PackedTensor {
 /// `weights` as `wanted`; `plain` describes the blob's own copy.
 dnnl::memory ReadWeights(Tensor<float> weights, const dnnl::memory::desc& plain,
                          const dnnl::memory::desc& wanted);
+
+/// Memory for a result that is used at once: every call on a thread gives the same.
+dnnl::memory SharedBuffer(const dnnl::memory::desc& desc);
 
 /// Wraps a buffer without copying.
 dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data);
