@@ -14,7 +14,7 @@ import sknet
 from sknet.models import create_model, deploy, released
 
 
-def steps_of(task: str, batch: int, lean: bool, folder: Path):
+def steps_of(task: str, batch: int, lean: bool, precision: str, folder: Path):
     """A function that does one inference or one training step.
 
     `lean`: fused for inference, without blobs that are needed no more in training, as
@@ -29,6 +29,7 @@ def steps_of(task: str, batch: int, lean: bool, folder: Path):
     if task == "inference":
         net_file.write_text(text_format.MessageToString(deploy(model, batch)))
         net = caffe.Net(str(net_file), caffe.TEST, optimize=lean)
+        net.precision = precision
         for blobs in net.params.values():
             if len(blobs) == 4:
                 blobs[3].data[...] = 1  # untrained variances
@@ -48,6 +49,7 @@ def steps_of(task: str, batch: int, lean: bool, folder: Path):
     )
     solver = caffe.SGDSolver(str(solver_file))
     solver.net.keep_blobs = not lean
+    solver.net.precision = precision
     labels = generator.integers(1000, size=batch)
 
     def train() -> None:
@@ -62,7 +64,8 @@ def main() -> None:
     """Runs the job and prints its result."""
     job = measurement.job()
     with tempfile.TemporaryDirectory() as folder:
-        step = steps_of(job["task"], job["batch"], job["lean"], Path(folder))
+        precision = "bf16" if job["bf16"] else "float32"
+        step = steps_of(job["task"], job["batch"], job["lean"], precision, Path(folder))
         measurement.measure(job, step, sknet.__version__)
 
 

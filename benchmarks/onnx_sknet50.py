@@ -15,11 +15,13 @@ import numpy as np
 
 
 def with_onnxruntime(
-    path: str, images: Any, threads: int
+    path: str, images: Any, threads: int, bf16: bool
 ) -> tuple[Callable[[], Any], str]:
     """A function that infers, and the version."""
     import onnxruntime
 
+    if bf16:
+        raise ValueError("ONNX Runtime has no bfloat16 convolution on the CPU")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
@@ -30,7 +32,7 @@ def with_onnxruntime(
 
 
 def with_openvino(
-    path: str, images: Any, threads: int
+    path: str, images: Any, threads: int, bf16: bool
 ) -> tuple[Callable[[], Any], str]:
     """A function that infers, and the version."""
     import openvino
@@ -43,7 +45,7 @@ def with_openvino(
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             # Its default is bfloat16 where the processor has it.
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         },
     )
     return lambda: compiled([images]), openvino.__version__.split("-")[0]
@@ -59,7 +61,8 @@ def main() -> None:
         (job["batch"], 3, 224, 224), dtype=np.float32
     )
     path = job["models"][str(job["batch"])]
-    step, version = RUNTIMES[job["runtime"]](path, images, job["threads"])
+    runtime = RUNTIMES[job["runtime"]]
+    step, version = runtime(path, images, job["threads"], job["bf16"])
     measurement.measure(job, step, version)
 
 

@@ -41,13 +41,24 @@ _ONNX, _TORCH = "onnx_sknet50.py", "pytorch_sknet50.py"
 # (script, tasks, options)
 ENGINES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "sknet-caffe": (OWN, ("inference", "training"), {"lean": True}),
+    "sknet-caffe bf16": (
+        OWN,
+        ("inference", "training"),
+        {"lean": True, "bf16": True},
+    ),
     "sknet-caffe layer by layer": (OWN, ("inference", "training"), {"lean": False}),
     "openvino": (_ONNX, ("inference",), {"runtime": "openvino"}),
+    "openvino bf16": (_ONNX, ("inference",), {"runtime": "openvino", "bf16": True}),
     "onnxruntime": (_ONNX, ("inference",), {"runtime": "onnxruntime"}),
     "pytorch channels-last": (
         _TORCH,
         ("inference", "training"),
         {"channels_last": True},
+    ),
+    "pytorch bf16 channels-last": (
+        _TORCH,
+        ("inference", "training"),
+        {"channels_last": True, "bf16": True},
     ),
     "pytorch NCHW": (_TORCH, ("inference", "training"), {"channels_last": False}),
 }
@@ -103,6 +114,7 @@ def measure(
                     "warmup": warmup,
                     "steps": steps,
                     "threads": arguments.threads,
+                    "bf16": False,
                     **options,
                 }
                 result = run(python, HERE / script, job, arguments.threads)
@@ -172,8 +184,8 @@ def machine(threads: int) -> list[str]:
     ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
-        "SKNet-50, 224x224, float32, synthetic images; training is forward, backward "
-        "and SGD update",
+        "SKNet-50, 224x224, float32 unless bf16 is said, synthetic images; training "
+        "is forward, backward and SGD update",
         f"date: {time.strftime('%Y-%m-%d')}",
         f"cpu: {fields.get('model name', platform.machine())} ({' '.join(extensions)})",
         f"threads: {threads}",

@@ -85,8 +85,9 @@ class SKNet50(nn.Module):
         return self.classifier(self.blocks(x).mean((2, 3)))
 
 
-def steps_of(task: str, batch: int, channels_last: bool):
+def steps_of(task: str, batch: int, channels_last: bool, bf16: bool):
     """A function that does one inference or one training step."""
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
     torch.manual_seed(1)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = SKNet50().to(memory_format=layout)
@@ -98,7 +99,7 @@ def steps_of(task: str, batch: int, channels_last: bool):
         model.eval()
 
         def infer() -> None:
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast:
                 model(images).softmax(1)
 
         return infer
@@ -110,7 +111,9 @@ def steps_of(task: str, batch: int, channels_last: bool):
 
     def train() -> None:
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(images), labels).backward()
+        with autocast:
+            loss = F.cross_entropy(model(images), labels)
+        loss.backward()
         optimizer.step()
 
     return train
@@ -120,7 +123,7 @@ def main() -> None:
     """Runs the job and prints its result."""
     job = measurement.job()
     torch.set_num_threads(job["threads"])
-    step = steps_of(job["task"], job["batch"], job["channels_last"])
+    step = steps_of(job["task"], job["batch"], job["channels_last"], job["bf16"])
     measurement.measure(job, step, torch.__version__)
 
 

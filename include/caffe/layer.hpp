@@ -136,6 +136,10 @@ class Layer {
   /// may read it. Without a Net nothing is promised.
   virtual void SetTopPreserved(bool /*preserved*/) {}
 
+  /// The precision of the arithmetic from the next Reshape on, for layers that have a
+  /// choice.
+  virtual void SetPrecision(NetParameter::Precision /*precision*/) {}
+
   // What a Net may free that need not keep its blobs (Net::set_keep_blobs). These
   // answers are right for every layer, and keep the data of its blobs.
 

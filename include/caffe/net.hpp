@@ -79,6 +79,11 @@ class Net {
   void set_keep_blobs(bool value);
   bool keep_blobs() const { return keep_blobs_; }
 
+  /// As NetParameter.precision says, until it is set here; BF16 is an explicit choice,
+  /// and without effect, with a warning, on CPUs that are not faster in it.
+  void set_precision(NetParameter::Precision value);
+  NetParameter::Precision precision() const { return precision_; }
+
   Dtype ForwardBackward() {
     Dtype loss;
     Forward(&loss);
@@ -247,6 +252,7 @@ class Net {
   bool debug_info_;
   shared_ptr<InferencePlan<Dtype>> plan_;
   bool keep_blobs_ = true;
+  NetParameter::Precision precision_ = NetParameter::FLOAT32;
   shared_ptr<MemoryPlan<Dtype>> memory_plan_;
   shared_ptr<HostMemoryPool> pool_;
   vector<Callback*> before_forward_;

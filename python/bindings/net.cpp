@@ -217,6 +217,12 @@ void BindNet(nb::module_& m) {
       .def_prop_ro("optimized",
                    [](const NetHandle& self) { return self.net->optimized(); })
       .def_prop_rw(
+          "precision", [](const NetHandle& self) { return int{self.net->precision()}; },
+          [](NetHandle& self, int value) {
+            Computing computing(self.session);
+            self.net->set_precision(static_cast<NetParameter::Precision>(value));
+          })
+      .def_prop_rw(
           "keep_blobs", [](const NetHandle& self) { return self.net->keep_blobs(); },
           [](NetHandle& self, bool value) {
             Computing computing(self.session);

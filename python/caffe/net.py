@@ -441,6 +441,25 @@ class Net:
     _set_input_arrays = set_input_arrays
 
     @property
+    def precision(self) -> str:
+        """Precision of the arithmetic: "float32", or "bf16" where it was chosen.
+
+        The prototxt's `precision` unless set here. With "bf16" convolutions without
+        groups multiply operands rounded to bfloat16 (8 bits of precision), about twice
+        as fast where the CPU has AVX512-BF16 or AMX, and with a warning in float32
+        where it has neither. Sums, activations, gradients and weights are float32 all
+        the same.
+        """
+        return NetParameter.Precision.Name(self._engine.precision).lower()
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        known = {name.lower(): n for name, n in NetParameter.Precision.items()}
+        if value not in known:
+            raise ValueError(f"precision: got {value!r}, expected {' or '.join(known)}")
+        self._engine.precision = known[value]
+
+    @property
     def keep_blobs(self) -> bool:
         """Whether all blobs can be seen after a run: True unless set to False.
 

@@ -24,6 +24,9 @@ class Op(enum.Enum):
     TRANSCENDENTAL = enum.auto()
     # A sum of products over `terms` terms, in any order.
     REDUCTION = enum.auto()
+    # Sums of products of operands rounded to bfloat16: each product is off by twice
+    # half an ulp of 2^-8, and so is the sum, as random as its terms and their errors.
+    BFLOAT16 = enum.auto()
     # A text of six significant digits, as the log prints numbers.
     PRINTED = enum.auto()
 
@@ -39,6 +42,7 @@ def tolerance(op: Op, terms: int = 1, dtype: type = np.float32) -> tuple[float, 
         Op.ELEMENTWISE: (8 * ulp, ulp),
         Op.TRANSCENDENTAL: (64 * ulp, 4 * ulp),
         Op.REDUCTION: (8 * ulp, walk * ulp),
+        Op.BFLOAT16: (0.0, 5 * 2**-8),
         Op.PRINTED: (5e-6, 8 * ulp),
     }[op]
 

@@ -40,6 +40,10 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   inline int MinTopBlobs() const override { return 1; }
   inline bool EqualNumBottomTopBlobs() const override { return true; }
 
+  void SetPrecision(NetParameter::Precision precision) override {
+    bf16_ = precision == NetParameter::BF16;
+  }
+
   /// The engine and kernel in use, e.g. "onednn jit:avx512_core".
   string engine_name() const;
   /// What is computed for the present shapes.
@@ -97,6 +101,7 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   void SetUpWeights();
   UnfoldedConvolution<Dtype>& unfolded();
 
+  bool bf16_ = false;
   std::unique_ptr<ConvolutionProblem> problem_;
   std::unique_ptr<ConvolutionOp<Dtype>> op_;
   std::unique_ptr<UnfoldedConvolution<Dtype>> unfolded_;

@@ -27,6 +27,12 @@ OPTIMIZE = Flag(
     True,
     "Fuse layers for inference; -optimize=false runs them one by one.",
 )
+PRECISION = Flag(
+    "precision",
+    "",
+    "Precision of the arithmetic; by default what the prototxt says, or float32.",
+    ("float32", "bf16"),
+)
 PLUGIN = Flag("plugin", "", "Shared objects with layers, separated by commas.")
 
 
@@ -100,7 +106,7 @@ def load_net(
     use_device(flags)
     for file in (model, *weights):
         require_file(file, "file")
-    return caffe.Net(
+    net = caffe.Net(
         model,
         phase,
         level=flags.level,
@@ -108,3 +114,6 @@ def load_net(
         weights=list(weights),
         optimize=optimize,
     )
+    if flags.precision:
+        net.precision = flags.precision
+    return net

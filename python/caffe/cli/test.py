@@ -9,6 +9,7 @@ from caffe.cli.command import (
     MODEL,
     OPTIMIZE,
     PLUGIN,
+    PRECISION,
     STAGE,
     WEIGHTS,
     Command,
@@ -56,6 +57,6 @@ def run(flags: Values) -> int:
 COMMAND = Command(
     "test",
     "score a net",
-    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PLUGIN, OPTIMIZE),
+    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PRECISION, PLUGIN, OPTIMIZE),
     run,
 )

@@ -8,6 +8,7 @@ from caffe.cli.command import (
     GPU,
     LEVEL,
     PLUGIN,
+    PRECISION,
     STAGE,
     WEIGHTS,
     Command,
@@ -68,6 +69,8 @@ def run(flags: Values) -> int:
     solver.set_action_function(signals)
     for net in (solver.net, *solver.test_nets):
         net.keep_blobs = flags.keep_blobs
+        if flags.precision:
+            net.precision = flags.precision
     if flags.snapshot:
         log(f"Resuming from {flags.snapshot}")
         solver.restore(flags.snapshot)
@@ -96,6 +99,7 @@ COMMAND = Command(
         STAGE,
         Flag("sigint_effect", "stop", "What SIGINT (Ctrl-C) does.", _EFFECTS),
         Flag("sighup_effect", "snapshot", "What SIGHUP does.", _EFFECTS),
+        PRECISION,
         PLUGIN,
         Flag(
             "keep_blobs",

@@ -94,6 +94,7 @@ def evaluate(
         "net": _digest(network.definition.net),
         "weights": weights_digest,
         "source": source.identity,
+        "precision": network.net.precision,
         "protocol": str(protocol),
         "preprocessing": [*preprocessing.mean, preprocessing.scale],
         "translation": translation,

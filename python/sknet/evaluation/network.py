@@ -227,6 +227,7 @@ def load_network(
     *,
     strict: bool = False,
     optimize: bool = False,
+    precision: str = "float32",
 ) -> Network:
     """Builds the net for crops of a size, and fills it.
 
@@ -240,6 +241,7 @@ def load_network(
         batch: Crops in a forward pass.
         strict: Whether every layer has to get weights, and all weights a layer.
         optimize: Fuse layers; then only the probabilities can be read.
+        precision: "float32", or "bf16" for products of rounded operands.
 
     Raises:
         ValueError: The weights do not belong to the net, or it is no classifier.
@@ -274,6 +276,7 @@ def load_network(
             )
         )
     built = _built(net, definition.image, side, batch, optimize=optimize)
+    built.precision = precision
     shape = tuple(built.blobs[probabilities].shape)
     if shape[0] != batch or int(np.prod(shape[2:])) != 1 or len(shape) < 2:
         raise ValueError(

@@ -201,6 +201,7 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   problem.group = group_;
   problem.bias = bias_term_ && !reversed;
   problem.training = this->phase_ == TRAIN;
+  problem.bf16 = bf16_;
   problem.batch_is_axis0 = channel_axis_ == 1;
   bottom_dim_ = bottom[0]->count(channel_axis_);
   top_dim_ = top[0]->count(channel_axis_);

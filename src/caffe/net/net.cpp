@@ -61,6 +61,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   InsertSplits(filtered_param, &param);
   name_ = param.name();
   debug_info_ = param.debug_info();
+  precision_ = param.precision();
 
   set<string> available_blobs;
   map<string, int> blob_name_to_idx;
@@ -129,6 +130,7 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   }
   layer_names_.push_back(layer_param.name());
   Layer<Dtype>* layer = layers_[layer_id].get();
+  layer->SetPrecision(precision_);
   if (Caffe::root_solver()) LOG(INFO) << "Creating Layer " << layer_param.name();
 
   bool need_backward = false;

@@ -65,6 +65,14 @@ void Net<Dtype>::set_keep_blobs(bool value) {
 }
 
 template <typename Dtype>
+void Net<Dtype>::set_precision(NetParameter::Precision value) {
+  if (value == precision_) return;
+  precision_ = value;
+  for (const auto& layer : layers_) layer->SetPrecision(value);
+  Reshape();
+}
+
+template <typename Dtype>
 void Net<Dtype>::MakeMemoryPlan() {
   if (!pool_) pool_ = std::make_shared<HostMemoryPool>();
   memory_plan_ = std::make_shared<MemoryPlan<Dtype>>(*this, MemoryRoots(), pool_);
@@ -183,6 +191,7 @@ size_t Net<Dtype>::MemoryBytes() const {
   template void Net<Dtype>::set_debug_info(const bool);                                  \
   template void Net<Dtype>::Optimize();                                                  \
   template void Net<Dtype>::set_keep_blobs(bool);                                        \
+  template void Net<Dtype>::set_precision(NetParameter::Precision);                      \
   template void Net<Dtype>::UpdateMemoryPlan();                                          \
   template void Net<Dtype>::MakeMemoryPlan();                                            \
   template vector<int> Net<Dtype>::MemoryRoots() const;                                  \

@@ -12,7 +12,7 @@ std::string ConvolutionProblem::Text() const {
   return Str("src ", ShapeText(src), " dst ", ShapeText(dst), " kernel ",
              ShapeText(kernel), " stride ", ShapeText(stride), " pad ", ShapeText(pad),
              " dilation ", ShapeText(dilation), " group ", group,
-             addend ? " + addend" : "", relu ? " relu" : "");
+             addend ? " + addend" : "", relu ? " relu" : "", bf16 ? " bf16" : "");
 }
 
 template <>

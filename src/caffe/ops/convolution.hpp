@@ -23,6 +23,9 @@ struct ConvolutionProblem {
   /// What inference does in the same pass: dst = relu(src * weights + bias + addend).
   bool addend = false;
   bool relu = false;
+  /// Products may be of operands rounded to bfloat16. Sums, results and the gradient of
+  /// the weights are float32 in any case.
+  bool bf16 = false;
 
   bool operator==(const ConvolutionProblem&) const = default;
   int spatial_axes() const { return static_cast<int>(kernel.size()); }

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "caffe/ops/onednn/runtime.hpp"
 #include "layer_test.hpp"
+#include "ops/bfloat16.hpp"
 #include "ops/problems.hpp"
 #include "ops/reference_convolution.hpp"
 
@@ -196,6 +198,61 @@ TEST_P(ConvolutionEnginesTest, EpilogueIsTheSumAndTheRelu) {
   }
 }
 
+// With bf16 what is multiplied is rounded first, what is added up is not: the definition
+// holds for the rounded operands. Away from the usual layouts an op may have no such
+// kernel for one of its gradients.
+TEST_P(ConvolutionEnginesTest, Bfloat16RoundsOperandsOnly) {
+  const ConvolutionCase& c = GetParam();
+  ConvolutionCase rounded_case = c;
+  rounded_case.problem.bf16 = true;
+  const ConvolutionBlobs<float> start(c.problem, Seed());
+  ConvolutionBlobs<float> rounded(c.problem, Seed());
+  const auto round = [](Blob<float>* blob, Half half) {
+    const Doubles values = Values(*blob, half);
+    FillWith(blob, half, [&](int i) { return RoundedToBfloat16(values[i]); });
+  };
+  round(&rounded.x, Half::kData);
+  round(&rounded.w, Half::kData);
+  round(&rounded.y, Half::kDiff);
+  const ConvolutionResults want = Expected(c, rounded), exact = Expected(c, start);
+  const auto op = MakeConvolution<float>(rounded_case.problem);
+  const bool has_kernel = op->name().find("bf16") != std::string::npos;
+  EXPECT_EQ(has_kernel, c.problem.group == 1 && onednn::HasBfloat16() &&
+                            op->name().find("onednn") != std::string::npos)
+      << op->name();
+  ConvolutionBlobs<float> blobs(c.problem, Seed());
+  blobs.Run(op.get());
+  const ConvolutionProblem& p = c.problem;
+  const std::int64_t taps = Product(p.kernel), outputs = Product(p.dst) / p.dst[1];
+  const auto near = [](const Doubles& got, const Doubles& of, std::int64_t terms) {
+    const Tolerance tolerance = ToleranceOf<float>(OpKind::kReduction, terms);
+    double largest = 0;
+    for (double value : of) largest = std::max(largest, std::fabs(value));
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      if (!IsClose(got[i], of[i], largest, tolerance)) return false;
+    }
+    return true;
+  };
+  const std::int64_t forward_terms = p.src[1] / p.group * taps + 1;
+  EXPECT_TRUE(near(Values(blobs.y), has_kernel ? want.y : exact.y, forward_terms));
+  const bool usual = has_kernel && Packs(p.src, 16) && Packs(p.dst, 16);
+  const auto either = [&](const Doubles& got, const Doubles& first, const Doubles& second,
+                          std::int64_t terms) {
+    return near(got, first, terms) || (!usual && near(got, second, terms));
+  };
+  EXPECT_TRUE(either(Values(blobs.x, Half::kDiff), want.dx, exact.dx, p.dst[1] / p.group * taps));
+  const auto added = [&start](Doubles dw) {
+    const Doubles before = Values(start.w, Half::kDiff);
+    for (std::size_t i = 0; i < dw.size(); ++i) dw[i] += before[i];
+    return dw;
+  };
+  EXPECT_TRUE(either(Values(blobs.w, Half::kDiff), added(want.dw), added(exact.dw), outputs + 1));
+  // Not a product: the gradient of the bias is that of float32.
+  Doubles db = exact.db;
+  for (std::size_t i = 0; i < db.size(); ++i) db[i] += Values(start.b, Half::kDiff)[i];
+  ExpectResult<float>(Values(blobs.b, Half::kDiff), db, outputs + 1, "db");
+}
+
 std::string CaseName(const ::testing::TestParamInfo<ConvolutionCase>& info) {
   return "_" + info.param.name;
 }
@@ -232,6 +289,23 @@ TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEnginesWithAnEpilogue) {
     problem.addend = true;
     EXPECT_NE(MakeConvolution<float>(problem)->name(), kNativeEngine) << c.name;
   }
+}
+
+TEST(ConvolutionSelectionTest, SkNet50MultipliesInBfloat16WhereItIsFaster) {
+  int with = 0, without_groups = 0;
+  for (const ConvolutionCase& c : SkNet50Convolutions()) {
+    EXPECT_EQ(MakeConvolution<float>(c.problem)->name().find("bf16"), std::string::npos)
+        << "never unasked";
+    ConvolutionProblem problem = c.problem;
+    problem.bf16 = true;
+    without_groups += problem.group == 1;
+    for (const bool epilogue : {false, true}) {
+      problem.training = !epilogue;
+      problem.relu = problem.addend = epilogue;
+      with += MakeConvolution<float>(problem)->name().find("bf16") != std::string::npos;
+    }
+  }
+  EXPECT_EQ(with, onednn::HasBfloat16() ? 2 * without_groups : 0);
 }
 
 TEST(ConvolutionSelectionTest, EngineCaffeIsTheReference) {

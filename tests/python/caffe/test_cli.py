@@ -104,6 +104,13 @@ class TestTrain:
             final.unlink()
         assert weights[0] == weights[1]
 
+    def test_precision_is_a_flag(self, run_tool, solver_file):
+        run = run_tool("caffe", "train", "-solver", solver_file, "-precision", "bf16")
+        assert run.returncode == 0, run.stderr
+        run = run_tool("caffe", "train", "-solver", solver_file, "-precision", "half")
+        assert run.returncode != 0
+        assert "flag -precision: got 'half', expected float32 or bf16" in run.stderr
+
     def test_starts_from_weights(self, run_tool, solver_file, tmp_path):
         paths = [tmp_path / "a.caffemodel", tmp_path / "b.caffemodel"]
         for path, value in zip(paths, (1, 0.5), strict=True):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from collections import OrderedDict
 from pathlib import Path
@@ -288,6 +291,54 @@ class TestKeepBlobs:
         net.forward()
         net.backward()
         assert len(seen) == len(net.layers)
+
+
+class TestPrecision:
+    def test_is_float32_unless_chosen(self):
+        message = nets.convolutional()
+        assert caffe.Net(message, caffe.TEST).precision == "float32"
+        message.precision = caffe_pb2.NetParameter.BF16
+        net = caffe.Net(message, caffe.TEST)
+        assert net.precision == "bf16"
+        net.precision = "float32"
+        assert net.precision == "float32"
+        with pytest.raises(ValueError, match="got 'half', expected float32 or bf16"):
+            net.precision = "half"
+
+    @pytest.mark.parametrize("optimize", [False, True])
+    def test_rounds_operands_and_can_be_changed(self, random, optimize):
+        caffe.set_random_seed(1)
+        net = caffe.Net(nets.convolutional(), caffe.TEST, optimize=optimize)
+        net.blobs["data"].data[...] = random.standard_normal((2, 3, 16, 16))
+        outputs = []
+        for precision in ("float32", "bf16", "float32"):
+            net.precision = precision
+            outputs.append(net.forward()["pool"].copy())
+        assert np.array_equal(outputs[0], outputs[2])
+        assert_close(outputs[1], outputs[0], Op.BFLOAT16)
+
+    def test_a_cpu_without_it_computes_in_float32_and_says_so(self, tmp_path):
+        program = tmp_path / "program.py"
+        program.write_text(
+            "import nets, numpy, caffe\n"
+            "caffe.set_random_seed(1)\n"
+            "net = caffe.Net(nets.convolutional(), caffe.TEST)\n"
+            "net.blobs['data'].data[...] = numpy.linspace(-1, 1, 1536).reshape("
+            "2, 3, 16, 16)\n"
+            "first = net.forward()['pool'].copy()\n"
+            "net.precision = 'bf16'\n"
+            "assert numpy.array_equal(net.forward()['pool'], first)\n"
+        )
+        environment = {
+            **os.environ,
+            "DNNL_MAX_CPU_ISA": "AVX512_CORE",
+            "PYTHONPATH": str(Path(nets.__file__).parent),
+        }
+        run = subprocess.run(
+            [sys.executable, program], env=environment, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+        assert run.stderr.count("precision BF16 has no effect") == 1
 
 
 class TestReshape:

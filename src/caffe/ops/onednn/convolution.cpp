@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "caffe/ops/bfloat16.hpp"
 #include "caffe/ops/onednn/runtime.hpp"
 
 namespace caffe {
@@ -18,12 +19,20 @@ using onednn::CpuEngine;
 using onednn::Execute;
 using onednn::Wrap;
 
+constexpr auto kFloat = memory::data_type::f32;
+
+// What a primitive is made for: layouts, and the type of what is multiplied.
+struct Form {
+  bool src_plain, dst_plain;
+  memory::data_type operands;
+};
+
 // A created primitive with what its execution needs.
 template <typename Primitive>
 struct Created {
   typename Primitive::primitive_desc desc;
   Primitive primitive;
-  bool src_plain, dst_plain;
+  Form form;
 
   std::string implementation() const { return desc.impl_info_str(); }
 };
@@ -54,7 +63,6 @@ class OnednnConvolution : public ConvolutionOp<float> {
     const int axes = problem.spatial_axes() - 1;
     plain_weights_ = memory::desc(weights_dims_, memory::data_type::f32,
                                   problem.group > 1 ? kGrouped[axes] : kPlain[axes]);
-    any_weights_ = memory::desc(weights_dims_, memory::data_type::f32, Tag::any);
     if (problem.bias) {
       bias_desc_ = memory::desc({problem.dst_channels()}, memory::data_type::f32, Tag::x);
     }
@@ -62,8 +70,13 @@ class OnednnConvolution : public ConvolutionOp<float> {
 
   // Null when oneDNN has only its reference loops for this problem.
   bool Prepare(std::string* why) {
-    forward_ = Create<dnnl::convolution_forward>(
-        [this](bool src_plain, bool dst_plain) { return ForwardDesc(src_plain, dst_plain); });
+    if (problem_.bf16 && !onednn::HasBfloat16()) {
+      LOG_FIRST_N(WARNING, 1) << "precision BF16 has no effect: this CPU has neither "
+                                 "AVX512-BF16 nor AMX; computing in float32";
+    }
+    forward_ = Create<dnnl::convolution_forward>([this](const Form& form) {
+      return ForwardDesc(form);
+    });
     if (!forward_) {
       *why = "only a reference implementation for " + problem_.Text();
       return false;
@@ -75,18 +88,19 @@ class OnednnConvolution : public ConvolutionOp<float> {
   using ConvolutionOp<float>::Forward;
   void Forward(Tensor<float> src, Tensor<float> weights, const float* bias,
                Tensor<float> dst, const Blob<float>* addend) override {
-    const auto& desc = forward_->desc;
+    const auto& [desc, primitive, form] = *forward_;
     std::unordered_map<int, memory> args = {
-        {DNNL_ARG_SRC, Read(src, problem_.src, forward_->src_plain)},
+        {DNNL_ARG_SRC, ReadSrc(src, form)},
         {DNNL_ARG_WEIGHTS, onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
-        {DNNL_ARG_DST, Write(dst, problem_.dst, forward_->dst_plain)}};
+        {DNNL_ARG_DST, Write(dst, problem_.dst, form.dst_plain)}};
     // A deconvolution's backward calls this without the bias.
     if (problem_.bias) args[DNNL_ARG_BIAS] = Wrap(bias_desc_, bias);
     if (problem_.addend) {
       args[DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1] =
-          Read(DataOf(addend), problem_.dst, forward_->dst_plain);
+          Wrap(ActivationDesc(problem_.dst, form.dst_plain),
+               DataOf(addend).Read(ActivationBlock(problem_.dst, form.dst_plain)));
     }
-    Execute(forward_->primitive, std::move(args), desc.scratchpad_desc());
+    Execute(primitive, std::move(args), desc.scratchpad_desc());
   }
 
   void BackwardData(Tensor<float> diff_dst, Tensor<float> weights,
@@ -94,18 +108,18 @@ class OnednnConvolution : public ConvolutionOp<float> {
     // Made when first needed: whether a gradient goes down is known only here.
     if (!asked_backward_data_) {
       asked_backward_data_ = true;
-      backward_data_ = Create<dnnl::convolution_backward_data>(
-          [this](bool src_plain, bool dst_plain) {
-            return BackwardDataDesc(src_plain, dst_plain);
-          });
+      backward_data_ = Create<dnnl::convolution_backward_data>([this](const Form& form) {
+        return BackwardDesc<dnnl::convolution_backward_data>(
+            Src(form, false), Weights(form.operands), Dst(form, true), form);
+      });
     }
     if (!backward_data_) return fallback().BackwardData(diff_dst, weights, diff_src);
-    const auto& desc = backward_data_->desc;
-    Execute(backward_data_->primitive,
-            {{DNNL_ARG_DIFF_DST, Read(diff_dst, problem_.dst, backward_data_->dst_plain)},
+    const auto& [desc, primitive, form] = *backward_data_;
+    Execute(primitive,
+            {{DNNL_ARG_DIFF_DST, ReadDiffDst(diff_dst, form)},
              {DNNL_ARG_WEIGHTS,
               onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
-             {DNNL_ARG_DIFF_SRC, Write(diff_src, problem_.src, backward_data_->src_plain)}},
+             {DNNL_ARG_DIFF_SRC, Write(diff_src, problem_.src, form.src_plain)}},
             desc.scratchpad_desc());
   }
 
@@ -113,11 +127,12 @@ class OnednnConvolution : public ConvolutionOp<float> {
                        float* diff_weights) override {
     auto& created = backward_weights();
     if (!created) return fallback().BackwardWeights(src, diff_dst, diff_weights);
-    const auto& desc = created->desc;
-    const memory gradient = onednn::SharedBuffer(desc.diff_weights_desc());
-    Execute(created->primitive,
-            {{DNNL_ARG_SRC, Read(src, problem_.src, created->src_plain)},
-             {DNNL_ARG_DIFF_DST, Read(diff_dst, problem_.dst, created->dst_plain)},
+    const auto& [desc, primitive, form] = *created;
+    const memory gradient =
+        onednn::SharedBuffer(desc.diff_weights_desc(), onednn::Momentary::kWeightsGradient);
+    Execute(primitive,
+            {{DNNL_ARG_SRC, ReadSrc(src, form)},
+             {DNNL_ARG_DIFF_DST, ReadDiffDst(diff_dst, form)},
              {DNNL_ARG_DIFF_WEIGHTS, gradient}},
             desc.scratchpad_desc());
     if (!accumulate_) {
@@ -134,40 +149,75 @@ class OnednnConvolution : public ConvolutionOp<float> {
             accumulate_desc_.scratchpad_desc());
   }
 
-  std::string name() const override { return "onednn " + forward_->implementation(); }
+  std::string name() const override {
+    return (forward_->form.operands == kFloat ? "onednn " : "onednn bf16 ") +
+           forward_->implementation();
+  }
 
  private:
-  static memory Read(Tensor<float> tensor, const std::vector<int>& shape, bool plain) {
-    return Wrap(ActivationDesc(shape, plain), tensor.Read(ActivationBlock(shape, plain)));
+  memory ReadSrc(Tensor<float> tensor, const Form& form) const {
+    return ReadOperand(tensor, problem_.src, form.src_plain, form.operands,
+                       onednn::Momentary::kSource);
+  }
+  memory ReadDiffDst(Tensor<float> tensor, const Form& form) const {
+    return ReadOperand(tensor, problem_.dst, form.dst_plain, form.operands,
+                       onednn::Momentary::kDestinationGradient);
+  }
+  static memory ReadOperand(Tensor<float> tensor, const std::vector<int>& shape, bool plain,
+                            memory::data_type type, onednn::Momentary purpose) {
+    const float* values = tensor.Read(ActivationBlock(shape, plain));
+    const memory::desc desc = ActivationDesc(shape, plain, type);
+    if (type == kFloat) return Wrap(desc, values);
+    memory rounded = onednn::SharedBuffer(desc, purpose);
+    ToBfloat16(values, tensor.count(), static_cast<Bfloat16*>(rounded.get_data_handle()));
+    return rounded;
   }
   static memory Write(Tensor<float> tensor, const std::vector<int>& shape, bool plain) {
     return Wrap(ActivationDesc(shape, plain), tensor.Write(ActivationBlock(shape, plain)));
   }
 
-  // Tries the blocked layouts, then the plain ones, and refuses reference code.
+  // Tries bfloat16 if it is allowed, then float32; in the blocked layouts, then the
+  // plain ones. Refuses reference code.
   template <typename Primitive, typename MakeDesc>
-  static std::optional<Created<Primitive>> Create(MakeDesc make_desc) {
-    for (const auto& [src_plain, dst_plain] :
-         {std::pair(false, false), std::pair(true, false), std::pair(true, true)}) {
-      try {
-        auto desc = make_desc(src_plain, dst_plain);
-        if (std::string(desc.impl_info_str()).rfind("ref", 0) == 0) continue;
-        return Created<Primitive>{desc, Primitive(desc), src_plain, dst_plain};
-      } catch (const dnnl::error&) {
-        // Not supported in this layout: the next may be.
+  std::optional<Created<Primitive>> Create(MakeDesc make_desc) const {
+    for (const auto operands : {memory::data_type::bf16, kFloat}) {
+      if (operands != kFloat && !UsesBfloat16()) continue;
+      for (const auto& [src_plain, dst_plain] :
+           {std::pair(false, false), std::pair(true, false), std::pair(true, true)}) {
+        const Form form{src_plain, dst_plain, operands};
+        try {
+          auto desc = make_desc(form);
+          if (std::string(desc.impl_info_str()).rfind("ref", 0) == 0) continue;
+          return Created<Primitive>{desc, Primitive(desc), form};
+        } catch (const dnnl::error&) {
+          // Not supported in this form: the next may be.
+        }
       }
     }
     return std::nullopt;
   }
 
-  memory::desc Src(bool plain) const { return ActivationDesc(problem_.src, plain); }
-  memory::desc Dst(bool plain) const { return ActivationDesc(problem_.dst, plain); }
+  // Grouped convolutions are no faster with it.
+  bool UsesBfloat16() const {
+    return problem_.bf16 && problem_.group == 1 && onednn::HasBfloat16();
+  }
+
+  // Results are float32 whatever the operands are.
+  memory::desc Src(const Form& form, bool operand) const {
+    return ActivationDesc(problem_.src, form.src_plain, operand ? form.operands : kFloat);
+  }
+  memory::desc Dst(const Form& form, bool operand) const {
+    return ActivationDesc(problem_.dst, form.dst_plain, operand ? form.operands : kFloat);
+  }
+  memory::desc Weights(memory::data_type type) const {
+    return memory::desc(weights_dims_, type, memory::format_tag::any);
+  }
 
   // Leaves the scratchpad to Execute(); adds what follows the convolution.
-  dnnl::primitive_attr ForwardAttributes(bool dst_plain) const {
+  dnnl::primitive_attr ForwardAttributes(const Form& form) const {
     dnnl::primitive_attr attributes = onednn::UserScratchpad();
     dnnl::post_ops post;
-    if (problem_.addend) post.append_binary(dnnl::algorithm::binary_add, Dst(dst_plain));
+    if (problem_.addend) post.append_binary(dnnl::algorithm::binary_add, Dst(form, false));
 #if DNNL_VERSION_MAJOR >= 3
     if (problem_.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 #else
@@ -177,63 +227,61 @@ class OnednnConvolution : public ConvolutionOp<float> {
     return attributes;
   }
 
+  // The forward primitive of a form, and the one that a backward primitive wants as a
+  // hint, whose descriptions have the types of that.
+  dnnl::convolution_forward::primitive_desc ForwardDesc(const Form& form) const {
+    return ForwardDesc(Src(form, true), Weights(form.operands), Dst(form, false),
+                       ForwardAttributes(form));
+  }
+  dnnl::convolution_forward::primitive_desc Hint(const Form& form) const {
+    return ForwardDesc(Src(form, true), Weights(form.operands), Dst(form, true),
+                       onednn::UserScratchpad());
+  }
+
   // oneDNN 3 dropped the operation descriptors that version 2 wants in between.
+  dnnl::convolution_forward::primitive_desc ForwardDesc(
+      const memory::desc& src, const memory::desc& weights, const memory::desc& dst,
+      const dnnl::primitive_attr& attributes) const {
+    const auto kind =
+        problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
-  dnnl::convolution_forward::primitive_desc ForwardDesc(bool src_plain, bool dst_plain) const {
-    const auto kind =
-        problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
     return dnnl::convolution_forward::primitive_desc(
-        CpuEngine(), kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        bias_desc_, Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
-        geometry_.pads, ForwardAttributes(dst_plain));
-  }
-  dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
-                                                                   bool dst_plain) const {
-    return dnnl::convolution_backward_data::primitive_desc(
-        CpuEngine(), dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
-        geometry_.pads, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
-  }
-  dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDesc(
-      bool src_plain, bool dst_plain) const {
-    return dnnl::convolution_backward_weights::primitive_desc(
-        CpuEngine(), dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
-        geometry_.pads, ForwardDesc(src_plain, dst_plain), onednn::UserScratchpad());
-  }
+        CpuEngine(), kind, dnnl::algorithm::convolution_direct, src, weights, bias_desc_, dst,
+        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads, attributes);
 #else
-  dnnl::convolution_forward::primitive_desc ForwardDesc(bool src_plain, bool dst_plain) const {
-    const auto kind =
-        problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
     const dnnl::convolution_forward::desc desc(
-        kind, dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, bias_desc_,
-        Dst(dst_plain), geometry_.strides, geometry_.dilates, geometry_.pads,
-        geometry_.pads);
-    return {desc, ForwardAttributes(dst_plain), CpuEngine()};
-  }
-  dnnl::convolution_backward_data::primitive_desc BackwardDataDesc(bool src_plain,
-                                                                   bool dst_plain) const {
-    const dnnl::convolution_backward_data::desc desc(
-        dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, Dst(dst_plain),
+        kind, dnnl::algorithm::convolution_direct, src, weights, bias_desc_, dst,
         geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads);
-    return {desc, onednn::UserScratchpad(), CpuEngine(), ForwardDesc(src_plain, dst_plain)};
-  }
-  dnnl::convolution_backward_weights::primitive_desc BackwardWeightsDesc(
-      bool src_plain, bool dst_plain) const {
-    const dnnl::convolution_backward_weights::desc desc(
-        dnnl::algorithm::convolution_direct, Src(src_plain), any_weights_, Dst(dst_plain),
-        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads);
-    return {desc, onednn::UserScratchpad(), CpuEngine(), ForwardDesc(src_plain, dst_plain)};
-  }
+    return {desc, attributes, CpuEngine()};
 #endif
+  }
+
+  // Of either backward primitive.
+  template <typename Backward>
+  typename Backward::primitive_desc BackwardDesc(const memory::desc& first,
+                                                 const memory::desc& second,
+                                                 const memory::desc& third,
+                                                 const Form& form) const {
+#if DNNL_VERSION_MAJOR >= 3
+    return typename Backward::primitive_desc(
+        CpuEngine(), dnnl::algorithm::convolution_direct, first, second, third,
+        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads, Hint(form),
+        onednn::UserScratchpad());
+#else
+    const typename Backward::desc desc(dnnl::algorithm::convolution_direct, first, second,
+                                       third, geometry_.strides, geometry_.dilates,
+                                       geometry_.pads, geometry_.pads);
+    return {desc, onednn::UserScratchpad(), CpuEngine(), Hint(form)};
+#endif
+  }
 
   std::optional<Created<dnnl::convolution_backward_weights>>& backward_weights() {
     if (!asked_backward_weights_) {
       asked_backward_weights_ = true;
-      backward_weights_ = Create<dnnl::convolution_backward_weights>(
-          [this](bool src_plain, bool dst_plain) {
-            return BackwardWeightsDesc(src_plain, dst_plain);
-          });
+      backward_weights_ = Create<dnnl::convolution_backward_weights>([this](const Form& form) {
+        return BackwardDesc<dnnl::convolution_backward_weights>(
+            Src(form, true), Weights(kFloat), Dst(form, true), form);
+      });
     }
     return backward_weights_;
   }
@@ -246,7 +294,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
   ConvolutionProblem problem_;
   Geometry geometry_;
   memory::dims weights_dims_;
-  memory::desc plain_weights_, any_weights_, bias_desc_;
+  memory::desc plain_weights_, bias_desc_;
   std::optional<Created<dnnl::convolution_forward>> forward_;
   bool asked_backward_data_ = false;
   std::optional<Created<dnnl::convolution_backward_data>> backward_data_;

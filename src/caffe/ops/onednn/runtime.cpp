@@ -1,5 +1,6 @@
 #include "caffe/ops/onednn/runtime.hpp"
 
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -77,7 +78,8 @@ int ActivationBlock(const std::vector<int>& shape, bool plain) {
   return plain ? 1 : PreferredBlock<float>(shape);
 }
 
-memory::desc ActivationDesc(const std::vector<int>& shape, bool plain) {
+memory::desc ActivationDesc(const std::vector<int>& shape, bool plain,
+                            memory::data_type type) {
   // Ask with two positions per axis: what counts is whether the channels divide.
   std::vector<int> probe = shape;
   for (std::size_t i = 2; i < probe.size(); ++i) probe[i] = 2;
@@ -90,16 +92,22 @@ memory::desc ActivationDesc(const std::vector<int>& shape, bool plain) {
   const Tag tag = block == 1   ? kPlain[axes]
                   : block == 8 ? kBlocked[axes].first
                                : kBlocked[axes].second;
-  return memory::desc(Dims(shape), memory::data_type::f32, tag);
+  return memory::desc(Dims(shape), type, tag);
 }
 
 memory Wrap(const memory::desc& desc, const float* data) {
   return memory(desc, CpuEngine(), const_cast<float*>(data));
 }
 
-memory SharedBuffer(const memory::desc& desc) {
-  static thread_local Scratch scratch;
-  return memory(desc, CpuEngine(), scratch.Get(desc.get_size()));
+memory SharedBuffer(const memory::desc& desc, Momentary purpose) {
+  static thread_local std::map<Momentary, Scratch> scratches;
+  return memory(desc, CpuEngine(), scratches[purpose].Get(desc.get_size()));
+}
+
+bool HasBfloat16() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (isa & wanted) == wanted;
 }
 
 PackedWeights::PackedWeights(const memory::desc& plain, const memory::desc& desc)

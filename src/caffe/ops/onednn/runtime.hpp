@@ -27,7 +27,8 @@ dnnl::memory::dims Dims(const std::vector<int>& shape);
 /// How an activation of `shape` lies in memory: blocked by PreferredBlock's unit
 /// whenever the channels divide (a single spatial position included, where the
 /// blocked and the plain layout are the same bytes), else plain.
-dnnl::memory::desc ActivationDesc(const std::vector<int>& shape, bool plain = false);
+dnnl::memory::desc ActivationDesc(const std::vector<int>& shape, bool plain = false,
+                                  dnnl::memory::data_type type = dnnl::memory::data_type::f32);
 
 /// The block to Read() or Write() for that description.
 int ActivationBlock(const std::vector<int>& shape, bool plain = false);
@@ -52,8 +53,15 @@ class PackedWeights : public PackedTensor {
 dnnl::memory ReadWeights(Tensor<float> weights, const dnnl::memory::desc& plain,
                          const dnnl::memory::desc& wanted);
 
-/// Memory for a result that is used at once: every call on a thread gives the same.
-dnnl::memory SharedBuffer(const dnnl::memory::desc& desc);
+/// What memory for a moment is for: each has one buffer on every thread.
+enum class Momentary { kWeightsGradient, kSource, kDestinationGradient };
+
+/// Memory for something that is used at once: the next call with this purpose on this
+/// thread gives the same.
+dnnl::memory SharedBuffer(const dnnl::memory::desc& desc, Momentary purpose);
+
+/// Whether this CPU multiplies bfloat16 faster than float32 (AVX512-BF16 or AMX).
+bool HasBfloat16();
 
 /// Wraps a buffer without copying.
 dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data);
