@@ -4,9 +4,9 @@
 #include <cassert>
 #include <climits>
 #include <cmath>
+#include <cstdint>
 #include <fstream>   // NOLINT(readability/streams)
 #include <iostream>  // NOLINT(readability/streams)
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,27 +34,23 @@
   classname& operator=(const classname&) = delete
 
 // Instantiates a class for float and double.
-#define INSTANTIATE_CLASS(classname)    \
-  char gInstantiationGuard##classname;  \
-  template class classname<float>;      \
+#define INSTANTIATE_CLASS(classname)   \
+  char gInstantiationGuard##classname; \
+  template class classname<float>;     \
   template class classname<double>
 
-#define INSTANTIATE_LAYER_GPU_FORWARD(classname)                         \
-  template void classname<float>::Forward_gpu(                           \
-      const std::vector<Blob<float>*>& bottom,                           \
-      const std::vector<Blob<float>*>& top);                             \
-  template void classname<double>::Forward_gpu(                          \
-      const std::vector<Blob<double>*>& bottom,                          \
-      const std::vector<Blob<double>*>& top);
+#define INSTANTIATE_LAYER_GPU_FORWARD(classname)                                         \
+  template void classname<float>::Forward_gpu(const std::vector<Blob<float>*>& bottom,   \
+                                              const std::vector<Blob<float>*>& top);     \
+  template void classname<double>::Forward_gpu(const std::vector<Blob<double>*>& bottom, \
+                                               const std::vector<Blob<double>*>& top);
 
-#define INSTANTIATE_LAYER_GPU_BACKWARD(classname)                        \
-  template void classname<float>::Backward_gpu(                          \
-      const std::vector<Blob<float>*>& top,                              \
-      const std::vector<bool>& propagate_down,                           \
-      const std::vector<Blob<float>*>& bottom);                          \
-  template void classname<double>::Backward_gpu(                         \
-      const std::vector<Blob<double>*>& top,                             \
-      const std::vector<bool>& propagate_down,                           \
+#define INSTANTIATE_LAYER_GPU_BACKWARD(classname)                                        \
+  template void classname<float>::Backward_gpu(const std::vector<Blob<float>*>& top,     \
+                                               const std::vector<bool>& propagate_down,  \
+                                               const std::vector<Blob<float>*>& bottom); \
+  template void classname<double>::Backward_gpu(                                         \
+      const std::vector<Blob<double>*>& top, const std::vector<bool>& propagate_down,    \
       const std::vector<Blob<double>*>& bottom)
 
 #define INSTANTIATE_LAYER_GPU_FUNCS(classname) \
@@ -62,10 +58,9 @@
   INSTANTIATE_LAYER_GPU_BACKWARD(classname)
 
 /// Marks a branch that has not been written: throws NotImplementedError.
-#define NOT_IMPLEMENTED                                            \
-  throw ::caffe::NotImplementedFailure(                            \
-      ::caffe::Str(__func__, " is not implemented by this layer (", \
-                   __FILE__, ":", __LINE__, ")"))
+#define NOT_IMPLEMENTED                              \
+  throw ::caffe::NotImplementedFailure(::caffe::Str( \
+      __func__, " is not implemented by this layer (", __FILE__, ":", __LINE__, ")"))
 
 namespace cv {
 class Mat;

@@ -79,7 +79,8 @@ class Layer {
     return static_cast<int>(loss_.size()) > top_index ? loss_[top_index] : Dtype(0);
   }
   inline void set_loss(const int top_index, const Dtype value) {
-    if (static_cast<int>(loss_.size()) <= top_index) loss_.resize(top_index + 1, Dtype(0));
+    if (static_cast<int>(loss_.size()) <= top_index)
+      loss_.resize(top_index + 1, Dtype(0));
     loss_[top_index] = value;
   }
 
@@ -100,7 +101,9 @@ class Layer {
   /// Whether Net may add tops the layer needs but the prototxt does not name.
   virtual inline bool AutoTopBlobs() const { return false; }
   /// Whether a gradient may be forced into bottom i by force_backward.
-  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const { return true; }
+  virtual inline bool AllowForceBackward(const int /*bottom_index*/) const {
+    return true;
+  }
 
   inline bool param_propagate_down(const int param_id) {
     return static_cast<int>(param_propagate_down_.size()) > param_id
@@ -257,7 +260,8 @@ inline Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom,
     // The diff of a loss top holds its loss weight. A top that has grown since SetUp
     // has new memory. Differs from BVLC, where its loss is 0 from then on.
     if (top[top_id]->diff()->head() == SyncedMemory::UNINITIALIZED) {
-      caffe_set(top[top_id]->count(), this->loss(top_id), top[top_id]->mutable_cpu_diff());
+      caffe_set(top[top_id]->count(), this->loss(top_id),
+                top[top_id]->mutable_cpu_diff());
     }
     loss += caffe_cpu_dot(top[top_id]->count(), top[top_id]->cpu_data(),
                           top[top_id]->cpu_diff());

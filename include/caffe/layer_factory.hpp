@@ -41,16 +41,16 @@ class LayerRegisterer {
   }
 };
 
-#define REGISTER_LAYER_CREATOR(type, creator)                             \
+#define REGISTER_LAYER_CREATOR(type, creator)                                       \
   static ::caffe::LayerRegisterer<float> g_creator_f_##type(#type, creator<float>); \
   static ::caffe::LayerRegisterer<double> g_creator_d_##type(#type, creator<double>)
 
-#define REGISTER_LAYER_CLASS(type)                                              \
-  template <typename Dtype>                                                     \
-  ::caffe::shared_ptr<::caffe::Layer<Dtype>> Creator_##type##Layer(             \
-      const ::caffe::LayerParameter& param) {                                   \
+#define REGISTER_LAYER_CLASS(type)                                                    \
+  template <typename Dtype>                                                           \
+  ::caffe::shared_ptr<::caffe::Layer<Dtype>> Creator_##type##Layer(                   \
+      const ::caffe::LayerParameter& param) {                                         \
     return ::caffe::shared_ptr<::caffe::Layer<Dtype>>(new type##Layer<Dtype>(param)); \
-  }                                                                             \
+  }                                                                                   \
   REGISTER_LAYER_CREATOR(type, Creator_##type##Layer)
 
 }  // namespace caffe

@@ -92,10 +92,10 @@ std::string* ComparisonText(const A& a, const B& b, const char* text) {
   return new std::string(out.str());
 }
 
-#define CAFFE_DEFINE_CHECK_OP(name, op)                                         \
-  template <typename A, typename B>                                             \
-  inline std::string* Check##name(const A& a, const B& b, const char* text) {   \
-    return (a op b) ? nullptr : ComparisonText(a, b, text);                     \
+#define CAFFE_DEFINE_CHECK_OP(name, op)                                       \
+  template <typename A, typename B>                                           \
+  inline std::string* Check##name(const A& a, const B& b, const char* text) { \
+    return (a op b) ? nullptr : ComparisonText(a, b, text);                   \
   }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wsign-compare"
@@ -140,25 +140,23 @@ T CheckNotNull(const char* file, int line, const char* text, T&& pointer) {
 
 #define CAFFE_CONCAT_(a, b) a##b
 #define CAFFE_CONCAT(a, b) CAFFE_CONCAT_(a, b)
-#define CAFFE_LOG_COUNTED(severity, condition)                          \
-  static ::std::atomic<int> CAFFE_CONCAT(log_count_, __LINE__)(0);      \
-  if (int log_n = CAFFE_CONCAT(log_count_, __LINE__)++; condition)      \
-  LOG(severity)
+#define CAFFE_LOG_COUNTED(severity, condition)                     \
+  static ::std::atomic<int> CAFFE_CONCAT(log_count_, __LINE__)(0); \
+  if (int log_n = CAFFE_CONCAT(log_count_, __LINE__)++; condition) LOG(severity)
 #define LOG_EVERY_N(severity, n) CAFFE_LOG_COUNTED(severity, log_n % (n) == 0)
 #define LOG_FIRST_N(severity, n) CAFFE_LOG_COUNTED(severity, log_n < (n))
 
 #define VLOG_IS_ON(level) ((level) <= ::caffe::logging::VerboseLevel())
 #define VLOG(level) LOG_IF(INFO, VLOG_IS_ON(level))
 
-#define CHECK(condition)                                      \
-  (condition) ? (void)0                                       \
-              : ::caffe::logging::Voidify() &                 \
-                    ::caffe::logging::FatalMessage(           \
-                        __FILE__, __LINE__, #condition)       \
-                        .stream()
-#define CAFFE_CHECK_OP(name, op, a, b)                                              \
-  while (auto check_text = ::caffe::logging::CheckText(                             \
-             ::caffe::logging::Check##name((a), (b), #a " " #op " " #b)))           \
+#define CHECK(condition)              \
+  (condition)                         \
+      ? (void)0                       \
+      : ::caffe::logging::Voidify() & \
+            ::caffe::logging::FatalMessage(__FILE__, __LINE__, #condition).stream()
+#define CAFFE_CHECK_OP(name, op, a, b)                                    \
+  while (auto check_text = ::caffe::logging::CheckText(                   \
+             ::caffe::logging::Check##name((a), (b), #a " " #op " " #b))) \
   ::caffe::logging::FatalMessage(__FILE__, __LINE__, *check_text.text).stream()
 #define CHECK_EQ(a, b) CAFFE_CHECK_OP(EQ, ==, a, b)
 #define CHECK_NE(a, b) CAFFE_CHECK_OP(NE, !=, a, b)
@@ -168,14 +166,16 @@ T CheckNotNull(const char* file, int line, const char* text, T&& pointer) {
 #define CHECK_GT(a, b) CAFFE_CHECK_OP(GT, >, a, b)
 #define CHECK_STREQ(a, b) CHECK_EQ(::std::string(a), ::std::string(b))
 #define CHECK_STRNE(a, b) CHECK_NE(::std::string(a), ::std::string(b))
-#define CHECK_NEAR(a, b, margin)    \
-  do {                              \
-    CHECK_LE((a), (b) + (margin));  \
-    CHECK_GE((a), (b) - (margin));  \
+#define CHECK_NEAR(a, b, margin)   \
+  do {                             \
+    CHECK_LE((a), (b) + (margin)); \
+    CHECK_GE((a), (b) - (margin)); \
   } while (0)
-#define CHECK_NOTNULL(pointer) \
-  ::caffe::logging::CheckNotNull(__FILE__, __LINE__, "'" #pointer "' must not be null", (pointer))
+#define CHECK_NOTNULL(pointer)                                                          \
+  ::caffe::logging::CheckNotNull(__FILE__, __LINE__, "'" #pointer "' must not be null", \
+                                 (pointer))
 
+// clang-format off
 #ifdef NDEBUG
 #define CAFFE_DEBUG_ONLY false &&
 #define DLOG(severity) LOG_IF(severity, false)
@@ -190,5 +190,6 @@ T CheckNotNull(const char* file, int line, const char* text, T&& pointer) {
 #define DCHECK_LT(a, b) while (CAFFE_DEBUG_ONLY !((a) < (b))) CHECK_LT(a, b)
 #define DCHECK_GE(a, b) while (CAFFE_DEBUG_ONLY !((a) >= (b))) CHECK_GE(a, b)
 #define DCHECK_GT(a, b) while (CAFFE_DEBUG_ONLY !((a) > (b))) CHECK_GT(a, b)
+// clang-format on
 
 #endif  // CAFFE_LOGGING_HPP_

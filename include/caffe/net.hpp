@@ -37,7 +37,9 @@ class Net {
   /// Runs all layers; returns the output blobs and, if asked, the weighted loss.
   const vector<Blob<Dtype>*>& Forward(Dtype* loss = NULL);
   /// Deprecated name of Forward.
-  const vector<Blob<Dtype>*>& ForwardPrefilled(Dtype* loss = NULL) { return Forward(loss); }
+  const vector<Blob<Dtype>*>& ForwardPrefilled(Dtype* loss = NULL) {
+    return Forward(loss);
+  }
   /// Runs the layers start..end, both included; returns their weighted loss.
   Dtype ForwardFromTo(int start, int end);
   Dtype ForwardFrom(int start);
@@ -130,20 +132,26 @@ class Net {
   inline const vector<Dtype>& blob_loss_weights() const { return blob_loss_weights_; }
   inline const vector<bool>& layer_need_backward() const { return layer_need_backward_; }
   inline const vector<shared_ptr<Blob<Dtype>>>& params() const { return params_; }
-  inline const vector<Blob<Dtype>*>& learnable_params() const { return learnable_params_; }
+  inline const vector<Blob<Dtype>*>& learnable_params() const {
+    return learnable_params_;
+  }
   inline const vector<float>& params_lr() const { return params_lr_; }
   inline const vector<bool>& has_params_lr() const { return has_params_lr_; }
   inline const vector<float>& params_weight_decay() const { return params_weight_decay_; }
   inline const vector<bool>& has_params_decay() const { return has_params_decay_; }
   const map<string, int>& param_names_index() const { return param_names_index_; }
   inline const vector<int>& param_owners() const { return param_owners_; }
-  inline const vector<string>& param_display_names() const { return param_display_names_; }
+  inline const vector<string>& param_display_names() const {
+    return param_display_names_;
+  }
   inline int num_inputs() const { return static_cast<int>(net_input_blobs_.size()); }
   inline int num_outputs() const { return static_cast<int>(net_output_blobs_.size()); }
   inline const vector<Blob<Dtype>*>& input_blobs() const { return net_input_blobs_; }
   inline const vector<Blob<Dtype>*>& output_blobs() const { return net_output_blobs_; }
   inline const vector<int>& input_blob_indices() const { return net_input_blob_indices_; }
-  inline const vector<int>& output_blob_indices() const { return net_output_blob_indices_; }
+  inline const vector<int>& output_blob_indices() const {
+    return net_output_blob_indices_;
+  }
   bool has_blob(const string& blob_name) const;
   /// Throws ValueError with the closest name when there is no such blob.
   const shared_ptr<Blob<Dtype>> blob_by_name(const string& blob_name) const;

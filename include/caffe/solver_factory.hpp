@@ -36,7 +36,8 @@ class SolverRegistry {
 template <typename Dtype>
 class SolverRegisterer {
  public:
-  SolverRegisterer(const string& type, Solver<Dtype>* (*creator)(const SolverParameter&)) {
+  SolverRegisterer(const string& type,
+                   Solver<Dtype>* (*creator)(const SolverParameter&)) {
     SolverRegistry<Dtype>::AddCreator(type, creator);
   }
 };
@@ -51,11 +52,12 @@ Solver<Dtype>* GetSolver(const SolverParameter& param) {
   static ::caffe::SolverRegisterer<float> g_creator_f_##type(#type, creator<float>); \
   static ::caffe::SolverRegisterer<double> g_creator_d_##type(#type, creator<double>)
 
-#define REGISTER_SOLVER_CLASS(type)                                                     \
-  template <typename Dtype>                                                             \
-  ::caffe::Solver<Dtype>* Creator_##type##Solver(const ::caffe::SolverParameter& param) { \
-    return new type##Solver<Dtype>(param);                                              \
-  }                                                                                     \
+#define REGISTER_SOLVER_CLASS(type)               \
+  template <typename Dtype>                       \
+  ::caffe::Solver<Dtype>* Creator_##type##Solver( \
+      const ::caffe::SolverParameter& param) {    \
+    return new type##Solver<Dtype>(param);        \
+  }                                               \
   REGISTER_SOLVER_CREATOR(type, Creator_##type##Solver)
 
 }  // namespace caffe

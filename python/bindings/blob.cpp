@@ -89,9 +89,7 @@ std::vector<std::shared_ptr<Blob<float>>>& BlobList::blobs() const {
   return layer->blobs();
 }
 
-std::size_t BlobList::size() const {
-  return blobs().size();
-}
+std::size_t BlobList::size() const { return blobs().size(); }
 
 BlobHandle BlobList::at(std::ptrdiff_t index) const {
   const auto count = static_cast<std::ptrdiff_t>(size());

@@ -63,9 +63,7 @@ Locked::Locked(const SessionPtr& session) {
   }
 }
 
-Locked::~Locked() {
-  group_->turn.unlock();
-}
+Locked::~Locked() { group_->turn.unlock(); }
 
 // While this thread has no turn, its group must not change. If somebody is just about
 // to change it, there is no pause this time.
@@ -83,16 +81,12 @@ Pause::~Pause() {
   pausing = false;
 }
 
-SessionPtr CurrentSession() {
-  return current_session;
-}
+SessionPtr CurrentSession() { return current_session; }
 
 Computing::Computing(const SessionPtr& session)
     : locked_(session), previous_(std::exchange(current_session, session)) {}
 
-Computing::~Computing() {
-  current_session = previous_;
-}
+Computing::~Computing() { current_session = previous_; }
 
 void Settle(const Blob<float>& blob) {
   if (blob.count() == 0) return;

@@ -27,8 +27,8 @@ vector<int> StoredShape(const BlobProto& proto) {
   } else {
     for (int64_t dim : proto.shape().dim()) {
       if (dim < 0 || dim > INT_MAX) {
-        throw ValueError(Str("a stored blob has a dimension of ", dim,
-                             ", expected 0 to ", INT_MAX, "; the file is damaged"));
+        throw ValueError(Str("a stored blob has a dimension of ", dim, ", expected 0 to ",
+                             INT_MAX, "; the file is damaged"));
       }
       shape.push_back(static_cast<int>(dim));
     }
@@ -42,8 +42,8 @@ void CheckStored(const Floats& floats, const Doubles& doubles, int count,
                  const char* what) {
   const int stored = doubles.size() > 0 ? doubles.size() : floats.size();
   if (stored != count) {
-    throw ValueError(Str("a stored blob holds ", stored, " ", what,
-                         " values, expected ", count, " from its shape"));
+    throw ValueError(Str("a stored blob holds ", stored, " ", what, " values, expected ",
+                         count, " from its shape"));
   }
 }
 
@@ -73,8 +73,7 @@ void Blob<Dtype>::Reshape(const vector<int>& shape) {
   int64_t count = 1;
   for (int dim : shape) {
     if (dim < 0) {
-      throw ValueError(
-          Str("shape ", ShapeText(shape), " has a negative dimension"));
+      throw ValueError(Str("shape ", ShapeText(shape), " has a negative dimension"));
     }
     count *= dim;
     if (count > INT_MAX) {
@@ -101,8 +100,8 @@ void Blob<Dtype>::Reshape(const BlobShape& shape) {
   vector<int> dims;
   for (int64_t dim : shape.dim()) {
     if (dim < 0 || dim > INT_MAX) {
-      throw ValueError(Str("axis ", dims.size(), " of a shape is ", dim,
-                           ", expected 0 to ", INT_MAX));
+      throw ValueError(
+          Str("axis ", dims.size(), " of a shape is ", dim, ", expected 0 to ", INT_MAX));
     }
     dims.push_back(static_cast<int>(dim));
   }
@@ -222,9 +221,13 @@ void Blob<Dtype>::Update() {
 
 // Parameters of integer type appear in a few layers as pure storage.
 template <>
-void Blob<unsigned int>::Update() { NOT_IMPLEMENTED; }
+void Blob<unsigned int>::Update() {
+  NOT_IMPLEMENTED;
+}
 template <>
-void Blob<int>::Update() { NOT_IMPLEMENTED; }
+void Blob<int>::Update() {
+  NOT_IMPLEMENTED;
+}
 
 namespace {
 
@@ -385,9 +388,13 @@ void Blob<float>::ToProto(BlobProto* proto, bool write_diff) const {
 }
 
 template <>
-void Blob<int>::ToProto(BlobProto*, bool) const { NOT_IMPLEMENTED; }
+void Blob<int>::ToProto(BlobProto*, bool) const {
+  NOT_IMPLEMENTED;
+}
 template <>
-void Blob<unsigned int>::ToProto(BlobProto*, bool) const { NOT_IMPLEMENTED; }
+void Blob<unsigned int>::ToProto(BlobProto*, bool) const {
+  NOT_IMPLEMENTED;
+}
 
 INSTANTIATE_CLASS(Blob);
 template class Blob<int>;

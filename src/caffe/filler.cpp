@@ -25,8 +25,9 @@ Dtype* Filler<Dtype>::CheckedData(Blob<Dtype>* blob, bool allow_sparse) const {
 template <typename Dtype>
 Dtype Filler<Dtype>::Fan(const Blob<Dtype>& blob) const {
   const Dtype fan_in = static_cast<Dtype>(blob.count()) / blob.shape(0);
-  const Dtype fan_out =
-      blob.num_axes() > 1 ? static_cast<Dtype>(blob.count()) / blob.shape(1) : blob.count();
+  const Dtype fan_out = blob.num_axes() > 1
+                            ? static_cast<Dtype>(blob.count()) / blob.shape(1)
+                            : blob.count();
   switch (filler_param_.variance_norm()) {
     case FillerParameter_VarianceNorm_AVERAGE:
       return (fan_in + fan_out) / Dtype(2);
@@ -131,15 +132,15 @@ Filler<Dtype>* GetFiller(const FillerParameter& param) {
                        "'"));
 }
 
-#define INSTANTIATE_FILLERS(Dtype)               \
-  template class Filler<Dtype>;                  \
-  template class ConstantFiller<Dtype>;          \
-  template class UniformFiller<Dtype>;           \
-  template class GaussianFiller<Dtype>;          \
-  template class PositiveUnitballFiller<Dtype>;  \
-  template class XavierFiller<Dtype>;            \
-  template class MSRAFiller<Dtype>;              \
-  template class BilinearFiller<Dtype>;          \
+#define INSTANTIATE_FILLERS(Dtype)              \
+  template class Filler<Dtype>;                 \
+  template class ConstantFiller<Dtype>;         \
+  template class UniformFiller<Dtype>;          \
+  template class GaussianFiller<Dtype>;         \
+  template class PositiveUnitballFiller<Dtype>; \
+  template class XavierFiller<Dtype>;           \
+  template class MSRAFiller<Dtype>;             \
+  template class BilinearFiller<Dtype>;         \
   template Filler<Dtype>* GetFiller<Dtype>(const FillerParameter&)
 INSTANTIATE_FILLERS(float);
 INSTANTIATE_FILLERS(double);

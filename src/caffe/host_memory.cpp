@@ -169,7 +169,8 @@ void* AllocateHostMemory(std::size_t size, bool zero) {
     const std::size_t rounded = RoundUp(size ? size : 1, alignment);
     pointer = std::aligned_alloc(alignment, rounded);
     if (!pointer) {
-      throw RuntimeFailure(Str("out of memory: ", size, " bytes could not be allocated; "
+      throw RuntimeFailure(Str("out of memory: ", size,
+                               " bytes could not be allocated; "
                                "use a smaller batch or image"));
     }
     if (alignment == kHugePage) madvise(pointer, rounded, MADV_HUGEPAGE);

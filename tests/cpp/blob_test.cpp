@@ -303,8 +303,9 @@ TYPED_TEST(BlobTest, ReadsLegacyShapes) {
   matrix.FromProto(Legacy(1, 1, 2, 3), false);
   EXPECT_EQ(matrix.shape(), (std::vector<int>{2, 3}));
   EXPECT_EQ(Values(matrix), (std::vector<double>{0, 1, 2, 3, 4, 5}));
-  EXPECT_THAT(MessageOf<ValueError>([&] { transposed.FromProto(Legacy(1, 1, 2, 3), false); }),
-              AllOf(HasSubstr("(1, 1, 2, 3)"), HasSubstr("(3, 2)")));
+  EXPECT_THAT(
+      MessageOf<ValueError>([&] { transposed.FromProto(Legacy(1, 1, 2, 3), false); }),
+      AllOf(HasSubstr("(1, 1, 2, 3)"), HasSubstr("(3, 2)")));
 }
 
 BlobProto Stored(const std::vector<int64_t>& dims, int values) {
@@ -328,13 +329,15 @@ TYPED_TEST(BlobTest, HostileProtosAreRefusedAndChangeNothing) {
       {Stored({2, 3}, 0), "holds 0 values"},
       {Stored({-2, 3}, 6), "-2"},
       {Stored({int64_t{1} << 33, 3}, 6), "8589934592"},
-      {Stored({INT_MAX, INT_MAX, INT_MAX, INT_MAX, INT_MAX, INT_MAX}, 6), "holds 6 values"},
+      {Stored({INT_MAX, INT_MAX, INT_MAX, INT_MAX, INT_MAX, INT_MAX}, 6),
+       "holds 6 values"},
       {Stored(std::vector<int64_t>(kMaxBlobAxes + 1, 1), 1), "axes"},
       {Stored({}, 0), "holds 0 values"},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.part);
-    EXPECT_THAT(MessageOf<ValueError>([&] { blob.FromProto(c.proto); }), HasSubstr(c.part));
+    EXPECT_THAT(MessageOf<ValueError>([&] { blob.FromProto(c.proto); }),
+                HasSubstr(c.part));
     EXPECT_EQ(blob.shape(), (std::vector<int>{2, 3}));
     EXPECT_EQ(Values(blob), before);
   }

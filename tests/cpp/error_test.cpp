@@ -21,7 +21,8 @@ TEST(ErrorTest, CarriesItsKindAndText) {
 
 template <typename E>
 class RethrowTest : public testing::Test {};
-using Errors = testing::Types<ValueError, FileError, RuntimeFailure, NotImplementedFailure>;
+using Errors =
+    testing::Types<ValueError, FileError, RuntimeFailure, NotImplementedFailure>;
 TYPED_TEST_SUITE(RethrowTest, Errors);
 
 // Who catches a subclass must still get it after Net has added the layer's name.

@@ -43,9 +43,8 @@ std::vector<double> Filled(const std::string& text, const std::vector<int>& shap
 }
 
 int CountIf(const std::vector<double>& values, double low, double high) {
-  return static_cast<int>(std::count_if(values.begin(), values.end(), [&](double v) {
-    return v >= low && v < high;
-  }));
+  return static_cast<int>(std::count_if(values.begin(), values.end(),
+                                        [&](double v) { return v >= low && v < high; }));
 }
 
 /// Tenths of [low, high] are hit equally often, and nothing lies outside.
@@ -53,7 +52,8 @@ void ExpectUniform(const std::vector<double>& values, double low, double high) {
   const double n = static_cast<double>(values.size());
   int inside = 0;
   for (int i = 0; i < 10; ++i) {
-    const double from = low + (high - low) * i / 10, to = low + (high - low) * (i + 1) / 10;
+    const double from = low + (high - low) * i / 10,
+                 to = low + (high - low) * (i + 1) / 10;
     const int count = CountIf(values, from, to);
     EXPECT_LE(std::fabs(count - n / 10), CountTolerance(n, 0.1)) << from << " to " << to;
     inside += count;
@@ -86,31 +86,34 @@ TYPED_TEST(FillerTest, Uniform) {
   ExpectUniform(Filled<TypeParam>("type: 'uniform' min: -3 max: 5", {20000}), -3, 5);
   EXPECT_EQ(Filled<TypeParam>("type: 'uniform' min: 2 max: 2", {3}),
             std::vector<double>(3, 2));
-  EXPECT_THAT(ErrorOfAction([] {
-                Filled<TypeParam>("type: 'uniform' min: 2 max: 1", {3});
-              }),
-              HasSubstr("min <= max"));
+  EXPECT_THAT(
+      ErrorOfAction([] { Filled<TypeParam>("type: 'uniform' min: 2 max: 1", {3}); }),
+      HasSubstr("min <= max"));
 }
 
 TYPED_TEST(FillerTest, Gaussian) {
   ExpectGaussian(Filled<TypeParam>("type: 'gaussian'", {20000}), 0, 1);
-  ExpectGaussian(Filled<TypeParam>("type: 'gaussian' mean: 3 std: 0.1", {40, 500}), 3, 0.1);
-  EXPECT_NE(ErrorOfAction([] { Filled<TypeParam>("type: 'gaussian' std: -1", {3}); }), "");
+  ExpectGaussian(Filled<TypeParam>("type: 'gaussian' mean: 3 std: 0.1", {40, 500}), 3,
+                 0.1);
+  EXPECT_NE(ErrorOfAction([] { Filled<TypeParam>("type: 'gaussian' std: -1", {3}); }),
+            "");
 }
 
 // Of 50 outputs' inputs, `sparse` of 50 stay on average.
 TYPED_TEST(FillerTest, SparseGaussianKeepsTheShareAskedFor) {
   const auto values = Filled<TypeParam>("type: 'gaussian' sparse: 5", {50, 400});
   const double n = static_cast<double>(values.size());
-  const double kept = n - static_cast<double>(std::count(values.begin(), values.end(), 0.0));
+  const double kept =
+      n - static_cast<double>(std::count(values.begin(), values.end(), 0.0));
   EXPECT_LE(std::fabs(kept - n / 10), CountTolerance(n, 0.1));
   std::vector<double> others;
   for (double v : values) {
     if (v != 0) others.push_back(v);
   }
   ExpectGaussian(others, 0, 1);
-  EXPECT_THAT(ErrorOfAction([] { Filled<TypeParam>("type: 'xavier' sparse: 5", {3, 2}); }),
-              AllOf(HasSubstr("xavier"), HasSubstr("sparse")));
+  EXPECT_THAT(
+      ErrorOfAction([] { Filled<TypeParam>("type: 'xavier' sparse: 5", {3, 2}); }),
+      AllOf(HasSubstr("xavier"), HasSubstr("sparse")));
 }
 
 TYPED_TEST(FillerTest, PositiveUnitballRowsSumToOne) {
@@ -141,16 +144,18 @@ TYPED_TEST(FillerTest, XavierBoundFollowsTheFan) {
     SCOPED_TRACE(norm.text);
     // The bound in the type the values have, or rounding could put one beyond.
     const TypeParam bound = std::sqrt(TypeParam(3) / static_cast<TypeParam>(norm.fan));
-    ExpectUniform(Filled<TypeParam>(std::string("type: 'xavier'") + norm.text, {20, 50, 3, 4}),
-                  -bound, std::nextafter(bound, TypeParam(1)));
+    ExpectUniform(
+        Filled<TypeParam>(std::string("type: 'xavier'") + norm.text, {20, 50, 3, 4}),
+        -bound, std::nextafter(bound, TypeParam(1)));
   }
 }
 
 TYPED_TEST(FillerTest, MsraVarianceIsTwoOverTheFan) {
   for (const Norm& norm : kNorms) {
     SCOPED_TRACE(norm.text);
-    ExpectGaussian(Filled<TypeParam>(std::string("type: 'msra'") + norm.text, {20, 50, 3, 4}),
-                   0, std::sqrt(2 / norm.fan));
+    ExpectGaussian(
+        Filled<TypeParam>(std::string("type: 'msra'") + norm.text, {20, 50, 3, 4}), 0,
+        std::sqrt(2 / norm.fan));
   }
 }
 
@@ -172,8 +177,8 @@ TYPED_TEST(FillerTest, BilinearKernels) {
         for (double x : c.tent) want.push_back(y * x);
       }
     }
-    ExpectClose(Filled<TypeParam>("type: 'bilinear'", {3, 2, c.size, c.size}), want, tolerance,
-                "bilinear " + std::to_string(c.size));
+    ExpectClose(Filled<TypeParam>("type: 'bilinear'", {3, 2, c.size, c.size}), want,
+                tolerance, "bilinear " + std::to_string(c.size));
   }
   for (const std::vector<int>& shape : {std::vector<int>{2, 2}, {1, 1, 3, 4}}) {
     EXPECT_THAT(ErrorOfAction([&] { Filled<TypeParam>("type: 'bilinear'", shape); }),
@@ -182,21 +187,23 @@ TYPED_TEST(FillerTest, BilinearKernels) {
 }
 
 TYPED_TEST(FillerTest, EqualSeedsFillEqually) {
-  for (const char* type : {"uniform", "gaussian", "positive_unitball", "xavier", "msra"}) {
+  for (const char* type :
+       {"uniform", "gaussian", "positive_unitball", "xavier", "msra"}) {
     const std::string text = Str("type: '", type, "'");
     EXPECT_EQ(Filled<TypeParam>(text, {5, 4}), Filled<TypeParam>(text, {5, 4})) << type;
   }
 }
 
 TYPED_TEST(FillerTest, RefusesWhatItCannotFill) {
-  for (const char* type : {"constant", "uniform", "gaussian", "positive_unitball", "xavier",
-                           "msra", "bilinear"}) {
+  for (const char* type : {"constant", "uniform", "gaussian", "positive_unitball",
+                           "xavier", "msra", "bilinear"}) {
     EXPECT_THAT(
         ErrorOfAction([&] { Filled<TypeParam>(Str("type: '", type, "'"), {3, 0}); }),
         AllOf(HasSubstr(type), HasSubstr("(3, 0)"), HasSubstr("empty")));
   }
-  EXPECT_THAT(ErrorOfAction([] { GetFiller<TypeParam>(ParamFromText("type: 'xaviar'")); }),
-              AllOf(HasSubstr("'xaviar'"), HasSubstr("closest"), HasSubstr("'xavier'")));
+  EXPECT_THAT(
+      ErrorOfAction([] { GetFiller<TypeParam>(ParamFromText("type: 'xaviar'")); }),
+      AllOf(HasSubstr("'xaviar'"), HasSubstr("closest"), HasSubstr("'xavier'")));
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ bool IsZero(const void* pointer, std::size_t size) {
 }
 
 TEST(HostMemoryTest, IsAlignedAndZeroFilled) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kLarge + 1, 5 * kLarge}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, kLarge + 1, 5 * kLarge}) {
     void* pointer = AllocateHostMemory(size);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(pointer) % 64, 0u);
     EXPECT_TRUE(IsZero(pointer, size));
@@ -125,7 +126,8 @@ TEST(HostMemoryPoolTest, KeepsBuffersApart) {
   std::vector<Taken> taken;
   const auto give = [&](std::size_t i) {
     const auto [pointer, size, mark] = taken[i];
-    EXPECT_TRUE(std::all_of(pointer, pointer + size, [mark](auto b) { return b == mark; }));
+    EXPECT_TRUE(
+        std::all_of(pointer, pointer + size, [mark](auto b) { return b == mark; }));
     FreeHostMemory(pointer);
     taken.erase(taken.begin() + static_cast<std::ptrdiff_t>(i));
   };

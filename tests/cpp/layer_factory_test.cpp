@@ -23,16 +23,46 @@ TYPED_TEST_SUITE(LayerFactoryTest, Types);
 
 // The layers this library promises.
 const char* const kTypes[] = {
-    "AbsVal",     "Accuracy",       "ArgMax",    "Axpy",
-    "BatchNorm",  "Bias",           "Concat",    "Convolution",
-    "CuDNNBatchNorm", "Data",       "Deconvolution", "Dropout",
-    "DummyData",  "ELU",            "Eltwise",   "EuclideanLoss",
-    "Exp",        "Flatten",        "ImageData", "InnerProduct",
-    "Input",      "LRN",            "Log",       "MemoryData",
-    "PReLU",      "Pooling",        "Power",     "ReLU",
-    "Reduction",  "Reshape",        "Scale",     "Sigmoid",
-    "SigmoidCrossEntropyLoss", "Silence", "Slice", "Softmax",
-    "SoftmaxWithLoss", "Split",     "TanH",      "Tile",
+    "AbsVal",
+    "Accuracy",
+    "ArgMax",
+    "Axpy",
+    "BatchNorm",
+    "Bias",
+    "Concat",
+    "Convolution",
+    "CuDNNBatchNorm",
+    "Data",
+    "Deconvolution",
+    "Dropout",
+    "DummyData",
+    "ELU",
+    "Eltwise",
+    "EuclideanLoss",
+    "Exp",
+    "Flatten",
+    "ImageData",
+    "InnerProduct",
+    "Input",
+    "LRN",
+    "Log",
+    "MemoryData",
+    "PReLU",
+    "Pooling",
+    "Power",
+    "ReLU",
+    "Reduction",
+    "Reshape",
+    "Scale",
+    "Sigmoid",
+    "SigmoidCrossEntropyLoss",
+    "Silence",
+    "Slice",
+    "Softmax",
+    "SoftmaxWithLoss",
+    "Split",
+    "TanH",
+    "Tile",
 };
 
 TYPED_TEST(LayerFactoryTest, KnowsAndMakesEveryPromisedType) {
@@ -58,7 +88,8 @@ TYPED_TEST(LayerFactoryTest, AnUnknownTypeNamesTheClosest) {
   param.set_type("Convolutoin");
   EXPECT_THAT(
       MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
-      AllOf(HasSubstr("'conv1'"), HasSubstr("'Convolutoin'"), HasSubstr("'Convolution'")));
+      AllOf(HasSubstr("'conv1'"), HasSubstr("'Convolutoin'"),
+            HasSubstr("'Convolution'")));
   param.set_type("relu");
   EXPECT_THAT(
       MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),

@@ -36,12 +36,14 @@ TEST(LogTest, LineHasGlogsFormat) {
       R"((0[1-9]|1[0-2])([0-2][0-9]|3[01]) [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]{6} +)";
   const std::string place = R"( logging_test\.cpp:)";
   EXPECT_TRUE(std::regex_match(
-      log.lines()[0], std::regex("I" + head + std::to_string(gettid()) + place +
-                                 std::to_string(line) + R"(\] Iteration 100, loss = 0\.5)")))
+      log.lines()[0],
+      std::regex("I" + head + std::to_string(gettid()) + place + std::to_string(line) +
+                 R"(\] Iteration 100, loss = 0\.5)")))
       << log.lines()[0];
   EXPECT_THAT(log.lines()[1], StartsWith("W"));
   EXPECT_THAT(log.lines()[2], StartsWith("E"));
-  EXPECT_THAT(log.severities(), ElementsAre(google::INFO, google::WARNING, google::ERROR));
+  EXPECT_THAT(log.severities(),
+              ElementsAre(google::INFO, google::WARNING, google::ERROR));
 }
 
 TEST(LogTest, GoesToStderrByDefault) {
@@ -198,7 +200,9 @@ TEST(CheckTest, AnExceptionOutOfItsTextIsTheOneThatFlies) {
 // A destructor that runs because of one exception may fail a check and catch that.
 TEST(CheckTest, ThrowsDuringUnwindingToo) {
   struct Probe {
-    ~Probe() { *message = MessageOf<ValueError>([] { CHECK(false) << "inner"; }); }
+    ~Probe() {
+      *message = MessageOf<ValueError>([] { CHECK(false) << "inner"; });
+    }
     std::string* message;
   };
   std::string message;

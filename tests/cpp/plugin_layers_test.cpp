@@ -71,7 +71,8 @@ TYPED_TEST(PluginLayersTest, AFailedCheckInAPluginNamesTheLayerInANet) {
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
       Str("layer { name: 'data' type: 'Input' top: 'data' "
           "input_param { shape { dim: 2 dim: 4 dim: 2 dim: 2 } } } "
-          "layer { name: 'mix' bottom: 'data' top: 'mix' ", kShuffle, " }"),
+          "layer { name: 'mix' bottom: 'data' top: 'mix' ",
+          kShuffle, " }"),
       &param));
   const std::string message = ErrorOfAction([&] { Net<TypeParam> net(param); });
   EXPECT_THAT(message, AllOf(HasSubstr("'mix'"), HasSubstr("ChannelShuffle"),
@@ -208,8 +209,8 @@ TYPED_TEST(PluginLayersTest, DepthwiseConvolutionEqualsGroupedConvolution) {
   }
   depthwise.Forward();
   grouped.Forward();
-  ExpectClose(depthwise.Top(), grouped.Top(), ToleranceOf<TypeParam>(OpKind::kReduction, 7),
-              "top");
+  ExpectClose(depthwise.Top(), grouped.Top(),
+              ToleranceOf<TypeParam>(OpKind::kReduction, 7), "top");
 }
 
 }  // namespace

@@ -127,7 +127,8 @@ TEST(PluginTest, ReadsTheEnvironmentOnceAndNamesIt) {
   const std::string list = Str(PluginPath("unit_norm"), "::no/such/libmine.so");
   ASSERT_EQ(setenv("CAFFE_PLUGINS", list.c_str(), 1), 0);
   const std::string message = ErrorOfAction([] { LoadPluginsFromEnvironment(); });
-  EXPECT_THAT(message, AllOf(HasSubstr("CAFFE_PLUGINS"), HasSubstr("no/such/libmine.so")));
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("CAFFE_PLUGINS"), HasSubstr("no/such/libmine.so")));
   EXPECT_THAT(Types(), Contains("UnitNorm"));
 
   ASSERT_EQ(setenv("CAFFE_PLUGINS", PluginPath("channel_shuffle").c_str(), 1), 0);

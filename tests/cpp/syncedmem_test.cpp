@@ -311,7 +311,8 @@ TEST(SyncedMemoryTest, DiscardedValuesComeBackByAWriteOrAsZeros) {
   std::memset(memory.mutable_cpu_data(), 1, kBytes);
   memory.Discard("freed by the test");
   EXPECT_EQ(memory.allocated_bytes(), 0u);
-  EXPECT_EQ(test::MessageOf<RuntimeFailure>([&] { memory.cpu_data(); }), "freed by the test");
+  EXPECT_EQ(test::MessageOf<RuntimeFailure>([&] { memory.cpu_data(); }),
+            "freed by the test");
   memory.Renew();
   const int* values = static_cast<const int*>(memory.cpu_data());
   EXPECT_EQ(std::count(values, values + kCount, 0), kCount);

@@ -95,14 +95,10 @@ inline double CountTolerance(double n, double p) {
 /// are of (Kolmogorov and Smirnov), again exceeded once in two million: the distance is
 /// above x / sqrt(n) with probability 2 exp(-2 x^2). For two samples n is
 /// n1 n2 / (n1 + n2).
-inline double DistributionTolerance(double n) {
-  return 2.76 / std::sqrt(n);
-}
+inline double DistributionTolerance(double n) { return 2.76 / std::sqrt(n); }
 
 /// How far the correlation of n independent pairs may lie from 0.
-inline double CorrelationTolerance(double n) {
-  return 5 / std::sqrt(n);
-}
+inline double CorrelationTolerance(double n) { return 5 / std::sqrt(n); }
 
 /// Whether `got` passes for `want` in a blob whose largest magnitude is `largest`.
 inline bool IsClose(double got, double want, double largest, Tolerance tolerance) {

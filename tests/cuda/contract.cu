@@ -21,25 +21,29 @@ class ContractLayer : public Layer<Dtype> {
  public:
   explicit ContractLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
   virtual void Reshape(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top) { top[0]->ReshapeLike(*bottom[0]); }
+                       const vector<Blob<Dtype>*>& top) {
+    top[0]->ReshapeLike(*bottom[0]);
+  }
   virtual inline const char* type() const { return "Contract"; }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top) {}
+                           const vector<Blob<Dtype>*>& top) {}
   virtual void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top);
+                           const vector<Blob<Dtype>*>& top);
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
-      const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom) {}
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom) {}
   virtual void Backward_gpu(const vector<Blob<Dtype>*>& top,
-      const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom);
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
 
   Blob<unsigned int> bits_;
 };
 
 template <typename Dtype>
 void ContractLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
-    const vector<Blob<Dtype>*>& top) {
+                                       const vector<Blob<Dtype>*>& top) {
   const Dtype* x = bottom[0]->gpu_data();
   const int* shape = bottom[0]->gpu_shape();
   Dtype* y = top[0]->mutable_gpu_data();
@@ -80,12 +84,15 @@ void ContractLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 void ContractLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
-    const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom) {
-  if (!propagate_down[0]) { return; }
+                                        const vector<bool>& propagate_down,
+                                        const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) {
+    return;
+  }
   const Dtype* top_diff = top[0]->gpu_diff();
   Dtype* bottom_diff = bottom[0]->mutable_gpu_diff();
   CUDA_CHECK(cudaMemcpy(bottom_diff, top_diff, sizeof(Dtype) * top[0]->count(),
-      cudaMemcpyDefault));
+                        cudaMemcpyDefault));
   cublasHandle_t cublas = Caffe::cublas_handle();
   CUBLAS_CHECK(cublasSetStream(cublas, 0));
   curandGenerator_t curand = Caffe::curand_generator();
@@ -95,11 +102,12 @@ void ContractLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   cudnnTensorDescriptor_t desc;
   cudnn::createTensor4dDesc<Dtype>(&desc);
   cudnn::setTensor4dDesc<Dtype>(&desc, top[0]->num(), top[0]->channels(),
-      top[0]->height(), top[0]->width());
+                                top[0]->height(), top[0]->width());
   cudnnActivationDescriptor_t activation;
   cudnn::createActivationDescriptor<Dtype>(&activation, CUDNN_ACTIVATION_RELU);
   CUDNN_CHECK(cudnnActivationForward(handle, activation, cudnn::dataType<Dtype>::one,
-      desc, top_diff, cudnn::dataType<Dtype>::zero, desc, bottom_diff));
+                                     desc, top_diff, cudnn::dataType<Dtype>::zero, desc,
+                                     bottom_diff));
   cudnnFilterDescriptor_t filter;
   cudnn::createFilterDesc<Dtype>(&filter, 8, 4, 3, 3);
   cudnnConvolutionDescriptor_t conv;
@@ -107,8 +115,8 @@ void ContractLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
   cudnn::setConvolutionDesc<Dtype>(&conv, desc, filter, 1, 1, 1, 1);
   cudnnPoolingDescriptor_t pool;
   cudnnPoolingMode_t mode;
-  cudnn::createPoolingDesc<Dtype>(&pool, PoolingParameter_PoolMethod_MAX, &mode,
-      3, 3, 0, 0, 2, 2);
+  cudnn::createPoolingDesc<Dtype>(&pool, PoolingParameter_PoolMethod_MAX, &mode, 3, 3, 0,
+                                  0, 2, 2);
 #if CUDNN_VERSION_MIN(9, 0, 0)
   CUDNN_CHECK(cudnnDestroyTensorDescriptor(desc));
 #else

@@ -125,7 +125,8 @@ bool RunBlock(Block* block, int count) {
     if (RunReady(block, count)) continue;
     bool released = Release(block, 0, count, State::kAtBarrier);
     for (int warp = 0; warp < count; warp += warpSize) {
-      released |= Release(block, warp, std::min(warp + warpSize, count), State::kAtShuffle);
+      released |=
+          Release(block, warp, std::min(warp + warpSize, count), State::kAtShuffle);
     }
     if (released) continue;
     return std::all_of(block->threads.begin(), block->threads.begin() + count,
@@ -248,8 +249,8 @@ cudaError_t cudaMalloc(void** pointer, std::size_t size) {
   const std::size_t rounded = (size + kPage - 1) / kPage * kPage;
   *pointer = nullptr;
   if (size == 0) return cudaSuccess;
-  void* memory = mmap(nullptr, rounded, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return Report(cudaErrorMemoryAllocation);
   std::memset(memory, 0xff, rounded);
   if (cuda_emulation::open_count == 0) mprotect(memory, rounded, PROT_NONE);

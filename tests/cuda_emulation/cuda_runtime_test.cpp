@@ -24,7 +24,8 @@ class DeviceArray {
   T* get() const { return pointer_; }
   std::vector<T> Host() const {
     std::vector<T> values(count_);
-    CUDA_CHECK(cudaMemcpy(values.data(), pointer_, count_ * sizeof(T), cudaMemcpyDefault));
+    CUDA_CHECK(
+        cudaMemcpy(values.data(), pointer_, count_ * sizeof(T), cudaMemcpyDefault));
     return values;
   }
 

@@ -62,9 +62,8 @@ void ForwardTraining(const Blend<T>& blend, const cudnnTensorStruct& shape, cons
     ForChannel(shape, c, [&](std::size_t i) { sum += x[i]; });
     const double mean = sum / count;
     double squares = 0;
-    ForChannel(shape, c, [&](std::size_t i) {
-      squares += (x[i] - mean) * (x[i] - mean);
-    });
+    ForChannel(shape, c,
+               [&](std::size_t i) { squares += (x[i] - mean) * (x[i] - mean); });
     const double inv = 1 / std::sqrt(squares / count + epsilon);
     ForChannel(shape, c, [&](std::size_t i) {
       blend(scale[c] * (x[i] - mean) * inv + bias[c], &y[i]);
@@ -159,8 +158,8 @@ cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor,
                                            int w, int n_stride, int c_stride,
                                            int h_stride, int w_stride) {
   if (!descriptor || n <= 0 || c <= 0 || h <= 0 || w <= 0) return CUDNN_STATUS_BAD_PARAM;
-  const bool dense = w_stride == 1 && h_stride == w && c_stride == h * w &&
-                     n_stride == c * h * w;
+  const bool dense =
+      w_stride == 1 && h_stride == w && c_stride == h * w && n_stride == c * h * w;
   *descriptor = {type, n, c, h, w, dense};
   return CUDNN_STATUS_SUCCESS;
 }

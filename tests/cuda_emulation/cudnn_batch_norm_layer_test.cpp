@@ -43,8 +43,13 @@ void FillParameters(LayerRun<T>* run) {
 struct Reference {
   Reference(const std::vector<int>& shape, Doubles x, Doubles dy,
             const std::vector<Doubles>& blobs, bool use_running, bool relu)
-      : x(x), y(x.size()), dx(x.size()), dscale(shape[1]), dbias(shape[1]),
-        running_mean(blobs[2]), running_variance(blobs[3]) {
+      : x(x),
+        y(x.size()),
+        dx(x.size()),
+        dscale(shape[1]),
+        dbias(shape[1]),
+        running_mean(blobs[2]),
+        running_variance(blobs[3]) {
     const int channels = shape[1];
     const int spatial = static_cast<int>(x.size()) / shape[0] / channels;
     for (int c = 0; c < channels; ++c) {
@@ -123,8 +128,8 @@ void ExpectMatchesReference(LayerRun<T>* run, bool use_running, bool relu = fals
 
 // Not two values per channel: their dx all but cancels, whatever the arithmetic.
 const Shapes& InputShapes() {
-  static const Shapes shapes = {{4, 3, 1, 1}, {7, 5}, {3, 4, 7, 7}, {2, 2, 23, 29},
-                                {2, 3, 2, 3, 4}};
+  static const Shapes shapes = {
+      {4, 3, 1, 1}, {7, 5}, {3, 4, 7, 7}, {2, 2, 23, 29}, {2, 3, 2, 3, 4}};
   return shapes;
 }
 

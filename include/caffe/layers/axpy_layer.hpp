@@ -31,9 +31,7 @@ class AxpyLayer : public Layer<Dtype> {
   virtual vector<string> BottomNames() const {
     return {"a (the per-channel scale, N x C)", "x", "y"};
   }
-  DataUse BackwardUseOfBottom(int i) const override {
-    return this->UseBy(*this, i < 2);
-  }
+  DataUse BackwardUseOfBottom(int i) const override { return this->UseBy(*this, i < 2); }
   DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
   bool CanRecompute() const override { return true; }
 

@@ -35,7 +35,11 @@ template <typename Dtype>
 class CuDNNBatchNormLayer : public Layer<Dtype> {
  public:
   explicit CuDNNBatchNormLayer(const LayerParameter& param)
-      : Layer<Dtype>(param), frozen_(false), momentum_(0), eps_(0), relu_(false),
+      : Layer<Dtype>(param),
+        frozen_(false),
+        momentum_(0),
+        eps_(0),
+        relu_(false),
         top_preserved_(false) {}
   ~CuDNNBatchNormLayer() override;
 

@@ -33,7 +33,10 @@ class EltwiseLayer : public Layer<Dtype> {
   DataUse BackwardUseOfBottom(int /*i*/) const override {
     return this->UseBy(*this, op_ != EltwiseParameter_EltwiseOp_SUM);
   }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_); }
+  DataUse BackwardUseOfTop(int /*i*/) const override {
+    return this->UseBy(*this,
+                       op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_);
+  }
   bool CanRecompute() const override { return true; }
 
  protected:

@@ -16,8 +16,8 @@ namespace caffe {
 /// with `transpose`, and with bias_term the bias (N).
 /// Gradients: dW = dYᵀ X, db = Σ_m dY, dX = dY W. The matrix products choose their
 /// engine in caffe_cpu_gemm.
-/// Parameters: inner_product_param {num_output, bias_term true, weight_filler, bias_filler,
-/// axis 1, transpose false}.
+/// Parameters: inner_product_param {num_output, bias_term true, weight_filler,
+/// bias_filler, axis 1, transpose false}.
 template <typename Dtype>
 class InnerProductLayer : public Layer<Dtype> {
  public:

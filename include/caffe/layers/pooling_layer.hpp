@@ -16,8 +16,8 @@ namespace caffe {
 /// H + pad. MAX ignores padding; AVE counts it as zeros, but divides by the window
 /// clipped to H + pad. A second top of a MAX layer receives the index h·W + w of each
 /// largest value.
-/// Parameters: pooling_param {pool MAX, kernel_size or kernel_h/kernel_w, stride 1, pad 0,
-/// global_pooling, round_mode CEIL}. STOCHASTIC has no CPU form, as in Caffe.
+/// Parameters: pooling_param {pool MAX, kernel_size or kernel_h/kernel_w, stride 1, pad
+/// 0, global_pooling, round_mode CEIL}. STOCHASTIC has no CPU form, as in Caffe.
 ///
 /// Differs from BVLC: without padding a stride larger than the kernel could make a last
 /// window that lies outside the image, whose mean was 0/0 and whose gradient was written
@@ -34,8 +34,9 @@ class PoolingLayer : public Layer<Dtype> {
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int MinTopBlobs() const override { return 1; }
   inline int MaxTopBlobs() const override {
-    return this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX ? 2
-                                                                                        : 1;
+    return this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX
+               ? 2
+               : 1;
   }
   DataUse BackwardUseOfBottom(int /*i*/) const override {
     return this->UseBy(*this, false);

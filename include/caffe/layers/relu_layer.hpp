@@ -37,7 +37,9 @@ class ReLULayer : public ElementwiseLayer<Dtype, ReLUFunctor> {
   DataUse BackwardUseOfBottom(int /*i*/) const override {
     return this->UseBy(*this, true);
   }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, this->functor_.slope < 0); }
+  DataUse BackwardUseOfTop(int /*i*/) const override {
+    return this->UseBy(*this, this->functor_.slope < 0);
+  }
   bool CanRecompute() const override { return true; }
 };
 

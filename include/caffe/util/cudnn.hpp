@@ -12,8 +12,8 @@
   (CUDNN_VERSION >= CUDNN_VERSION_MIN_NUMBER(major, minor, patch))
 
 // cuDNN 9 gave the major version one digit more.
-#define CUDNN_VERSION_MIN_NUMBER(major, minor, patch)               \
-  ((major) >= 9 ? ((major) * 10000 + (minor) * 100 + (patch))       \
+#define CUDNN_VERSION_MIN_NUMBER(major, minor, patch)         \
+  ((major) >= 9 ? ((major) * 10000 + (minor) * 100 + (patch)) \
                 : ((major) * 1000 + (minor) * 100 + (patch)))
 
 #define CUDNN_CHECK(condition)                                                     \
@@ -76,8 +76,8 @@ inline void setTensor4dDesc(cudnnTensorDescriptor_t* desc, int n, int c, int h, 
 template <typename Dtype>
 inline void createFilterDesc(cudnnFilterDescriptor_t* desc, int n, int c, int h, int w) {
   CUDNN_CHECK(cudnnCreateFilterDescriptor(desc));
-  CUDNN_CHECK(cudnnSetFilter4dDescriptor(*desc, dataType<Dtype>::type,
-                                         CUDNN_TENSOR_NCHW, n, c, h, w));
+  CUDNN_CHECK(cudnnSetFilter4dDescriptor(*desc, dataType<Dtype>::type, CUDNN_TENSOR_NCHW,
+                                         n, c, h, w));
 }
 
 template <typename Dtype>

@@ -12,9 +12,9 @@
 
 // Bodies for the device half of a layer in a build without CUDA.
 
-#define NO_GPU                                                       \
-  throw ::caffe::RuntimeFailure(                                     \
-      "this build of Caffe has no GPU support; use CPU mode "        \
+#define NO_GPU                                                \
+  throw ::caffe::RuntimeFailure(                              \
+      "this build of Caffe has no GPU support; use CPU mode " \
       "(caffe.set_mode_cpu()) or install a build made with CUDA")
 
 #define STUB_GPU(classname)                                                          \
@@ -30,21 +30,19 @@
     NO_GPU;                                                                          \
   }
 
-#define STUB_GPU_FORWARD(classname, funcname)      \
-  template <typename Dtype>                        \
-  void classname<Dtype>::funcname##_##gpu(         \
-      const std::vector<Blob<Dtype>*>& /*bottom*/, \
-      const std::vector<Blob<Dtype>*>& /*top*/) {  \
-    NO_GPU;                                        \
+#define STUB_GPU_FORWARD(classname, funcname)                                          \
+  template <typename Dtype>                                                            \
+  void classname<Dtype>::funcname##_##gpu(const std::vector<Blob<Dtype>*>& /*bottom*/, \
+                                          const std::vector<Blob<Dtype>*>& /*top*/) {  \
+    NO_GPU;                                                                            \
   }
 
-#define STUB_GPU_BACKWARD(classname, funcname)       \
-  template <typename Dtype>                          \
-  void classname<Dtype>::funcname##_##gpu(           \
-      const std::vector<Blob<Dtype>*>& /*top*/,      \
-      const std::vector<bool>& /*propagate_down*/,   \
-      const std::vector<Blob<Dtype>*>& /*bottom*/) { \
-    NO_GPU;                                          \
+#define STUB_GPU_BACKWARD(classname, funcname)                                           \
+  template <typename Dtype>                                                              \
+  void classname<Dtype>::funcname##_##gpu(const std::vector<Blob<Dtype>*>& /*top*/,      \
+                                          const std::vector<bool>& /*propagate_down*/,   \
+                                          const std::vector<Blob<Dtype>*>& /*bottom*/) { \
+    NO_GPU;                                                                              \
   }
 
 #else  // CPU_ONLY
@@ -67,33 +65,35 @@
     }                                                                          \
   } while (0)
 
-#define CUBLAS_CHECK(condition)                                                  \
-  do {                                                                           \
-    const cublasStatus_t cublas_status = (condition);                            \
-    if (cublas_status != CUBLAS_STATUS_SUCCESS) {                                \
-      throw ::caffe::RuntimeFailure(                                             \
-          ::caffe::Str("cuBLAS: ", #condition, " failed: ",                      \
-                       ::caffe::cublasGetErrorString(cublas_status)));           \
-    }                                                                            \
+#define CUBLAS_CHECK(condition)                                                     \
+  do {                                                                              \
+    const cublasStatus_t cublas_status = (condition);                               \
+    if (cublas_status != CUBLAS_STATUS_SUCCESS) {                                   \
+      throw ::caffe::RuntimeFailure(                                                \
+          ::caffe::Str("cuBLAS: ", #condition,                                      \
+                       " failed: ", ::caffe::cublasGetErrorString(cublas_status))); \
+    }                                                                               \
   } while (0)
 
-#define CURAND_CHECK(condition)                                                  \
-  do {                                                                           \
-    const curandStatus_t curand_status = (condition);                            \
-    if (curand_status != CURAND_STATUS_SUCCESS) {                                \
-      throw ::caffe::RuntimeFailure(                                             \
-          ::caffe::Str("cuRAND: ", #condition, " failed: ",                      \
-                       ::caffe::curandGetErrorString(curand_status)));           \
-    }                                                                            \
+#define CURAND_CHECK(condition)                                                     \
+  do {                                                                              \
+    const curandStatus_t curand_status = (condition);                               \
+    if (curand_status != CURAND_STATUS_SUCCESS) {                                   \
+      throw ::caffe::RuntimeFailure(                                                \
+          ::caffe::Str("cuRAND: ", #condition,                                      \
+                       " failed: ", ::caffe::curandGetErrorString(curand_status))); \
+    }                                                                               \
   } while (0)
 
 // A grid-stride loop over n elements inside a kernel. Differs from BVLC: the step is
 // compared with what is left, so that i cannot overflow when n is near INT_MAX.
+// clang-format off
 #define CUDA_KERNEL_LOOP(i, n)                                                       \
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n);                       \
        i = static_cast<unsigned int>((n) - i) > blockDim.x * gridDim.x               \
                ? i + static_cast<int>(blockDim.x * gridDim.x)                        \
                : static_cast<int>(n))
+// clang-format on
 
 // Reports a failed kernel launch.
 #define CUDA_POST_KERNEL_CHECK CUDA_CHECK(cudaPeekAtLastError())

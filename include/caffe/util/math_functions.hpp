@@ -28,8 +28,8 @@ void caffe_cpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB,
 /// y = alpha * op(A) * x + beta * y; A is M x N row-major.
 template <typename Dtype>
 void caffe_cpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N,
-                    const Dtype alpha, const Dtype* A, const Dtype* x,
-                    const Dtype beta, Dtype* y);
+                    const Dtype alpha, const Dtype* A, const Dtype* x, const Dtype beta,
+                    Dtype* y);
 
 /// Y += alpha * X
 template <typename Dtype>
@@ -97,8 +97,8 @@ void caffe_rng_bernoulli(const int n, const Dtype p, unsigned int* r);
 template <typename Dtype>
 Dtype caffe_cpu_dot(const int n, const Dtype* x, const Dtype* y);
 template <typename Dtype>
-Dtype caffe_cpu_strided_dot(const int n, const Dtype* x, const int incx,
-                            const Dtype* y, const int incy);
+Dtype caffe_cpu_strided_dot(const int n, const Dtype* x, const int incx, const Dtype* y,
+                            const int incy);
 /// Sum of absolute values.
 template <typename Dtype>
 Dtype caffe_cpu_asum(const int n, const Dtype* x);
@@ -112,15 +112,15 @@ inline int8_t caffe_sign(Dtype val) {
   return static_cast<int8_t>((Dtype(0) < val) - (val < Dtype(0)));
 }
 
-#define DEFINE_CAFFE_CPU_UNARY_FUNC(name, operation)              \
-  template <typename Dtype>                                       \
-  void caffe_cpu_##name(const int n, const Dtype* x, Dtype* y) {  \
-    CHECK_GT(n, 0);                                               \
-    CHECK(x);                                                     \
-    CHECK(y);                                                     \
-    for (int i = 0; i < n; ++i) {                                 \
-      operation;                                                  \
-    }                                                             \
+#define DEFINE_CAFFE_CPU_UNARY_FUNC(name, operation)             \
+  template <typename Dtype>                                      \
+  void caffe_cpu_##name(const int n, const Dtype* x, Dtype* y) { \
+    CHECK_GT(n, 0);                                              \
+    CHECK(x);                                                    \
+    CHECK(y);                                                    \
+    for (int i = 0; i < n; ++i) {                                \
+      operation;                                                 \
+    }                                                            \
   }
 
 DEFINE_CAFFE_CPU_UNARY_FUNC(sign, y[i] = caffe_sign<Dtype>(x[i]))
@@ -135,8 +135,8 @@ void caffe_gpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB,
                     const Dtype* A, const Dtype* B, const Dtype beta, Dtype* C);
 template <typename Dtype>
 void caffe_gpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N,
-                    const Dtype alpha, const Dtype* A, const Dtype* x,
-                    const Dtype beta, Dtype* y);
+                    const Dtype alpha, const Dtype* A, const Dtype* x, const Dtype beta,
+                    Dtype* y);
 template <typename Dtype>
 void caffe_gpu_axpy(const int N, const Dtype alpha, const Dtype* X, Dtype* Y);
 template <typename Dtype>

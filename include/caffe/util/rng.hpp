@@ -24,9 +24,7 @@ class Philox {
       : seed_(seed), stream_(stream) {}
 
   static constexpr result_type min() { return 0; }
-  static constexpr result_type max() {
-    return std::numeric_limits<result_type>::max();
-  }
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
 
   result_type operator()() {
     if (counter_ % 4 == 0 || !filled_) Fill();
@@ -82,7 +80,8 @@ class Philox {
   // The ten rounds on kLanes counters. The lanes are independent, so the compiler
   // computes them side by side.
   template <int kLanes>
-  static void Rounds(std::uint32_t (&x)[4][kLanes], std::uint32_t key0, std::uint32_t key1) {
+  static void Rounds(std::uint32_t (&x)[4][kLanes], std::uint32_t key0,
+                     std::uint32_t key1) {
     for (int round = 0; round < 10; ++round) {
       for (int i = 0; i < kLanes; ++i) {
         const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0][i];

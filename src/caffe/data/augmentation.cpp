@@ -11,9 +11,7 @@ namespace {
 
 constexpr int kTries = 10;
 
-int AtLeastOne(double size) {
-  return std::max(1, static_cast<int>(std::lround(size)));
-}
+int AtLeastOne(double size) { return std::max(1, static_cast<int>(std::lround(size))); }
 
 CropBox Centred(int height, int width, int in_height, int in_width) {
   return {(in_height - height) / 2, (in_width - width) / 2, height, width};
@@ -240,9 +238,7 @@ Axis Axis::Shifted(int offset, int size) {
   return axis;
 }
 
-bool Axis::IsShift() const {
-  return step == 1 && start == std::floor(start);
-}
+bool Axis::IsShift() const { return step == 1 && start == std::floor(start); }
 
 template <typename Pixel, typename Dtype>
 void Sample(const ImageView<Pixel>& image, const Warp& warp,

@@ -168,9 +168,7 @@ typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::Choose(
 
 namespace {
 
-double Uniform(rng_t* rng) {
-  return (*rng)() * 0x1p-32;
-}
+double Uniform(rng_t* rng) { return (*rng)() * 0x1p-32; }
 
 }  // namespace
 

@@ -71,9 +71,7 @@ class LevelDBTransaction : public Transaction {
 }  // namespace
 
 LevelDB::LevelDB() {}
-LevelDB::~LevelDB() {
-  Close();
-}
+LevelDB::~LevelDB() { Close(); }
 
 void LevelDB::Open(const string& source, Mode mode) {
   Close();
@@ -103,9 +101,7 @@ void LevelDB::Open(const string& source, Mode mode) {
   LOG_IF(INFO, Caffe::root_solver()) << "Opened leveldb " << source;
 }
 
-void LevelDB::Close() {
-  db_.reset();
-}
+void LevelDB::Close() { db_.reset(); }
 
 Cursor* LevelDB::NewCursor() {
   CHECK(db_) << "the database is not open";

@@ -37,24 +37,12 @@ LMDBCursor::LMDBCursor(shared_ptr<LmdbFile> file)
   walker_->SeekToFirst();
 }
 LMDBCursor::~LMDBCursor() = default;
-void LMDBCursor::SeekToFirst() {
-  walker_->SeekToFirst();
-}
-void LMDBCursor::Next() {
-  walker_->Skip(1);
-}
-string LMDBCursor::key() {
-  return walker_->key();
-}
-string LMDBCursor::value() {
-  return walker_->value();
-}
-bool LMDBCursor::valid() {
-  return walker_->valid();
-}
-void LMDBCursor::Skip(std::uint64_t count) {
-  walker_->Skip(count);
-}
+void LMDBCursor::SeekToFirst() { walker_->SeekToFirst(); }
+void LMDBCursor::Next() { walker_->Skip(1); }
+string LMDBCursor::key() { return walker_->key(); }
+string LMDBCursor::value() { return walker_->value(); }
+bool LMDBCursor::valid() { return walker_->valid(); }
+void LMDBCursor::Skip(std::uint64_t count) { walker_->Skip(count); }
 
 void LMDBTransaction::Put(const string& key, const string& value) {
   const auto longest = static_cast<std::size_t>(mdb_env_get_maxkeysize(env_));
@@ -144,9 +132,7 @@ shared_ptr<LmdbFile> LMDB::Snapshot() {
   return std::make_shared<LmdbFile>(source_);
 }
 
-LMDBCursor* LMDB::NewCursor() {
-  return new LMDBCursor(Snapshot());
-}
+LMDBCursor* LMDB::NewCursor() { return new LMDBCursor(Snapshot()); }
 
 LMDBTransaction* LMDB::NewTransaction() {
   if (!env_) {
@@ -155,9 +141,7 @@ LMDBTransaction* LMDB::NewTransaction() {
   return new LMDBTransaction(env_, source_);
 }
 
-std::uint64_t LMDB::Count() {
-  return Snapshot()->entries();
-}
+std::uint64_t LMDB::Count() { return Snapshot()->entries(); }
 
 }  // namespace db
 }  // namespace caffe

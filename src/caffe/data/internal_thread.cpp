@@ -9,23 +9,15 @@ thread_local std::stop_token current_token;
 
 }  // namespace
 
-const std::stop_token& CurrentStopToken() {
-  return current_token;
-}
+const std::stop_token& CurrentStopToken() { return current_token; }
 
 InternalThread::InternalThread() : seed_(caffe_rng_rand()) {}
 
-InternalThread::~InternalThread() {
-  StopInternalThread();
-}
+InternalThread::~InternalThread() { StopInternalThread(); }
 
-bool InternalThread::is_started() const {
-  return thread_.joinable();
-}
+bool InternalThread::is_started() const { return thread_.joinable(); }
 
-bool InternalThread::must_stop() {
-  return CurrentStopToken().stop_requested();
-}
+bool InternalThread::must_stop() { return CurrentStopToken().stop_requested(); }
 
 void InternalThread::StartInternalThread() {
   CHECK(!is_started()) << "the internal thread runs already";

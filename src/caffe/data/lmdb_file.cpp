@@ -80,9 +80,7 @@ LmdbFile::LmdbFile(const string& folder) : path_(folder + "/data.mdb") {
   }
 }
 
-LmdbFile::~LmdbFile() {
-  ::close(fd_);
-}
+LmdbFile::~LmdbFile() { ::close(fd_); }
 
 void LmdbFile::Open() {
   const Header first = ReadHeader(0);

@@ -41,9 +41,9 @@ template <typename Dtype>
 void AxpyLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const int count = bottom[1]->count();
-  LaunchKernel(AxpyForwardKernel<Dtype>, CAFFE_GET_BLOCKS(count),
-               CAFFE_CUDA_NUM_THREADS, count, bottom[1]->count(2), bottom[0]->gpu_data(),
-               bottom[1]->gpu_data(), bottom[2]->gpu_data(), top[0]->mutable_gpu_data());
+  LaunchKernel(AxpyForwardKernel<Dtype>, CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS,
+               count, bottom[1]->count(2), bottom[0]->gpu_data(), bottom[1]->gpu_data(),
+               bottom[2]->gpu_data(), top[0]->mutable_gpu_data());
 }
 
 template <typename Dtype>
@@ -57,8 +57,8 @@ void AxpyLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     diffs[i] = propagate_down[i] ? bottom[i]->mutable_gpu_diff() : nullptr;
   }
   LaunchKernel(AxpyBackwardKernel<Dtype>, rows, ThreadsFor(spatial), spatial,
-               top[0]->gpu_diff(), bottom[0]->gpu_data(), bottom[1]->gpu_data(),
-               diffs[0], diffs[1], diffs[2]);
+               top[0]->gpu_diff(), bottom[0]->gpu_data(), bottom[1]->gpu_data(), diffs[0],
+               diffs[1], diffs[2]);
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(AxpyLayer);

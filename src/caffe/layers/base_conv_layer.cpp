@@ -21,8 +21,8 @@ vector<int> WindowValues(const char* what, int axes, const Repeated& field, bool
       throw ValueError(Str(what, "_h and ", what, "_w need 2 spatial axes, got ", axes));
     }
     if (field.size() > 0) {
-      throw ValueError(Str("got both ", what, " and ", what, "_h/", what,
-                           "_w, expected one of them"));
+      throw ValueError(
+          Str("got both ", what, " and ", what, "_h/", what, "_w, expected one of them"));
     }
     return {h, w};
   }
@@ -71,12 +71,12 @@ void BaseConvolutionLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   if (num_output_ <= 0) throw ValueError("num_output must be positive");
   if (group_ <= 0) throw ValueError("group must be positive");
   if (channels_ % group_ != 0) {
-    throw ValueError(Str("bottom[0] has ", channels_, " channels, expected a multiple of group (",
-                         group_, ")"));
+    throw ValueError(Str("bottom[0] has ", channels_,
+                         " channels, expected a multiple of group (", group_, ")"));
   }
   if (num_output_ % group_ != 0) {
-    throw ValueError(
-        Str("num_output is ", num_output_, ", expected a multiple of group (", group_, ")"));
+    throw ValueError(Str("num_output is ", num_output_,
+                         ", expected a multiple of group (", group_, ")"));
   }
   bias_term_ = param.bias_term();
   SetUpWeights();
@@ -90,18 +90,20 @@ void BaseConvolutionLayer<Dtype>::ReadWindow(const vector<Blob<Dtype>*>&) {
   if (axes > 0 && p.kernel_size_size() == 0 && !p.has_kernel_h() && !p.has_kernel_w()) {
     throw ValueError("kernel_size is missing");
   }
-  const vector<int> kernel = WindowValues("kernel", axes, p.kernel_size(), p.has_kernel_h(),
-                                          p.kernel_h(), p.has_kernel_w(), p.kernel_w(), 1);
-  const vector<int> stride = WindowValues("stride", axes, p.stride(), p.has_stride_h(),
-                                          p.stride_h(), p.has_stride_w(), p.stride_w(), 1);
+  const vector<int> kernel =
+      WindowValues("kernel", axes, p.kernel_size(), p.has_kernel_h(), p.kernel_h(),
+                   p.has_kernel_w(), p.kernel_w(), 1);
+  const vector<int> stride =
+      WindowValues("stride", axes, p.stride(), p.has_stride_h(), p.stride_h(),
+                   p.has_stride_w(), p.stride_w(), 1);
   const vector<int> pad = WindowValues("pad", axes, p.pad(), p.has_pad_h(), p.pad_h(),
                                        p.has_pad_w(), p.pad_w(), 0);
   const vector<int> dilation =
       WindowValues("dilation", axes, p.dilation(), false, 0, false, 0, 1);
   for (int i = 0; i < axes; ++i) {
     if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 || pad[i] < 0) {
-      throw ValueError(Str("spatial axis ", i, ": kernel ", kernel[i], ", stride ", stride[i],
-                           ", dilation ", dilation[i], ", pad ", pad[i],
+      throw ValueError(Str("spatial axis ", i, ": kernel ", kernel[i], ", stride ",
+                           stride[i], ", dilation ", dilation[i], ", pad ", pad[i],
                            ", expected the first three positive and pad not negative"));
     }
   }
@@ -127,7 +129,8 @@ void BaseConvolutionLayer<Dtype>::SetUpWeights() {
     // Weights came with the layer's description.
     const size_t expected = 1 + bias_term_;
     if (this->blobs_.size() != expected) {
-      throw ValueError(Str("got ", this->blobs_.size(), " weight blob(s), expected ", expected));
+      throw ValueError(
+          Str("got ", this->blobs_.size(), " weight blob(s), expected ", expected));
     }
     if (this->blobs_[0]->shape() != weight_shape) {
       throw ValueError(Str("weights of shape ", ShapeText(this->blobs_[0]->shape()),
@@ -156,8 +159,8 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   const int first_spatial_axis = channel_axis_ + 1;
   if (bottom[0]->num_axes() != first_spatial_axis + num_spatial_axes_) {
-    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()), ", expected ",
-                         first_spatial_axis + num_spatial_axes_,
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         ", expected ", first_spatial_axis + num_spatial_axes_,
                          " axes as when the layer was set up"));
   }
   num_ = bottom[0]->count(0, channel_axis_);
@@ -168,7 +171,8 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   for (size_t i = 1; i < bottom.size(); ++i) {
     if (bottom[i]->shape() != bottom[0]->shape()) {
       throw ValueError(Str("bottom[", i, "] has shape ", ShapeText(bottom[i]->shape()),
-                           ", expected ", ShapeText(bottom[0]->shape()), " like bottom[0]"));
+                           ", expected ", ShapeText(bottom[0]->shape()),
+                           " like bottom[0]"));
     }
   }
   bottom_shape_ = &bottom[0]->shape();
@@ -208,15 +212,15 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   out_spatial_dim_ = top[0]->count(first_spatial_axis);
   if (problem_ && *problem_ == problem) return;
   conv_input_shape_.Reshape(vector<int>{num_spatial_axes_ + 1});
-  std::copy(problem.src.begin() + 1, problem.src.end(), conv_input_shape_.mutable_cpu_data());
+  std::copy(problem.src.begin() + 1, problem.src.end(),
+            conv_input_shape_.mutable_cpu_data());
   col_buffer_shape_ = {static_cast<int>(this->blobs_[0]->count(1) * group_)};
   col_buffer_shape_.insert(col_buffer_shape_.end(), problem.dst.begin() + 2,
                            problem.dst.end());
   problem_ = std::make_unique<ConvolutionProblem>(problem);
   unfolded_.reset();
-  op_ = MakeConvolution<Dtype>(
-      problem, this->layer_param_.convolution_param().engine() ==
-                   ConvolutionParameter_Engine_CAFFE);
+  op_ = MakeConvolution<Dtype>(problem, this->layer_param_.convolution_param().engine() ==
+                                            ConvolutionParameter_Engine_CAFFE);
 }
 
 template <typename Dtype>

@@ -24,7 +24,8 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
       caffe_set(size, Dtype(0), this->blobs_.back()->mutable_cpu_data());
     }
   } else if (this->blobs_.size() != 3) {
-    throw ValueError(Str("got ", this->blobs_.size(), " weight blob(s), expected 3: mean, "
+    throw ValueError(Str("got ", this->blobs_.size(),
+                         " weight blob(s), expected 3: mean, "
                          "variance and their factor"));
   }
   for (int i = 0; i < 3; ++i) {
@@ -38,7 +39,8 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
     if (this->layer_param_.param_size() <= i) {
       this->layer_param_.add_param()->set_lr_mult(0);
     } else if (this->layer_param_.param(i).lr_mult() != 0) {
-      throw ValueError(Str("param ", i, " has lr_mult ", this->layer_param_.param(i).lr_mult(),
+      throw ValueError(Str("param ", i, " has lr_mult ",
+                           this->layer_param_.param(i).lr_mult(),
                            ", expected 0: statistics are not learned"));
     }
   }
@@ -51,8 +53,8 @@ template <typename Dtype>
 void BatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->num_axes() > 1 && bottom[0]->shape(1) != channels_) {
-    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()), ", expected ",
-                         channels_, " channels at axis 1"));
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         ", expected ", channels_, " channels at axis 1"));
   }
   if (bottom[0] != top[0]) top[0]->ReshapeLike(*bottom[0]);
   if (x_norm_.shape() != bottom[0]->shape()) x_norm_kept_ = false;
@@ -108,7 +110,8 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     Dtype* factor = this->blobs_[2]->mutable_cpu_data();
     *factor = *factor * moving_average_fraction_ + 1;
     for (int c = 0; c < channels_; ++c) {
-      mean_sum[c] = static_cast<Dtype>(used_mean_[c] + moving_average_fraction_ * mean_sum[c]);
+      mean_sum[c] =
+          static_cast<Dtype>(used_mean_[c] + moving_average_fraction_ * mean_sum[c]);
       variance_sum[c] = static_cast<Dtype>(unbias * variance[c] +
                                            moving_average_fraction_ * variance_sum[c]);
     }
@@ -141,7 +144,8 @@ void BatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   if (!use_global_stats_) {
     Normalization<Dtype> normalization;
     for (int c = 0; c < channels_; ++c) {
-      normalization.centre.push_back(in_place ? Dtype(0) : static_cast<Dtype>(used_mean_[c]));
+      normalization.centre.push_back(in_place ? Dtype(0)
+                                              : static_cast<Dtype>(used_mean_[c]));
       normalization.inverse.push_back(in_place ? Dtype(1)
                                                : static_cast<Dtype>(inverse_std_[c]));
     }

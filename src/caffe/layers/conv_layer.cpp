@@ -12,8 +12,10 @@ void ConvolutionLayer<Dtype>::compute_output_shape() {
   for (int i = 0; i < this->num_spatial_axes_; ++i) {
     // In 64 bits; what int cannot hold counts as a window that does not fit.
     const int64_t extent =
-        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
-    const int64_t padded = this->input_shape(i + 1) + int64_t{2} * this->pad_.cpu_data()[i];
+        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) +
+        1;
+    const int64_t padded =
+        this->input_shape(i + 1) + int64_t{2} * this->pad_.cpu_data()[i];
     const bool fits = extent <= padded && padded <= INT_MAX;
     this->output_shape_.push_back(
         fits ? static_cast<int>((padded - extent) / this->stride_.cpu_data()[i]) + 1 : 0);

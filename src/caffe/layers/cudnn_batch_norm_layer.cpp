@@ -45,15 +45,16 @@ void CuDNNBatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   if (this->blobs_.empty()) {
     const FillerParameter fillers[] = {
         FillerOr(param.has_scale_filler(), param.scale_filler(), 1),
-        FillerOr(param.has_bias_filler(), param.bias_filler(), 0),
-        FillerOr(false, {}, 0), FillerOr(false, {}, frozen_ ? 1 : 0)};
+        FillerOr(param.has_bias_filler(), param.bias_filler(), 0), FillerOr(false, {}, 0),
+        FillerOr(false, {}, frozen_ ? 1 : 0)};
     for (const FillerParameter& filler : fillers) {
       this->blobs_.push_back(std::make_shared<Blob<Dtype>>(shape));
       std::unique_ptr<Filler<Dtype>>(GetFiller<Dtype>(filler))
           ->Fill(this->blobs_.back().get());
     }
   } else if (this->blobs_.size() != 4) {
-    throw ValueError(Str("got ", this->blobs_.size(), " weight blob(s), expected 4: scale, "
+    throw ValueError(Str("got ", this->blobs_.size(),
+                         " weight blob(s), expected 4: scale, "
                          "bias, running mean, running variance"));
   }
   for (const auto& blob : this->blobs_) {
@@ -209,9 +210,9 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   Affine(&mask.multiplier, &mask.shift);
   for (int c = 0; c < channels; ++c) {
     normalization.centre.push_back(from_output ? bias[c] : static_cast<Dtype>(mean_[c]));
-    normalization.inverse.push_back(
-        from_output ? (scale[c] == 0 ? Dtype(0) : 1 / scale[c])
-                    : static_cast<Dtype>(inverse_std_[c]));
+    normalization.inverse.push_back(from_output
+                                        ? (scale[c] == 0 ? Dtype(0) : 1 / scale[c])
+                                        : static_cast<Dtype>(inverse_std_[c]));
   }
   const ReluMask<Dtype>* active = relu_ ? &mask : nullptr;
 
@@ -243,8 +244,8 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   // With running values and no ReLU x has no part in the gradient: dy stands in, so
   // that it need not be read, and one that is not finite does no harm.
   const bool needs_x = !use_running() || active;
-  BatchNormBackwardData(needs_x ? x : DiffOf(top[0]), DiffOf(top[0]), on_dy, on_x, constant,
-                        active, DiffOf(bottom[0]));
+  BatchNormBackwardData(needs_x ? x : DiffOf(top[0]), DiffOf(top[0]), on_dy, on_x,
+                        constant, active, DiffOf(bottom[0]));
 }
 
 #ifdef CPU_ONLY

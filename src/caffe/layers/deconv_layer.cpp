@@ -12,11 +12,13 @@ void DeconvolutionLayer<Dtype>::compute_output_shape() {
   for (int i = 0; i < this->num_spatial_axes_; ++i) {
     // In 64 bits; what int cannot hold counts as a window that does not fit.
     const int64_t extent =
-        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) + 1;
+        int64_t{this->dilation_.cpu_data()[i]} * (this->kernel_shape_.cpu_data()[i] - 1) +
+        1;
     const int64_t padded =
         int64_t{this->stride_.cpu_data()[i]} * (this->input_shape(i + 1) - 1) + extent;
     const int64_t size = padded - int64_t{2} * this->pad_.cpu_data()[i];
-    this->output_shape_.push_back(padded <= INT_MAX && size > 0 ? static_cast<int>(size) : 0);
+    this->output_shape_.push_back(padded <= INT_MAX && size > 0 ? static_cast<int>(size)
+                                                                : 0);
   }
 }
 
@@ -29,7 +31,8 @@ void DeconvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
     if (!this->bias_term_) continue;
     const Dtype* bias = this->blobs_[1]->cpu_data();
     Dtype* data = top[i]->mutable_cpu_data();
-    for (int n = 0; n < this->num_; ++n) this->forward_cpu_bias(data + n * this->top_dim_, bias);
+    for (int n = 0; n < this->num_; ++n)
+      this->forward_cpu_bias(data + n * this->top_dim_, bias);
   }
 }
 

@@ -7,9 +7,7 @@ namespace caffe {
 namespace {
 
 // Entry `i` of a repeated field that holds one value for all tops or one each.
-int EntryFor(int entries, size_t i) {
-  return entries == 1 ? 0 : static_cast<int>(i);
-}
+int EntryFor(int entries, size_t i) { return entries == 1 ? 0 : static_cast<int>(i); }
 
 }  // namespace
 

@@ -20,8 +20,7 @@ void InnerProductLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   transpose_ = param.transpose();
   K_ = bottom[0]->count(bottom[0]->CanonicalAxisIndex(param.axis()));
   this->param_propagate_down_.resize(1 + bias_term_, true);
-  const vector<int> weight_shape =
-      transpose_ ? vector<int>{K_, N_} : vector<int>{N_, K_};
+  const vector<int> weight_shape = transpose_ ? vector<int>{K_, N_} : vector<int>{N_, K_};
   if (!this->blobs_.empty()) {
     if (this->blobs_.size() != size_t{1} + bias_term_ ||
         this->blobs_[0]->count() != K_ * N_ ||
@@ -83,9 +82,11 @@ void InnerProductLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* x = bottom[0]->cpu_data();
     Dtype* dw = this->blobs_[0]->mutable_cpu_diff();
     if (transpose_) {
-      caffe_cpu_gemm<Dtype>(CblasTrans, CblasNoTrans, K_, N_, M_, Dtype(1), x, dy, Dtype(1), dw);
+      caffe_cpu_gemm<Dtype>(CblasTrans, CblasNoTrans, K_, N_, M_, Dtype(1), x, dy,
+                            Dtype(1), dw);
     } else {
-      caffe_cpu_gemm<Dtype>(CblasTrans, CblasNoTrans, N_, K_, M_, Dtype(1), dy, x, Dtype(1), dw);
+      caffe_cpu_gemm<Dtype>(CblasTrans, CblasNoTrans, N_, K_, M_, Dtype(1), dy, x,
+                            Dtype(1), dw);
     }
   }
   if (bias_term_ && this->param_propagate_down_[1]) {
@@ -95,8 +96,8 @@ void InnerProductLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     }
   }
   if (propagate_down[0]) {
-    caffe_cpu_gemm<Dtype>(CblasNoTrans, transpose_ ? CblasTrans : CblasNoTrans, M_, K_, N_,
-                          Dtype(1), dy, this->blobs_[0]->cpu_data(), Dtype(0),
+    caffe_cpu_gemm<Dtype>(CblasNoTrans, transpose_ ? CblasTrans : CblasNoTrans, M_, K_,
+                          N_, Dtype(1), dy, this->blobs_[0]->cpu_data(), Dtype(0),
                           bottom[0]->mutable_cpu_diff());
   }
 }

@@ -12,7 +12,8 @@ void LRNLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
   const LRNParameter& param = this->layer_param_.lrn_param();
   size_ = param.local_size();
   if (size_ % 2 != 1) {
-    throw ValueError(Str("local_size is ", param.local_size(), ", expected an odd number"));
+    throw ValueError(
+        Str("local_size is ", param.local_size(), ", expected an odd number"));
   }
   pre_pad_ = (size_ - 1) / 2;
   alpha_ = param.alpha();
@@ -61,9 +62,9 @@ void LRNLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                    const vector<bool>& propagate_down,
                                    const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  LrnBackward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()), bottom[0]->cpu_data(),
-              top[0]->cpu_data(), scale_.cpu_data(), top[0]->cpu_diff(),
-              bottom[0]->mutable_cpu_diff());
+  LrnBackward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()),
+              bottom[0]->cpu_data(), top[0]->cpu_data(), scale_.cpu_data(),
+              top[0]->cpu_diff(), bottom[0]->mutable_cpu_diff());
 }
 
 INSTANTIATE_CLASS(LRNLayer);

@@ -12,12 +12,15 @@ void PoolingLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
   const PoolingParameter& param = this->layer_param_.pooling_param();
   global_pooling_ = param.global_pooling();
   round_mode_ = param.round_mode();
-  const bool sized = param.has_kernel_size() || param.has_kernel_h() || param.has_kernel_w();
+  const bool sized =
+      param.has_kernel_size() || param.has_kernel_h() || param.has_kernel_w();
   if (global_pooling_ && sized) {
-    throw ValueError("global_pooling pools over the whole image; kernel_size must not be "
-                     "given with it");
+    throw ValueError(
+        "global_pooling pools over the whole image; kernel_size must not be "
+        "given with it");
   }
-  if (!global_pooling_ && !sized) throw ValueError("kernel_size or global_pooling is missing");
+  if (!global_pooling_ && !sized)
+    throw ValueError("kernel_size or global_pooling is missing");
   if (param.has_kernel_h() != param.has_kernel_w()) {
     throw ValueError("kernel_h and kernel_w belong together");
   }
@@ -43,19 +46,21 @@ void PoolingLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
   }
   if (kernel_h_ < 1 || kernel_w_ < 1) throw ValueError("kernel_size must be positive");
   if (pad_h_ < 0 || pad_w_ < 0 || pad_h_ >= kernel_h_ || pad_w_ >= kernel_w_) {
-    throw ValueError(Str("pad is (", pad_h_, ", ", pad_w_, "), expected less than the kernel (",
-                         kernel_h_, ", ", kernel_w_, ")"));
+    throw ValueError(Str("pad is (", pad_h_, ", ", pad_w_,
+                         "), expected less than the kernel (", kernel_h_, ", ", kernel_w_,
+                         ")"));
   }
 }
 
 namespace {
 
-int PooledSize(int size, int kernel, int stride, int pad, PoolingParameter_RoundMode mode) {
+int PooledSize(int size, int kernel, int stride, int pad,
+               PoolingParameter_RoundMode mode) {
   const int64_t room = size + int64_t{2} * pad - kernel;
   if (room < 0 && mode == PoolingParameter_RoundMode_FLOOR) return 0;
   int64_t pooled = mode == PoolingParameter_RoundMode_FLOOR
-                   ? room / stride + 1
-                   : (room + stride - 1) / stride + 1;
+                       ? room / stride + 1
+                       : (room + stride - 1) / stride + 1;
   if (room < 0) pooled = -room / stride >= 1 ? 0 : 1;
   // Differs from BVLC, which does this only with padding; see the header.
   if (pooled > 0 && (pooled - 1) * stride >= int64_t{size} + pad) --pooled;
@@ -100,7 +105,8 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_, stride_w_, pad_h_, pad_w_};
+  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,
+                               stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX: {
       max_idx_block_ = BlockOf(*bottom[0]);
@@ -108,7 +114,8 @@ void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
       if (top.size() > 1) {
         // The indices in the layout of the values: a user reads them unpacked.
         Dtype* mask = Write(top[1], max_idx_block_);
-        for (int i = 0; i < top[1]->count(); ++i) mask[i] = static_cast<Dtype>(max_idx_[i]);
+        for (int i = 0; i < top[1]->count(); ++i)
+          mask[i] = static_cast<Dtype>(max_idx_[i]);
       }
       break;
     }
@@ -125,10 +132,12 @@ void PoolingLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_, stride_w_, pad_h_, pad_w_};
+  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,
+                               stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX:
-      MaxPoolBackward(problem, DiffOf(top[0]), max_idx_, max_idx_block_, DiffOf(bottom[0]));
+      MaxPoolBackward(problem, DiffOf(top[0]), max_idx_, max_idx_block_,
+                      DiffOf(bottom[0]));
       break;
     case PoolingParameter_PoolMethod_AVE:
       AveragePoolBackward(problem, DiffOf(top[0]), DiffOf(bottom[0]));

@@ -70,7 +70,8 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 bool ScaleLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
                                       vector<double>* shift) const {
-  const bool learned = static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
+  const bool learned =
+      static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
   if (!learned || axis_ != 1 || axes_ != 1) return false;
   const Dtype* a = this->blobs_[0]->cpu_data();
   multiplier->assign(a, a + this->blobs_[0]->count());

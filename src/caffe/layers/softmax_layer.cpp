@@ -31,8 +31,8 @@ void SoftmaxLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  SoftmaxBackward(outer_num_, top[0]->shape(softmax_axis_), inner_num_, top[0]->cpu_data(),
-                  top[0]->cpu_diff(), bottom[0]->mutable_cpu_diff());
+  SoftmaxBackward(outer_num_, top[0]->shape(softmax_axis_), inner_num_,
+                  top[0]->cpu_data(), top[0]->cpu_diff(), bottom[0]->mutable_cpu_diff());
 }
 
 INSTANTIATE_CLASS(SoftmaxLayer);

@@ -20,10 +20,13 @@ class Group {
  public:
   Group(const Net<Dtype>& net, const vector<int>& layers) : net_(net), layers_(layers) {}
   void Reshape() const {
-    for (int i : layers_) net_.layers()[i]->Reshape(net_.bottom_vecs()[i], net_.top_vecs()[i]);
+    for (int i : layers_)
+      net_.layers()[i]->Reshape(net_.bottom_vecs()[i], net_.top_vecs()[i]);
   }
   Layer<Dtype>& layer(int k) const { return *net_.layers()[layers_[k]]; }
-  const vector<Blob<Dtype>*>& bottom(int k) const { return net_.bottom_vecs()[layers_[k]]; }
+  const vector<Blob<Dtype>*>& bottom(int k) const {
+    return net_.bottom_vecs()[layers_[k]];
+  }
   Blob<Dtype>* last_top() const { return net_.top_vecs()[layers_.back()][0]; }
 
  private:
@@ -35,7 +38,8 @@ class Group {
 template <typename Dtype>
 class FusedConvolution : public InferenceStep<Dtype> {
  public:
-  FusedConvolution(Group<Dtype> group, int num_affine, const Blob<Dtype>* addend, bool relu)
+  FusedConvolution(Group<Dtype> group, int num_affine, const Blob<Dtype>* addend,
+                   bool relu)
       : group_(std::move(group)), num_affine_(num_affine), addend_(addend), relu_(relu) {}
 
   Dtype Run() override {
@@ -54,7 +58,8 @@ class FusedConvolution : public InferenceStep<Dtype> {
     }
     const Blob<Dtype>* weights = num_affine_ > 0 ? &folded_ : layer.blobs()[0].get();
     op_->Forward(DataOf(group_.bottom(0)[0]), DataOf(weights),
-                 shift_.empty() ? nullptr : shift_.data(), DataOf(group_.last_top()), addend_);
+                 shift_.empty() ? nullptr : shift_.data(), DataOf(group_.last_top()),
+                 addend_);
     if (num_affine_ > 0) folded_.data()->KeepPackedOnly();
     return 0;
   }
@@ -139,8 +144,8 @@ class SelectedSum : public InferenceStep<Dtype> {
     group_.Reshape();
     const vector<Blob<Dtype>*>& scale = group_.bottom(0);
     const vector<Blob<Dtype>*>& axpy = group_.bottom(1);
-    WeightedSum(scale[1]->cpu_data(), DataOf(scale[0]), axpy[0]->cpu_data(), DataOf(axpy[1]),
-                DataOf(group_.last_top()));
+    WeightedSum(scale[1]->cpu_data(), DataOf(scale[0]), axpy[0]->cpu_data(),
+                DataOf(axpy[1]), DataOf(group_.last_top()));
     return 0;
   }
 
@@ -164,7 +169,9 @@ class Finder {
   }
 
  private:
-  const LayerParameter& Param(int layer) const { return net_.layers()[layer]->layer_param(); }
+  const LayerParameter& Param(int layer) const {
+    return net_.layers()[layer]->layer_param();
+  }
 
   // The one layer that reads what `layer` writes, if a fusion may go on with it.
   int Consumer(int layer) const {
@@ -194,14 +201,17 @@ class Finder {
 
   static bool IsPlainSum(const LayerParameter& param) {
     const EltwiseParameter& eltwise = param.eltwise_param();
-    return param.type() == "Eltwise" && eltwise.operation() == EltwiseParameter_EltwiseOp_SUM &&
+    return param.type() == "Eltwise" &&
+           eltwise.operation() == EltwiseParameter_EltwiseOp_SUM &&
            std::all_of(eltwise.coeff().begin(), eltwise.coeff().end(),
                        [](float coeff) { return coeff == 1; });
   }
 
   Fusion<Dtype> FindConvolution() const {
-    const auto* layer = dynamic_cast<const ConvolutionLayer<Dtype>*>(net_.layers()[first_].get());
-    if (!layer || net_.bottom_ids(first_).size() != 1 || !layer->problem().batch_is_axis0) {
+    const auto* layer =
+        dynamic_cast<const ConvolutionLayer<Dtype>*>(net_.layers()[first_].get());
+    if (!layer || net_.bottom_ids(first_).size() != 1 ||
+        !layer->problem().batch_is_axis0) {
       return {};
     }
     const int source = net_.bottom_ids(first_)[0];
@@ -217,8 +227,8 @@ class Finder {
           net_.top_ids(next)[0] != bottoms[1]) {
         other = bottoms[bottoms[0] == net_.top_ids(layers.back())[0] ? 1 : 0];
       }
-      const bool affine = addend < 0 && bottoms.size() == 1 &&
-                          net_.layers()[next]->ChannelAffine(&a, &b);
+      const bool affine =
+          addend < 0 && bottoms.size() == 1 && net_.layers()[next]->ChannelAffine(&a, &b);
       const bool is_relu = Param(next).type() == "ReLU" && bottoms.size() == 1 &&
                            Param(next).relu_param().negative_slope() == 0;
       if (other < 0 && !affine && !is_relu) break;
@@ -243,7 +253,8 @@ class Finder {
 
   Fusion<Dtype> FindPooledSum() const {
     const int pool = Consumer(first_);
-    if (pool < 0 || !IsPlainSum(Param(first_)) || Param(pool).type() != "Pooling") return {};
+    if (pool < 0 || !IsPlainSum(Param(first_)) || Param(pool).type() != "Pooling")
+      return {};
     const PoolingParameter& param = Param(pool).pooling_param();
     const Blob<Dtype>& bottom = *net_.bottom_vecs()[first_][0];
     if (!param.global_pooling() || param.pool() != PoolingParameter_PoolMethod_AVE ||
@@ -269,7 +280,8 @@ class Finder {
         blobs[0]->num_axes() > 2 && blobs[1]->num_axes() == 2 &&
         blobs[0]->CanonicalAxisIndex(param.axis()) == 0 && !param.bias_term();
     vector<int> reads = scale;
-    reads.insert(reads.end(), net_.bottom_ids(axpy).begin(), net_.bottom_ids(axpy).begin() + 2);
+    reads.insert(reads.end(), net_.bottom_ids(axpy).begin(),
+                 net_.bottom_ids(axpy).begin() + 2);
     const int sum = net_.top_ids(first_)[0], top = net_.top_ids(axpy)[0];
     if (!per_image_and_channel || net_.bottom_ids(axpy)[2] != sum) return {};
     for (int blob : reads) {

@@ -28,7 +28,8 @@ class SingleLayer : public InferenceStep<Dtype> {
 }  // namespace
 
 template <typename Dtype>
-InferencePlan<Dtype>::InferencePlan(const Net<Dtype>& net, const vector<int>& memory_roots)
+InferencePlan<Dtype>::InferencePlan(const Net<Dtype>& net,
+                                    const vector<int>& memory_roots)
     : net_(net), memory_roots_(memory_roots) {
   const int num_layers = static_cast<int>(net.layers().size());
   vector<bool> taken(num_layers, false);
@@ -56,9 +57,11 @@ InferencePlan<Dtype>::InferencePlan(const Net<Dtype>& net, const vector<int>& me
       touched.push_back(net.bottom_ids(i));
       touched.back().insert(touched.back().end(), net.top_ids(i).begin(),
                             net.top_ids(i).end());
-      steps_.push_back({std::make_unique<SingleLayer<Dtype>>(
-                            net.layers()[i].get(), net.bottom_vecs()[i], net.top_vecs()[i]),
-                        i, {}});
+      steps_.push_back(
+          {std::make_unique<SingleLayer<Dtype>>(net.layers()[i].get(),
+                                                net.bottom_vecs()[i], net.top_vecs()[i]),
+           i,
+           {}});
     }
   }
   FindDeadBlobs(touched);
@@ -97,10 +100,10 @@ void InferencePlan<Dtype>::Discard(int blob) {
   if (b.num_axes() == 0 && b.count() == 0) return;  // no shape yet
   // Copies that Split made go by the name that the user gave.
   const string& name = net_.blob_names()[memory_roots_[blob]];
-  b.data()->Discard(Str("blob '", name, "' of net '", net_.name(), "', like those that ",
-                        "share its memory, is not kept: the net is optimised for ",
-                        "inference; make it without optimize=True (Net::Optimize) to see ",
-                        "all blobs"));
+  b.data()->Discard(Str(
+      "blob '", name, "' of net '", net_.name(), "', like those that ",
+      "share its memory, is not kept: the net is optimised for ",
+      "inference; make it without optimize=True (Net::Optimize) to see ", "all blobs"));
 }
 
 template <typename Dtype>

@@ -18,12 +18,12 @@ using TopIndex = std::pair<int, int>;  // (layer, top of that layer)
                                      const std::map<string, TopIndex>& producers) {
   std::vector<string> known;
   for (const auto& entry : producers) known.push_back(entry.first);
-  throw ValueError(Str(
-      "layer '", layer.name(), "' (", layer.type(), "), bottom[", bottom_index, "]: unknown blob '",
-      layer.bottom(bottom_index), "'",
-      known.empty() ? string("; no layer before it has a top")
-                    : "; the closest known blob is '" +
-                          ClosestName(layer.bottom(bottom_index), known) + "'"));
+  throw ValueError(Str("layer '", layer.name(), "' (", layer.type(), "), bottom[",
+                       bottom_index, "]: unknown blob '", layer.bottom(bottom_index), "'",
+                       known.empty()
+                           ? string("; no layer before it has a top")
+                           : "; the closest known blob is '" +
+                                 ClosestName(layer.bottom(bottom_index), known) + "'"));
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ class MemoryPlan<Dtype>::Planner {
     }
     for (int i = layers - 1; i >= 0; --i) {
       for (int group : reads_[i]) Provide(group, i);
-      for (int group : reads_[i]) groups_[group].last_use = &plan_.dead_after_backward_[i];
+      for (int group : reads_[i])
+        groups_[group].last_use = &plan_.dead_after_backward_[i];
       FindDeadDiffs(i);
     }
     for (size_t g = 0; g < groups_.size(); ++g) {
@@ -59,11 +60,11 @@ class MemoryPlan<Dtype>::Planner {
     vector<int> writers;
     int last_forward = -1;
     bool kept = false;
-    bool read = false;            ///< by the Backward of a layer
+    bool read = false;  ///< by the Backward of a layer
     bool can_recompute = false;
-    bool recomputed = false;      ///< for a Backward, rather than kept for it
-    bool provided = false;        ///< some Recomputation writes it
-    double passes = 0;            ///< bytes that recomputing moves
+    bool recomputed = false;          ///< for a Backward, rather than kept for it
+    bool provided = false;            ///< some Recomputation writes it
+    double passes = 0;                ///< bytes that recomputing moves
     vector<int>* last_use = nullptr;  ///< the list of what dies then
   };
 
@@ -93,7 +94,8 @@ class MemoryPlan<Dtype>::Planner {
       group.read = true;
       reads_.back().insert(plan_.roots_[blob]);
     };
-    for (size_t j = 0; j < bottoms.size(); ++j) use(bottoms[j], layer.BackwardUseOfBottom(j));
+    for (size_t j = 0; j < bottoms.size(); ++j)
+      use(bottoms[j], layer.BackwardUseOfBottom(j));
     for (size_t j = 0; j < tops.size(); ++j) {
       use(tops[j], layer.BackwardUseOfTop(j));
       const bool in_place = std::count(bottoms.begin(), bottoms.end(), tops[j]) > 0;
@@ -184,7 +186,8 @@ MemoryPlan<Dtype>::MemoryPlan(const Net<Dtype>& net, const vector<int>& memory_r
 
 template <typename Dtype>
 string MemoryPlan<Dtype>::Why(const char* half, int blob) const {
-  return Str("the ", half, " of blob '", net_.blob_names()[blob], "' of net '", net_.name(),
+  return Str("the ", half, " of blob '", net_.blob_names()[blob], "' of net '",
+             net_.name(),
              "' is not kept: training frees what it needs no more; use `caffe train "
              "-keep_blobs` (set_keep_blobs(True), Net::set_keep_blobs) to see all blobs");
 }
@@ -238,7 +241,8 @@ void MemoryPlan<Dtype>::BeforeBackward(int layer) {
   for (const Recomputation& step : recomputed_before_[layer]) {
     if (net_.blobs()[step.group]->data()->discarded()) {
       for (int writer : step.writers) {
-        net_.layers()[writer]->Recompute(net_.bottom_vecs()[writer], net_.top_vecs()[writer]);
+        net_.layers()[writer]->Recompute(net_.bottom_vecs()[writer],
+                                         net_.top_vecs()[writer]);
       }
     }
     for (int group : step.dead) FreeData(group);

@@ -104,7 +104,8 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     net_output_blob_indices_.push_back(blob_name_to_idx[blob_name]);
   }
   for (size_t i = 0; i < blob_names_.size(); ++i) blob_names_index_[blob_names_[i]] = i;
-  for (size_t i = 0; i < layer_names_.size(); ++i) layer_names_index_[layer_names_[i]] = i;
+  for (size_t i = 0; i < layer_names_.size(); ++i)
+    layer_names_index_[layer_names_[i]] = i;
   ShareWeights();
   AbsorbInPlaceLayers();
   TellPreservedTops();
@@ -169,7 +170,8 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
     blob_loss_weights_[blob_id] = layer->loss(top_id);
     if (Caffe::root_solver()) {
       LOG(INFO) << "Top shape: " << top_vecs_[layer_id][top_id]->shape_string();
-      if (layer->loss(top_id)) LOG(INFO) << "    with loss weight " << layer->loss(top_id);
+      if (layer->loss(top_id))
+        LOG(INFO) << "    with loss weight " << layer->loss(top_id);
     }
   }
 
@@ -177,8 +179,8 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   const int num_param_blobs = static_cast<int>(layer->blobs().size());
   if (param_size > num_param_blobs) {
     throw ValueError(Str("layer '", layer_param.name(), "' (", layer->type(), ") has ",
-                         param_size, " param block(s), expected at most ", num_param_blobs,
-                         ", one for every parameter blob"));
+                         param_size, " param block(s), expected at most ",
+                         num_param_blobs, ", one for every parameter blob"));
   }
   const ParamSpec default_spec;
   // A layer may fix the rates of its own blobs in LayerSetUp.
@@ -210,7 +212,8 @@ void Net<Dtype>::FindBackwardLayers() {
     bool all_skipped = true;
     for (size_t top_id = 0; top_id < top_vecs_[layer_id].size(); ++top_id) {
       const string& blob_name = blob_names_[top_id_vecs_[layer_id][top_id]];
-      if (layers_[layer_id]->loss(top_id) || under_loss.count(blob_name)) contributes = true;
+      if (layers_[layer_id]->loss(top_id) || under_loss.count(blob_name))
+        contributes = true;
       if (!skip_backward.count(blob_name)) all_skipped = false;
     }
     if (layer_need_backward_[layer_id] && all_skipped) {
@@ -221,8 +224,9 @@ void Net<Dtype>::FindBackwardLayers() {
     if (!contributes) layer_need_backward_[layer_id] = false;
     if (Caffe::root_solver()) {
       LOG(INFO) << layer_names_[layer_id]
-                << (layer_need_backward_[layer_id] ? " needs backward computation."
-                                                   : " does not need backward computation.");
+                << (layer_need_backward_[layer_id]
+                        ? " needs backward computation."
+                        : " does not need backward computation.");
     }
     for (size_t i = 0; i < bottom_vecs_[layer_id].size(); ++i) {
       const string& blob_name = blob_names_[bottom_id_vecs_[layer_id][i]];
@@ -244,7 +248,8 @@ void Net<Dtype>::FilterNet(const NetParameter& param, NetParameter* param_filter
   for (const LayerParameter& layer_param : param.layer()) {
     const string& layer_name = layer_param.name();
     if (layer_param.include_size() > 0 && layer_param.exclude_size() > 0) {
-      throw ValueError(Str("layer '", layer_name, "' has both include and exclude rules, "
+      throw ValueError(Str("layer '", layer_name,
+                           "' has both include and exclude rules, "
                            "expected one kind"));
     }
     bool included = layer_param.include_size() == 0;
@@ -298,11 +303,12 @@ void Net<Dtype>::AppendTop(const NetParameter& param, const int layer_id,
     top_vecs_[layer_id].push_back(blobs_[blob_id].get());
     top_id_vecs_[layer_id].push_back(blob_id);
   } else if (blob_name_to_idx && blob_name_to_idx->count(blob_name)) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer_param.type(), "), top[",
-                         top_id, "]: blob '", blob_name,
-                         "' is produced by an earlier layer already; give it another name, "
-                         "or make the layer in-place by naming the blob as the bottom at "
-                         "the same position"));
+    throw ValueError(
+        Str("layer '", layer_param.name(), "' (", layer_param.type(), "), top[", top_id,
+            "]: blob '", blob_name,
+            "' is produced by an earlier layer already; give it another name, "
+            "or make the layer in-place by naming the blob as the bottom at "
+            "the same position"));
   } else {
     if (Caffe::root_solver()) LOG(INFO) << layer_param.name() << " -> " << blob_name;
     const int blob_id = static_cast<int>(blobs_.size());
@@ -373,15 +379,14 @@ void Net<Dtype>::AppendParam(const NetParameter&, const int layer_id,
   const auto [owner_layer_id, owner_param_id] = param_layer_indices_[owner_net_param_id];
   const Blob<Dtype>& own = *layer->blobs()[param_id];
   const Blob<Dtype>& owner = *layers_[owner_layer_id]->blobs()[owner_param_id];
-  const bool permissive =
-      spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
+  const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
   if (permissive ? own.count() != owner.count() : own.shape() != owner.shape()) {
-    throw ValueError(Str(
-        "layer '", layer_param.name(), "' cannot share parameter '", param_name,
-        "' with layer '", layer_names_[owner_layer_id], "': shape ",
-        ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
-        permissive ? " or one of equal count"
-                   : "; share_mode: PERMISSIVE accepts shapes of equal count"));
+    throw ValueError(
+        Str("layer '", layer_param.name(), "' cannot share parameter '", param_name,
+            "' with layer '", layer_names_[owner_layer_id], "': shape ",
+            ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
+            permissive ? " or one of equal count"
+                       : "; share_mode: PERMISSIVE accepts shapes of equal count"));
   }
   const int learnable_id = learnable_param_ids_[owner_net_param_id];
   learnable_param_ids_.push_back(learnable_id);
@@ -443,26 +448,27 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   const int index = LayerIndex(layer_name);
   if (index < 0) {
     throw ValueError(Str("net '", name_, "' has no layer '", layer_name,
-                         "'; the closest name is '", ClosestName(layer_name, layer_names_),
-                         "'"));
+                         "'; the closest name is '",
+                         ClosestName(layer_name, layer_names_), "'"));
   }
   return layers_[index];
 }
 
 // Members of this class are defined in four files; each instantiates its own.
-#define INSTANTIATE_NET_SETUP(Dtype)                                                     \
-  template Net<Dtype>::Net(const NetParameter&);                                         \
-  template Net<Dtype>::Net(const string&, Phase, const int, const vector<string>*);      \
-  template void Net<Dtype>::Init(const NetParameter&);                                   \
-  template void Net<Dtype>::FilterNet(const NetParameter&, NetParameter*);               \
-  template bool Net<Dtype>::StateMeetsRule(const NetState&, const NetStateRule&,         \
-                                           const string&);                               \
-  template void Net<Dtype>::ShareWeights();                                              \
-  template bool Net<Dtype>::has_blob(const string&) const;                               \
-  template const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string&) const;  \
-  template bool Net<Dtype>::has_layer(const string&) const;                              \
-  template int Net<Dtype>::LayerIndex(const string&) const;                              \
-  template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&) const;\
+#define INSTANTIATE_NET_SETUP(Dtype)                                                    \
+  template Net<Dtype>::Net(const NetParameter&);                                        \
+  template Net<Dtype>::Net(const string&, Phase, const int, const vector<string>*);     \
+  template void Net<Dtype>::Init(const NetParameter&);                                  \
+  template void Net<Dtype>::FilterNet(const NetParameter&, NetParameter*);              \
+  template bool Net<Dtype>::StateMeetsRule(const NetState&, const NetStateRule&,        \
+                                           const string&);                              \
+  template void Net<Dtype>::ShareWeights();                                             \
+  template bool Net<Dtype>::has_blob(const string&) const;                              \
+  template const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string&) const; \
+  template bool Net<Dtype>::has_layer(const string&) const;                             \
+  template int Net<Dtype>::LayerIndex(const string&) const;                             \
+  template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&)      \
+      const;                                                                            \
   template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&)
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);

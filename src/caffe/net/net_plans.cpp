@@ -97,7 +97,8 @@ void Net<Dtype>::UpdateMemoryPlan() {
 template <typename Dtype>
 void Net<Dtype>::Optimize() {
   if (phase_ != TEST) {
-    throw ValueError(Str("net '", name_, "' is in phase TRAIN, expected TEST: only "
+    throw ValueError(Str("net '", name_,
+                         "' is in phase TRAIN, expected TEST: only "
                          "inference can be optimised"));
   }
   if (debug_info_ || !before_forward_.empty() || !after_forward_.empty() ||
@@ -184,19 +185,19 @@ size_t Net<Dtype>::MemoryBytes() const {
   return total;
 }
 
-#define INSTANTIATE_NET_PLANS(Dtype)                                                     \
-  template void Net<Dtype>::AbsorbInPlaceLayers();                                       \
-  template void Net<Dtype>::Separate(int);                                               \
-  template void Net<Dtype>::TellPreservedTops();                                         \
-  template void Net<Dtype>::set_debug_info(const bool);                                  \
-  template void Net<Dtype>::Optimize();                                                  \
-  template void Net<Dtype>::set_keep_blobs(bool);                                        \
-  template void Net<Dtype>::set_precision(NetParameter::Precision);                      \
-  template void Net<Dtype>::UpdateMemoryPlan();                                          \
-  template void Net<Dtype>::MakeMemoryPlan();                                            \
-  template vector<int> Net<Dtype>::MemoryRoots() const;                                  \
-  template void Net<Dtype>::add_before_forward(Callback*);                               \
-  template void Net<Dtype>::add_after_forward(Callback*);                                \
+#define INSTANTIATE_NET_PLANS(Dtype)                                \
+  template void Net<Dtype>::AbsorbInPlaceLayers();                  \
+  template void Net<Dtype>::Separate(int);                          \
+  template void Net<Dtype>::TellPreservedTops();                    \
+  template void Net<Dtype>::set_debug_info(const bool);             \
+  template void Net<Dtype>::Optimize();                             \
+  template void Net<Dtype>::set_keep_blobs(bool);                   \
+  template void Net<Dtype>::set_precision(NetParameter::Precision); \
+  template void Net<Dtype>::UpdateMemoryPlan();                     \
+  template void Net<Dtype>::MakeMemoryPlan();                       \
+  template vector<int> Net<Dtype>::MemoryRoots() const;             \
+  template void Net<Dtype>::add_before_forward(Callback*);          \
+  template void Net<Dtype>::add_after_forward(Callback*);           \
   template size_t Net<Dtype>::MemoryBytes() const
 INSTANTIATE_NET_PLANS(float);
 INSTANTIATE_NET_PLANS(double);

@@ -58,8 +58,11 @@ Dtype Net<Dtype>::RunPlan() {
 
 template <typename Dtype>
 void Net<Dtype>::ThrowOptimized(const string& asked) const {
-  throw RuntimeFailure(Str("net '", name_, "' is optimised for inference and runs forward "
-                           "as a whole; asked for ", asked, "; make it without "
+  throw RuntimeFailure(Str("net '", name_,
+                           "' is optimised for inference and runs forward "
+                           "as a whole; asked for ",
+                           asked,
+                           "; make it without "
                            "optimize=True (Net::Optimize) for that"));
 }
 
@@ -234,8 +237,8 @@ void Net<Dtype>::BackwardDebugInfo(const int layer_id) {
     if (!layers_[layer_id]->param_propagate_down(param_id)) continue;
     const Blob<Dtype>& blob = *layers_[layer_id]->blobs()[param_id];
     LOG_IF(INFO, Caffe::root_solver())
-        << "    [Backward] Layer " << layer_names_[layer_id] << ", param blob " << param_id
-        << " diff: " << MeanAbsolute(blob, blob.asum_diff());
+        << "    [Backward] Layer " << layer_names_[layer_id] << ", param blob "
+        << param_id << " diff: " << MeanAbsolute(blob, blob.asum_diff());
   }
 }
 
@@ -251,20 +254,20 @@ void Net<Dtype>::UpdateDebugInfo(const int param_id) {
       << param_display_names_[param_id] << " data: " << data << "; diff: " << diff;
 }
 
-#define INSTANTIATE_NET_RUN(Dtype)                                                   \
-  template Dtype Net<Dtype>::ForwardFromTo(int, int);                                \
-  template Dtype Net<Dtype>::ForwardFrom(int);                                       \
-  template Dtype Net<Dtype>::ForwardTo(int);                                         \
-  template const vector<Blob<Dtype>*>& Net<Dtype>::Forward(Dtype*);                  \
-  template const vector<Blob<Dtype>*>& Net<Dtype>::Forward(                          \
-      const vector<Blob<Dtype>*>&, Dtype*);                                          \
-  template void Net<Dtype>::BackwardFromTo(int, int);                                \
-  template void Net<Dtype>::BackwardFrom(int);                                       \
-  template void Net<Dtype>::BackwardTo(int);                                         \
-  template void Net<Dtype>::Backward();                                              \
-  template void Net<Dtype>::Reshape();                                               \
-  template void Net<Dtype>::ClearParamDiffs();                                       \
-  template void Net<Dtype>::Update();                                                \
+#define INSTANTIATE_NET_RUN(Dtype)                                                      \
+  template Dtype Net<Dtype>::ForwardFromTo(int, int);                                   \
+  template Dtype Net<Dtype>::ForwardFrom(int);                                          \
+  template Dtype Net<Dtype>::ForwardTo(int);                                            \
+  template const vector<Blob<Dtype>*>& Net<Dtype>::Forward(Dtype*);                     \
+  template const vector<Blob<Dtype>*>& Net<Dtype>::Forward(const vector<Blob<Dtype>*>&, \
+                                                           Dtype*);                     \
+  template void Net<Dtype>::BackwardFromTo(int, int);                                   \
+  template void Net<Dtype>::BackwardFrom(int);                                          \
+  template void Net<Dtype>::BackwardTo(int);                                            \
+  template void Net<Dtype>::Backward();                                                 \
+  template void Net<Dtype>::Reshape();                                                  \
+  template void Net<Dtype>::ClearParamDiffs();                                          \
+  template void Net<Dtype>::Update();                                                   \
   template void Net<Dtype>::UpdateDebugInfo(const int)
 INSTANTIATE_NET_RUN(float);
 INSTANTIATE_NET_RUN(double);

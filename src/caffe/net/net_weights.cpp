@@ -50,10 +50,10 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     auto& source_blobs = other->layers()[i]->blobs();
     auto& target_blobs = layers_[target_id]->blobs();
     const auto fail = [&]() {
-      throw ValueError(Str("layer '", source_name, "' cannot share weights: the other net has ",
-                           source_blobs.size(), " blob(s) ", ShapesText(source_blobs),
-                           ", this one expects ", target_blobs.size(), " ",
-                           ShapesText(target_blobs)));
+      throw ValueError(
+          Str("layer '", source_name, "' cannot share weights: the other net has ",
+              source_blobs.size(), " blob(s) ", ShapesText(source_blobs),
+              ", this one expects ", target_blobs.size(), " ", ShapesText(target_blobs)));
     };
     if (source_blobs.size() != target_blobs.size()) fail();
     for (size_t j = 0; j < target_blobs.size(); ++j) {
@@ -173,8 +173,8 @@ void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
     const Hdf5Group layer(hdf5_open_group(data.id(), name));
     if (hdf5_has_link(layer.id(), std::to_string(target_blobs.size()))) {
       throw ValueError(Str(trained_filename, ": layer '", name, "' has more than the ",
-                           target_blobs.size(), " weight blob(s) expected: ",
-                           ShapesText(target_blobs)));
+                           target_blobs.size(),
+                           " weight blob(s) expected: ", ShapesText(target_blobs)));
     }
     for (size_t j = 0; j < target_blobs.size(); ++j) {
       const string dataset = std::to_string(j);
@@ -207,13 +207,13 @@ void Net<Dtype>::ToHDF5(const string& filename, bool write_diff) const {
   writer.Commit();
 }
 
-#define INSTANTIATE_NET_WEIGHTS(Dtype)                                               \
-  template void Net<Dtype>::ShareTrainedLayersWith(const Net*);                      \
-  template void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter&);              \
-  template void Net<Dtype>::CopyTrainedLayersFrom(const string&);                    \
-  template void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string&);         \
-  template void Net<Dtype>::CopyTrainedLayersFromHDF5(const string&);                \
-  template void Net<Dtype>::ToProto(NetParameter*, bool) const;                      \
+#define INSTANTIATE_NET_WEIGHTS(Dtype)                                       \
+  template void Net<Dtype>::ShareTrainedLayersWith(const Net*);              \
+  template void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter&);      \
+  template void Net<Dtype>::CopyTrainedLayersFrom(const string&);            \
+  template void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string&); \
+  template void Net<Dtype>::CopyTrainedLayersFromHDF5(const string&);        \
+  template void Net<Dtype>::ToProto(NetParameter*, bool) const;              \
   template void Net<Dtype>::ToHDF5(const string&, bool) const
 INSTANTIATE_NET_WEIGHTS(float);
 INSTANTIATE_NET_WEIGHTS(double);

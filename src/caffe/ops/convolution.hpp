@@ -48,7 +48,8 @@ class ConvolutionOp {
     Forward(src, weights, bias, dst, nullptr);
   }
   /// Overwrites diff_src.
-  virtual void BackwardData(Tensor<T> diff_dst, Tensor<T> weights, Tensor<T> diff_src) = 0;
+  virtual void BackwardData(Tensor<T> diff_dst, Tensor<T> weights,
+                            Tensor<T> diff_src) = 0;
   /// Adds to diff_weights, which is plain.
   virtual void BackwardWeights(Tensor<T> src, Tensor<T> diff_dst, T* diff_weights) = 0;
   /// The engine and, where it has several, the kernel in use.

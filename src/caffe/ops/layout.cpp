@@ -34,13 +34,15 @@ void PackBlocks(const float* src, std::int64_t tiles, std::int64_t spatial, floa
 }
 
 template <int kBlock>
-void UnpackBlocks(const float* src, std::int64_t tiles, std::int64_t spatial, float* dst) {
+void UnpackBlocks(const float* src, std::int64_t tiles, std::int64_t spatial,
+                  float* dst) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
     const float* in = src + tile * kBlock * spatial;
     float* out = dst + tile * kBlock * spatial;
     for (int c = 0; c < kBlock; ++c) {
-      for (std::int64_t s = 0; s < spatial; ++s) out[c * spatial + s] = in[s * kBlock + c];
+      for (std::int64_t s = 0; s < spatial; ++s)
+        out[c * spatial + s] = in[s * kBlock + c];
     }
   }
 }
@@ -143,7 +145,8 @@ ChannelBlockedTensor::~ChannelBlockedTensor() {
 
 void ChannelBlockedTensor::Reshape(const std::vector<int>& shape, int block) {
   const Extents e = ExtentsOf(shape);
-  CHECK(block == 8 || block == 16) << "channel blocks hold 8 or 16 channels, got " << block;
+  CHECK(block == 8 || block == 16)
+      << "channel blocks hold 8 or 16 channels, got " << block;
   CHECK_EQ(e.channels % block, 0)
       << "shape " << ShapeText(shape) << " cannot be blocked by " << block;
   const std::size_t count = e.num * e.channels * e.spatial;
@@ -216,15 +219,15 @@ T* ModifyDiff(Blob<T>* blob, int block) {
 
 std::int64_t ReorderCount() { return reorder_count; }
 
-#define INSTANTIATE_LAYOUT(T)                             \
+#define INSTANTIATE_LAYOUT(T)                              \
   template int PreferredBlock<T>(const std::vector<int>&); \
-  template int BlockOf(const Blob<T>&);                   \
-  template int DiffBlockOf(const Blob<T>&);               \
-  template const T* Read(const Blob<T>&, int);            \
-  template const T* ReadDiff(const Blob<T>&, int);        \
-  template T* Write(Blob<T>*, int);                       \
-  template T* WriteDiff(Blob<T>*, int);                   \
-  template T* Modify(Blob<T>*, int);                      \
+  template int BlockOf(const Blob<T>&);                    \
+  template int DiffBlockOf(const Blob<T>&);                \
+  template const T* Read(const Blob<T>&, int);             \
+  template const T* ReadDiff(const Blob<T>&, int);         \
+  template T* Write(Blob<T>*, int);                        \
+  template T* WriteDiff(Blob<T>*, int);                    \
+  template T* Modify(Blob<T>*, int);                       \
   template T* ModifyDiff(Blob<T>*, int)
 INSTANTIATE_LAYOUT(float);
 INSTANTIATE_LAYOUT(double);

@@ -33,7 +33,8 @@ class Tensor {
 
  private:
   // Blobs reach layers as plain pointers; which half is written is the op's affair.
-  Tensor(const Blob<T>* blob, bool diff) : blob_(const_cast<Blob<T>*>(blob)), diff_(diff) {}
+  Tensor(const Blob<T>* blob, bool diff)
+      : blob_(const_cast<Blob<T>*>(blob)), diff_(diff) {}
   Blob<T>* blob_;
   bool diff_;
 };

@@ -87,8 +87,11 @@ class MpiGroup final : public ProcessGroup {
  private:
   void CheckMember() const {
     if (!has_left) return;
-    throw RuntimeFailure(Str("rank ", rank_, " failed earlier and cannot train on with "
-                             "the other ", size_ - 1, " process(es), which end when it "
+    throw RuntimeFailure(Str("rank ", rank_,
+                             " failed earlier and cannot train on with "
+                             "the other ",
+                             size_ - 1,
+                             " process(es), which end when it "
                              "does; end it and start all again"));
   }
 

@@ -29,10 +29,10 @@ void AdaGradSolver<Dtype>::constructor_sanity_check() {
 
 template <typename Dtype>
 void AdaGradSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
-  ApplyRule(this->Param(param_id),
-            AdaGradRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                               Dtype(this->param_.delta()),
-                               this->LocalRate(param_id, rate)});
+  ApplyRule(
+      this->Param(param_id),
+      AdaGradRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                         Dtype(this->param_.delta()), this->LocalRate(param_id, rate)});
 }
 
 template <typename Dtype>
@@ -42,10 +42,10 @@ bool AdaGradSolver<Dtype>::HasFusedUpdate() const {
 
 template <typename Dtype>
 void AdaGradSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(this->Param(param_id), this->Terms(param_id, scale),
-             AdaGradRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                                Dtype(this->param_.delta()),
-                                this->LocalRate(param_id, rate)});
+  ApplyFused(
+      this->Param(param_id), this->Terms(param_id, scale),
+      AdaGradRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                         Dtype(this->param_.delta()), this->LocalRate(param_id, rate)});
 }
 
 INSTANTIATE_CLASS(AdaGradSolver);

@@ -48,8 +48,9 @@ void AdamSolver<Dtype>::AdamPreSolve() {
 
 template <typename Dtype>
 void AdamSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
-  ApplyRule(this->Param(param_id), MakeRule(this->history_, param_id, this->param_,
-                                            this->iter_, this->LocalRate(param_id, rate)));
+  ApplyRule(this->Param(param_id),
+            MakeRule(this->history_, param_id, this->param_, this->iter_,
+                     this->LocalRate(param_id, rate)));
 }
 
 template <typename Dtype>

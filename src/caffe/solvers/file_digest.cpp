@@ -19,7 +19,8 @@ std::uint64_t FileDigest(const std::string& path) {
   for (;;) {
     const ssize_t size = ::read(file.fd(), buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) throw FileError(Str("cannot read '", path, "': ", std::strerror(errno)));
+    if (size < 0)
+      throw FileError(Str("cannot read '", path, "': ", std::strerror(errno)));
     if (size == 0) return digest;
     for (ssize_t i = 0; i < size; ++i) digest = (digest ^ buffer[i]) * 0x100000001b3u;
   }

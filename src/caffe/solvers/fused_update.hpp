@@ -28,7 +28,7 @@ template <typename Dtype>
 struct GradientTerms {
   Dtype scale;  ///< 1 / iter_size times the factor of clipping
   Dtype decay;
-  bool l1;      ///< decay * sign(w) instead of decay * w
+  bool l1;  ///< decay * sign(w) instead of decay * w
 };
 
 namespace fused_update_internal {
@@ -58,9 +58,12 @@ void ApplyFused(Blob<Dtype>* param, const GradientTerms<Dtype>& terms, const Rul
   if (decay == Dtype(0)) {
     Pass(param, [=](Dtype diff, Dtype) { return scale * diff; }, rule);
   } else if (terms.l1) {
-    Pass(param, [=](Dtype diff, Dtype w) {
-      return scale * diff + decay * static_cast<Dtype>((w > 0) - (w < 0));
-    }, rule);
+    Pass(
+        param,
+        [=](Dtype diff, Dtype w) {
+          return scale * diff + decay * static_cast<Dtype>((w > 0) - (w < 0));
+        },
+        rule);
   } else {
     Pass(param, [=](Dtype diff, Dtype w) { return scale * diff + decay * w; }, rule);
   }

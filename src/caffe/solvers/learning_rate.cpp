@@ -47,7 +47,8 @@ void CheckLearningRatePolicy(const SolverParameter& param) {
             : Str("solver: unknown lr_policy '", policy, "'; the closest known is '",
                   ClosestName(policy, known), "'"));
   }
-  const bool steps = policy == "step" || (policy == "multistep" && param.stepvalue_size() > 0);
+  const bool steps =
+      policy == "step" || (policy == "multistep" && param.stepvalue_size() > 0);
   if (policy == "step" && param.stepsize() <= 0) {
     throw ValueError(Str("solver: stepsize is ", param.stepsize(),
                          ", expected at least 1 for lr_policy 'step'"));
@@ -55,7 +56,8 @@ void CheckLearningRatePolicy(const SolverParameter& param) {
   if ((steps || policy == "exp") && (!param.has_gamma() || !(param.gamma() >= 0))) {
     throw ValueError(Str("solver: gamma is ",
                          param.has_gamma() ? Str(param.gamma()) : std::string("missing"),
-                         ", expected a factor of at least 0 for lr_policy '", policy, "'"));
+                         ", expected a factor of at least 0 for lr_policy '", policy,
+                         "'"));
   }
   if (policy == "poly" && param.max_iter() <= 0) {
     throw ValueError(Str("solver: max_iter is ", param.max_iter(),

@@ -36,10 +36,11 @@ void RMSPropSolver<Dtype>::constructor_sanity_check() {
 
 template <typename Dtype>
 void RMSPropSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
-  ApplyRule(this->Param(param_id),
-            RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                               Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
-                               this->LocalRate(param_id, rate)});
+  ApplyRule(
+      this->Param(param_id),
+      RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                         Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
+                         this->LocalRate(param_id, rate)});
 }
 
 template <typename Dtype>
@@ -49,10 +50,11 @@ bool RMSPropSolver<Dtype>::HasFusedUpdate() const {
 
 template <typename Dtype>
 void RMSPropSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(this->Param(param_id), this->Terms(param_id, scale),
-             RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                                Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
-                                this->LocalRate(param_id, rate)});
+  ApplyFused(
+      this->Param(param_id), this->Terms(param_id, scale),
+      RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
+                         Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
+                         this->LocalRate(param_id, rate)});
 }
 
 INSTANTIATE_CLASS(RMSPropSolver);

@@ -178,9 +178,9 @@ void SGDSolver<Dtype>::Regularize(int param_id) {
 
 template <typename Dtype>
 void SGDSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
-  ApplyRule(Param(param_id),
-            MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
-                                Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+  ApplyRule(Param(param_id), MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
+                                                 Dtype(this->param_.momentum()),
+                                                 LocalRate(param_id, rate)});
 }
 
 template <typename Dtype>
@@ -190,9 +190,10 @@ bool SGDSolver<Dtype>::HasFusedUpdate() const {
 
 template <typename Dtype>
 void SGDSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(Param(param_id), Terms(param_id, scale),
-             MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
-                                 Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+  ApplyFused(
+      Param(param_id), Terms(param_id, scale),
+      MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
+                          Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
 }
 
 INSTANTIATE_CLASS(SGDSolver);

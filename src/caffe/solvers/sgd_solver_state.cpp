@@ -99,12 +99,14 @@ template <typename Dtype>
 void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string& state_file) {
   const Hdf5File file = Hdf5File::Open(state_file);
   if (!hdf5_has_link(file.id(), "iter") && hdf5_has_link(file.id(), "data")) {
-    throw FileError(Str("'", state_file, "' is a file of weights, expected a solverstate; "
+    throw FileError(Str("'", state_file,
+                        "' is a file of weights, expected a solverstate; "
                         "-weights or Net.copy_from() takes weights alone"));
   }
   SolverState state;
   if (hdf5_has_link(file.id(), kExact)) {
-    ParseProtoTextOrDie(hdf5_load_string(file.id(), kExact), state_file + "/" + kExact, &state);
+    ParseProtoTextOrDie(hdf5_load_string(file.id(), kExact), state_file + "/" + kExact,
+                        &state);
   }
   state.set_iter(hdf5_load_int(file.id(), "iter"));
   state.set_current_step(hdf5_load_int(file.id(), "current_step"));
@@ -128,11 +130,11 @@ void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string& state_file) {
   for (size_t i = 0; i < history_.size(); ++i) history_[i]->CopyFrom(*loaded[i]);
 }
 
-#define INSTANTIATE_SGD_SOLVER_STATE(Dtype)                                               \
-  template void SGDSolver<Dtype>::SnapshotSolverState(const string&);                     \
-  template void SGDSolver<Dtype>::SnapshotSolverStateToBinaryProto(const string&);        \
-  template void SGDSolver<Dtype>::SnapshotSolverStateToHDF5(const string&);               \
-  template void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string&);              \
+#define INSTANTIATE_SGD_SOLVER_STATE(Dtype)                                        \
+  template void SGDSolver<Dtype>::SnapshotSolverState(const string&);              \
+  template void SGDSolver<Dtype>::SnapshotSolverStateToBinaryProto(const string&); \
+  template void SGDSolver<Dtype>::SnapshotSolverStateToHDF5(const string&);        \
+  template void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string&);       \
   template void SGDSolver<Dtype>::RestoreSolverStateFromBinaryProto(const string&)
 INSTANTIATE_SGD_SOLVER_STATE(float);
 INSTANTIATE_SGD_SOLVER_STATE(double);

@@ -21,8 +21,7 @@ namespace {
 
 void CheckAtLeast(const char* field, int value, int least) {
   if (value >= least) return;
-  throw ValueError(
-      Str("solver: ", field, " is ", value, ", expected at least ", least));
+  throw ValueError(Str("solver: ", field, " is ", value, ", expected at least ", least));
 }
 
 void CheckParameters(const SolverParameter& param) {
@@ -107,8 +106,9 @@ Solver<Dtype>::~Solver() {}
 template <typename Dtype>
 void Solver<Dtype>::Init(const SolverParameter& param) {
   group_ = &ProcessGroup::Join();
-  LOG_IF(INFO, Caffe::root_solver()) << "Initializing solver from parameters: " << std::endl
-                                     << param.DebugString();
+  LOG_IF(INFO, Caffe::root_solver())
+      << "Initializing solver from parameters: " << std::endl
+      << param.DebugString();
   CheckParameters(param);
   param_ = param;
   iter_ = 0;
@@ -160,8 +160,9 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
   if (snapshot_failures_ > 0) {
     LOG(ERROR) << snapshot_failures_ << " snapshot(s) could not be written; "
-               << (last_good_snapshot_.empty() ? "there is none of this run"
-                                               : "the last good one is " + last_good_snapshot_);
+               << (last_good_snapshot_.empty()
+                       ? "there is none of this run"
+                       : "the last good one is " + last_good_snapshot_);
   }
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
@@ -285,8 +286,8 @@ void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
     const Dtype* values = net.output_blobs()[j]->cpu_data();
     for (int k = 0; k < net.output_blobs()[j]->count(); ++k) {
       LOG_IF(INFO, Caffe::root_solver())
-          << "    " << (net_id < 0 ? "Train" : "Test") << " net output #" << score++ << ": "
-          << net.blob_names()[blob] << " = " << values[k]
+          << "    " << (net_id < 0 ? "Train" : "Test") << " net output #" << score++
+          << ": " << net.blob_names()[blob] << " = " << values[k]
           << LossText(net.blob_loss_weights()[blob], values[k]);
     }
   }

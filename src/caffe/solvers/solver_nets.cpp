@@ -39,10 +39,12 @@ NetSource TrainSource(const SolverParameter& param) {
   if (given.size() != 1) {
     string list;
     for (const string& field : given) list += (list.empty() ? "" : " and ") + field;
-    throw ValueError(Str("solver: ", given.empty() ? "no train net" : list, " given, expected ",
+    throw ValueError(Str("solver: ", given.empty() ? "no train net" : list,
+                         " given, expected ",
                          "exactly one of net, net_param, train_net and train_net_param"));
   }
-  if (param.has_train_net_param()) return FromParam("train_net_param", param.train_net_param());
+  if (param.has_train_net_param())
+    return FromParam("train_net_param", param.train_net_param());
   if (param.has_train_net()) return FromFile("train_net", param.train_net());
   if (param.has_net_param()) return FromParam("net_param", param.net_param());
   return FromFile("net", param.net());
@@ -60,8 +62,9 @@ vector<NetSource> TestSources(const SolverParameter& param) {
                          ", one for every test net"));
   }
   if (param.test_state_size() > 0 && param.test_state_size() != tests) {
-    throw ValueError(Str("solver: ", param.test_state_size(), " test_state given, expected ",
-                         tests, ", one for every test net, or none"));
+    throw ValueError(Str("solver: ", param.test_state_size(),
+                         " test_state given, expected ", tests,
+                         ", one for every test net, or none"));
   }
   if (tests > 0 && param.test_interval() <= 0) {
     throw ValueError(Str("solver: test_interval is ", param.test_interval(),
@@ -71,7 +74,8 @@ vector<NetSource> TestSources(const SolverParameter& param) {
   for (const NetParameter& net : param.test_net_param()) {
     sources.push_back(FromParam("test_net_param", net));
   }
-  for (const string& path : param.test_net()) sources.push_back(FromFile("test_net", path));
+  for (const string& path : param.test_net())
+    sources.push_back(FromFile("test_net", path));
   while (static_cast<int>(sources.size()) < tests) {
     sources.push_back(param.has_net_param() ? FromParam("net_param", param.net_param())
                                             : FromFile("net", param.net()));
@@ -104,7 +108,8 @@ void Solver<Dtype>::InitTrainNet() {
       << "Creating training net "
       << (source.origin.find(" file: ") == string::npos ? "specified in " : "from ")
       << source.origin;
-  net_ = BuildNet<Dtype>(&source, TRAIN, param_.has_train_state() ? &param_.train_state() : nullptr);
+  net_ = BuildNet<Dtype>(&source, TRAIN,
+                         param_.has_train_state() ? &param_.train_state() : nullptr);
   LoadWeights(net_.get());
 }
 
@@ -115,8 +120,9 @@ void Solver<Dtype>::InitTestNets() {
   for (int i = 0; i < static_cast<int>(sources.size()); ++i) {
     LOG_IF(INFO, Caffe::root_solver())
         << "Creating test net (#" << i << ") specified by " << sources[i].origin;
-    test_nets_.push_back(BuildNet<Dtype>(
-        &sources[i], TEST, param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr));
+    test_nets_.push_back(
+        BuildNet<Dtype>(&sources[i], TEST,
+                        param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr));
     test_nets_[i]->set_debug_info(param_.debug_info());
     LoadWeights(test_nets_[i].get());
   }
@@ -136,9 +142,9 @@ void Solver<Dtype>::LoadWeights(Net<Dtype>* net) const {
   }
 }
 
-#define INSTANTIATE_SOLVER_NETS(Dtype)            \
-  template void Solver<Dtype>::InitTrainNet();    \
-  template void Solver<Dtype>::InitTestNets();    \
+#define INSTANTIATE_SOLVER_NETS(Dtype)         \
+  template void Solver<Dtype>::InitTrainNet(); \
+  template void Solver<Dtype>::InitTestNets(); \
   template void Solver<Dtype>::LoadWeights(Net<Dtype>*) const
 INSTANTIATE_SOLVER_NETS(float);
 INSTANTIATE_SOLVER_NETS(double);

@@ -101,14 +101,14 @@ SolverAction::Enum Solver<Dtype>::OfRankZero(SolverAction::Enum action) const {
   return action;
 }
 
-#define INSTANTIATE_SOLVER_PARALLEL(Dtype)                                               \
-  template bool Solver<Dtype>::TakesPart() const;                                        \
-  template void Solver<Dtype>::MatchNets();                                              \
-  template void Solver<Dtype>::MatchSteps(int);                                          \
-  template void Solver<Dtype>::AverageGradients();                                       \
-  template void Solver<Dtype>::AverageStatistics();                                      \
-  template Dtype Solver<Dtype>::MeanOfGroup(Dtype) const;                                \
-  template bool Solver<Dtype>::AnyOfGroup(bool) const;                                   \
+#define INSTANTIATE_SOLVER_PARALLEL(Dtype)                \
+  template bool Solver<Dtype>::TakesPart() const;         \
+  template void Solver<Dtype>::MatchNets();               \
+  template void Solver<Dtype>::MatchSteps(int);           \
+  template void Solver<Dtype>::AverageGradients();        \
+  template void Solver<Dtype>::AverageStatistics();       \
+  template Dtype Solver<Dtype>::MeanOfGroup(Dtype) const; \
+  template bool Solver<Dtype>::AnyOfGroup(bool) const;    \
   template SolverAction::Enum Solver<Dtype>::OfRankZero(SolverAction::Enum) const
 INSTANTIATE_SOLVER_PARALLEL(float);
 INSTANTIATE_SOLVER_PARALLEL(double);

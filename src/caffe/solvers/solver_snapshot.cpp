@@ -97,8 +97,8 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
   try {
     const AtomicFile probe(SnapshotFilename(".tempfile"));
   } catch (const Error& error) {
-    RethrowWithPrefix(
-        error, Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': "));
+    RethrowWithPrefix(error,
+                      Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': "));
   }
 }
 
@@ -139,8 +139,8 @@ void Solver<Dtype>::TrySnapshot() {
     last_snapshot_failed_ = true;
     ++snapshot_failures_;
     LOG_IF(ERROR, Caffe::root_solver())
-        << "Iteration " << iter_ << ": no snapshot was written, training goes on: "
-        << error.what() << "; "
+        << "Iteration " << iter_
+        << ": no snapshot was written, training goes on: " << error.what() << "; "
         << (last_good_snapshot_.empty() ? "there is none yet"
                                         : "the last good one is " + last_good_snapshot_);
   }
@@ -171,7 +171,8 @@ void Solver<Dtype>::Restore(const char* resume_file) {
   const string state_file(resume_file);
   const Contents contents = GuessContents(InputFile(state_file).Head());
   if (contents == Contents::kWeights) {
-    throw FileError(Str("'", state_file, "' is a caffemodel (weights), expected a "
+    throw FileError(Str("'", state_file,
+                        "' is a caffemodel (weights), expected a "
                         "solverstate; -weights or Net.copy_from() takes weights alone"));
   }
   if (contents == Contents::kHdf5) {
@@ -251,8 +252,8 @@ void Solver<Dtype>::CheckState(const string& state_file, const SolverState& stat
                          "'; use the solver definition it was made with"));
   }
   if (state.iter() < 0 || state.current_step() < 0) {
-    throw FileError(Str("'", state_file, "' is damaged: iteration ", state.iter(), ", step ",
-                        state.current_step(), ", expected at least 0"));
+    throw FileError(Str("'", state_file, "' is damaged: iteration ", state.iter(),
+                        ", step ", state.current_step(), ", expected at least 0"));
   }
   // Fields are written in the order of their numbers, and ours end with the digest.
   const bool is_ours =
@@ -292,19 +293,19 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
   RestorePosition(state);
 }
 
-#define INSTANTIATE_SOLVER_SNAPSHOT(Dtype)                                            \
-  template string Solver<Dtype>::SnapshotFilename(const string&);                     \
-  template void Solver<Dtype>::CheckSnapshotWritePermissions();                       \
-  template void Solver<Dtype>::Snapshot();                                            \
-  template void Solver<Dtype>::WriteSnapshot();                                       \
-  template void Solver<Dtype>::TrySnapshot();                                         \
-  template string Solver<Dtype>::SnapshotToBinaryProto();                             \
-  template string Solver<Dtype>::SnapshotToHDF5();                                    \
-  template void Solver<Dtype>::Restore(const char*);                                  \
-  template std::unique_ptr<SolverState> Solver<Dtype>::CapturePosition() const;       \
-  template void Solver<Dtype>::RestorePosition(const SolverState&);                   \
-  template void Solver<Dtype>::ExportState(const string&, SolverState*) const;        \
-  template void Solver<Dtype>::CheckState(const string&, const SolverState&) const;   \
+#define INSTANTIATE_SOLVER_SNAPSHOT(Dtype)                                          \
+  template string Solver<Dtype>::SnapshotFilename(const string&);                   \
+  template void Solver<Dtype>::CheckSnapshotWritePermissions();                     \
+  template void Solver<Dtype>::Snapshot();                                          \
+  template void Solver<Dtype>::WriteSnapshot();                                     \
+  template void Solver<Dtype>::TrySnapshot();                                       \
+  template string Solver<Dtype>::SnapshotToBinaryProto();                           \
+  template string Solver<Dtype>::SnapshotToHDF5();                                  \
+  template void Solver<Dtype>::Restore(const char*);                                \
+  template std::unique_ptr<SolverState> Solver<Dtype>::CapturePosition() const;     \
+  template void Solver<Dtype>::RestorePosition(const SolverState&);                 \
+  template void Solver<Dtype>::ExportState(const string&, SolverState*) const;      \
+  template void Solver<Dtype>::CheckState(const string&, const SolverState&) const; \
   template void Solver<Dtype>::ImportState(const string&, const SolverState&)
 INSTANTIATE_SOLVER_SNAPSHOT(float);
 INSTANTIATE_SOLVER_SNAPSHOT(double);

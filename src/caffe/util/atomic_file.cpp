@@ -41,7 +41,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(path) {
     const fs::path resolved = fs::weakly_canonical(path, ignored);
     if (!ignored) target_ = resolved.string();
   }
-  struct stat old {};
+  struct stat old{};
   const bool exists = ::stat(target_.c_str(), &old) == 0;
   if (exists && S_ISDIR(old.st_mode)) Fail(EISDIR);
   if (exists && !S_ISREG(old.st_mode)) {

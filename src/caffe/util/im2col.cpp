@@ -38,7 +38,8 @@ void ForEachTap(int axes, const int* im_shape, const int* col_shape, const int* 
         offset = offset * im_shape[1 + a] + at;
       }
       visit(offset, row * col_size + column, inside);
-      for (int a = axes - 1; a >= 0 && ++position[a] == col_shape[1 + a]; --a) position[a] = 0;
+      for (int a = axes - 1; a >= 0 && ++position[a] == col_shape[1 + a]; --a)
+        position[a] = 0;
     }
   }
 }
@@ -79,8 +80,9 @@ void ForEachRow(const Shape2d& s, Image* im, Column* col, Row row) {
         for (int oh = 0; oh < out_h; ++oh, col += out_w) {
           const int ih = oh * s.stride_h - s.pad_h + kh * s.dilation_h;
           const bool outside = ih < 0 || ih >= s.height;
-          Image* im_row =
-              outside ? nullptr : im + (static_cast<int64_t>(c) * s.height + ih) * s.width;
+          Image* im_row = outside
+                              ? nullptr
+                              : im + (static_cast<int64_t>(c) * s.height + ih) * s.width;
           row(im_row, col, inside, shift);
         }
       }
@@ -118,8 +120,8 @@ void im2col_cpu(const Dtype* data_im, const int channels, const int height,
                 const int width, const int kernel_h, const int kernel_w, const int pad_h,
                 const int pad_w, const int stride_h, const int stride_w,
                 const int dilation_h, const int dilation_w, Dtype* data_col) {
-  const Shape2d shape{channels, height, width, kernel_h, kernel_w, pad_h,
-                      pad_w, stride_h, stride_w, dilation_h, dilation_w};
+  const Shape2d shape{channels, height,   width,    kernel_h,   kernel_w,  pad_h,
+                      pad_w,    stride_h, stride_w, dilation_h, dilation_w};
   const int out_w = shape.out_w();
   ForEachRow(shape, data_im, data_col,
              [=](const Dtype* im, Dtype* col, Range inside, int shift) {
@@ -140,8 +142,8 @@ void col2im_cpu(const Dtype* data_col, const int channels, const int height,
                 const int width, const int kernel_h, const int kernel_w, const int pad_h,
                 const int pad_w, const int stride_h, const int stride_w,
                 const int dilation_h, const int dilation_w, Dtype* data_im) {
-  const Shape2d shape{channels, height, width, kernel_h, kernel_w, pad_h,
-                      pad_w, stride_h, stride_w, dilation_h, dilation_w};
+  const Shape2d shape{channels, height,   width,    kernel_h,   kernel_w,  pad_h,
+                      pad_w,    stride_h, stride_w, dilation_h, dilation_w};
   std::fill(data_im, data_im + static_cast<int64_t>(channels) * height * width, Dtype(0));
   ForEachRow(shape, data_im, data_col,
              [=](Dtype* im, const Dtype* col, Range inside, int shift) {
@@ -152,16 +154,16 @@ void col2im_cpu(const Dtype* data_col, const int channels, const int height,
              });
 }
 
-#define INSTANTIATE_IM2COL(T)                                                          \
-  template void im2col_nd_cpu<T>(const T*, const int, const int*, const int*,          \
-                                 const int*, const int*, const int*, const int*, T*);  \
-  template void col2im_nd_cpu<T>(const T*, const int, const int*, const int*,          \
-                                 const int*, const int*, const int*, const int*, T*);  \
-  template void im2col_cpu<T>(const T*, const int, const int, const int, const int,    \
-                              const int, const int, const int, const int, const int,   \
-                              const int, const int, T*);                               \
-  template void col2im_cpu<T>(const T*, const int, const int, const int, const int,    \
-                              const int, const int, const int, const int, const int,   \
+#define INSTANTIATE_IM2COL(T)                                                         \
+  template void im2col_nd_cpu<T>(const T*, const int, const int*, const int*,         \
+                                 const int*, const int*, const int*, const int*, T*); \
+  template void col2im_nd_cpu<T>(const T*, const int, const int*, const int*,         \
+                                 const int*, const int*, const int*, const int*, T*); \
+  template void im2col_cpu<T>(const T*, const int, const int, const int, const int,   \
+                              const int, const int, const int, const int, const int,  \
+                              const int, const int, T*);                              \
+  template void col2im_cpu<T>(const T*, const int, const int, const int, const int,   \
+                              const int, const int, const int, const int, const int,  \
                               const int, const int, T*)
 INSTANTIATE_IM2COL(float);
 INSTANTIATE_IM2COL(double);

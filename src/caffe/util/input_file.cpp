@@ -20,7 +20,7 @@ namespace caffe {
 
 InputFile::InputFile(const std::string& path) : path_(path) {
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat info {};
+  struct stat info{};
   int code = 0;
   if (fd_ < 0 || ::fstat(fd_, &info) != 0) {
     code = errno;
@@ -40,9 +40,7 @@ InputFile::InputFile(const std::string& path) : path_(path) {
   throw FileError(Str("cannot read '", path, "': ", std::strerror(code), where));
 }
 
-InputFile::~InputFile() {
-  ::close(fd_);
-}
+InputFile::~InputFile() { ::close(fd_); }
 
 std::string InputFile::Head() const {
   std::string head(512, '\0');
@@ -79,9 +77,7 @@ std::string InputFile::ReadAll(std::int64_t limit) {
   }
 }
 
-bool InputFile::Rewind() {
-  return ::lseek(fd_, 0, SEEK_SET) == 0;
-}
+bool InputFile::Rewind() { return ::lseek(fd_, 0, SEEK_SET) == 0; }
 
 namespace {
 

@@ -31,7 +31,8 @@ void NativeGemm(bool transpose_a, bool transpose_b, int M, int N, int K, double 
   if (transpose_b) {
     b_rows.resize(static_cast<size_t>(K) * N);
     for (int n = 0; n < N; ++n) {
-      for (int k = 0; k < K; ++k) b_rows[static_cast<size_t>(k) * N + n] = B[static_cast<size_t>(n) * K + k];
+      for (int k = 0; k < K; ++k)
+        b_rows[static_cast<size_t>(k) * N + n] = B[static_cast<size_t>(n) * K + k];
     }
     B = b_rows.data();
   }
@@ -67,8 +68,8 @@ void caffe_cpu_gemm<float>(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE T
   }
   const char a = TransA == CblasNoTrans ? 'N' : 'T';
   const char b = TransB == CblasNoTrans ? 'N' : 'T';
-  const dnnl_status_t status =
-      dnnl_sgemm(a, b, M, N, K, alpha, A, a == 'N' ? K : M, B, b == 'N' ? N : K, beta, C, N);
+  const dnnl_status_t status = dnnl_sgemm(a, b, M, N, K, alpha, A, a == 'N' ? K : M, B,
+                                          b == 'N' ? N : K, beta, C, N);
   if (status != dnnl_success) {
     throw RuntimeFailure(Str("oneDNN: matrix product ", M, " x ", N, " x ", K,
                              " failed with status ", status));
@@ -80,13 +81,14 @@ void caffe_cpu_gemm<double>(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE 
                             const int M, const int N, const int K, const double alpha,
                             const double* A, const double* B, const double beta,
                             double* C) {
-  NativeGemm(TransA != CblasNoTrans, TransB != CblasNoTrans, M, N, K, alpha, A, B, beta, C);
+  NativeGemm(TransA != CblasNoTrans, TransB != CblasNoTrans, M, N, K, alpha, A, B, beta,
+             C);
 }
 
 template <typename Dtype>
 void caffe_cpu_gemv(const CBLAS_TRANSPOSE TransA, const int M, const int N,
-                    const Dtype alpha, const Dtype* A, const Dtype* x,
-                    const Dtype beta, Dtype* y) {
+                    const Dtype alpha, const Dtype* A, const Dtype* x, const Dtype beta,
+                    Dtype* y) {
   if (TransA == CblasNoTrans) {
     caffe_cpu_gemm<Dtype>(CblasNoTrans, CblasNoTrans, M, 1, N, alpha, A, x, beta, y);
   } else {
@@ -259,40 +261,40 @@ Dtype caffe_cpu_asum(const int n, const Dtype* x) {
   return static_cast<Dtype>(sum);
 }
 
-#define INSTANTIATE_MATH(Dtype)                                                        \
-  template void caffe_cpu_gemv<Dtype>(const CBLAS_TRANSPOSE, const int, const int,     \
-                                      const Dtype, const Dtype*, const Dtype*,         \
-                                      const Dtype, Dtype*);                            \
-  template void caffe_axpy<Dtype>(const int, const Dtype, const Dtype*, Dtype*);       \
-  template void caffe_cpu_axpby<Dtype>(const int, const Dtype, const Dtype*,           \
-                                       const Dtype, Dtype*);                           \
-  template void caffe_add_scalar<Dtype>(const int, const Dtype, Dtype*);               \
-  template void caffe_scal<Dtype>(const int, const Dtype, Dtype*);                     \
-  template void caffe_cpu_scale<Dtype>(const int, const Dtype, const Dtype*, Dtype*);  \
-  template void caffe_sqr<Dtype>(const int, const Dtype*, Dtype*);                     \
-  template void caffe_sqrt<Dtype>(const int, const Dtype*, Dtype*);                    \
-  template void caffe_add<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);       \
-  template void caffe_sub<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);       \
-  template void caffe_mul<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);       \
-  template void caffe_div<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);       \
-  template void caffe_powx<Dtype>(const int, const Dtype*, const Dtype, Dtype*);       \
-  template void caffe_exp<Dtype>(const int, const Dtype*, Dtype*);                     \
-  template void caffe_log<Dtype>(const int, const Dtype*, Dtype*);                     \
-  template void caffe_abs<Dtype>(const int, const Dtype*, Dtype*);                     \
-  template Dtype caffe_nextafter<Dtype>(const Dtype);                                  \
-  template void caffe_rng_uniform<Dtype>(const int, const Dtype, const Dtype, Dtype*); \
-  template void caffe_rng_gaussian<Dtype>(const int, const Dtype, const Dtype, Dtype*);\
-  template void caffe_rng_bernoulli<Dtype>(const int, const Dtype, int*);              \
-  template void caffe_rng_bernoulli<Dtype>(const int, const Dtype, unsigned int*);     \
-  template Dtype caffe_cpu_strided_dot<Dtype>(const int, const Dtype*, const int,      \
-                                              const Dtype*, const int);                \
-  template Dtype caffe_cpu_dot<Dtype>(const int, const Dtype*, const Dtype*);          \
+#define INSTANTIATE_MATH(Dtype)                                                         \
+  template void caffe_cpu_gemv<Dtype>(const CBLAS_TRANSPOSE, const int, const int,      \
+                                      const Dtype, const Dtype*, const Dtype*,          \
+                                      const Dtype, Dtype*);                             \
+  template void caffe_axpy<Dtype>(const int, const Dtype, const Dtype*, Dtype*);        \
+  template void caffe_cpu_axpby<Dtype>(const int, const Dtype, const Dtype*,            \
+                                       const Dtype, Dtype*);                            \
+  template void caffe_add_scalar<Dtype>(const int, const Dtype, Dtype*);                \
+  template void caffe_scal<Dtype>(const int, const Dtype, Dtype*);                      \
+  template void caffe_cpu_scale<Dtype>(const int, const Dtype, const Dtype*, Dtype*);   \
+  template void caffe_sqr<Dtype>(const int, const Dtype*, Dtype*);                      \
+  template void caffe_sqrt<Dtype>(const int, const Dtype*, Dtype*);                     \
+  template void caffe_add<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);        \
+  template void caffe_sub<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);        \
+  template void caffe_mul<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);        \
+  template void caffe_div<Dtype>(const int, const Dtype*, const Dtype*, Dtype*);        \
+  template void caffe_powx<Dtype>(const int, const Dtype*, const Dtype, Dtype*);        \
+  template void caffe_exp<Dtype>(const int, const Dtype*, Dtype*);                      \
+  template void caffe_log<Dtype>(const int, const Dtype*, Dtype*);                      \
+  template void caffe_abs<Dtype>(const int, const Dtype*, Dtype*);                      \
+  template Dtype caffe_nextafter<Dtype>(const Dtype);                                   \
+  template void caffe_rng_uniform<Dtype>(const int, const Dtype, const Dtype, Dtype*);  \
+  template void caffe_rng_gaussian<Dtype>(const int, const Dtype, const Dtype, Dtype*); \
+  template void caffe_rng_bernoulli<Dtype>(const int, const Dtype, int*);               \
+  template void caffe_rng_bernoulli<Dtype>(const int, const Dtype, unsigned int*);      \
+  template Dtype caffe_cpu_strided_dot<Dtype>(const int, const Dtype*, const int,       \
+                                              const Dtype*, const int);                 \
+  template Dtype caffe_cpu_dot<Dtype>(const int, const Dtype*, const Dtype*);           \
   template Dtype caffe_cpu_asum<Dtype>(const int, const Dtype*)
 INSTANTIATE_MATH(float);
 INSTANTIATE_MATH(double);
 
-#define INSTANTIATE_COPY(Dtype)                                       \
-  template void caffe_copy<Dtype>(const int, const Dtype*, Dtype*);   \
+#define INSTANTIATE_COPY(Dtype)                                     \
+  template void caffe_copy<Dtype>(const int, const Dtype*, Dtype*); \
   template void caffe_set<Dtype>(const int, const Dtype, Dtype*)
 INSTANTIATE_COPY(int);
 INSTANTIATE_COPY(unsigned int);

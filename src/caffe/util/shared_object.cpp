@@ -29,13 +29,15 @@ class Reader {
   explicit Reader(const std::string& path) : file_(path) {}
 
   [[noreturn]] void Refuse(const std::string& what) const {
-    throw FileError(Str("'", file_.path(), "' is not a shared object that can be loaded: ",
-                        what, "; expected a library made with 'caffe build-plugin'"));
+    throw FileError(Str("'", file_.path(),
+                        "' is not a shared object that can be loaded: ", what,
+                        "; expected a library made with 'caffe build-plugin'"));
   }
 
   /// `count` records of type T at `offset`.
   template <typename T>
-  std::vector<T> Table(std::uint64_t offset, std::uint64_t count, const char* name) const {
+  std::vector<T> Table(std::uint64_t offset, std::uint64_t count,
+                       const char* name) const {
     if (count > kMostTableBytes / sizeof(T)) Refuse(Str("its ", name, " is too long"));
     std::vector<T> table(count);
     if (ReadAt(offset, table.data(), count * sizeof(T)) != count * sizeof(T)) {

@@ -33,7 +33,7 @@ void RestoreFormer() {
 }
 
 void Install() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = HandleSignal;
   // A read in progress goes on; the solver looks at the flags between iterations.
   action.sa_flags = SA_RESTART;

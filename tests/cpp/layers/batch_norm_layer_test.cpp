@@ -17,7 +17,8 @@ constexpr double kFraction = 0.75, kEps = 0x1p-10;
 
 std::string BatchNorm(const std::string& param = "") {
   return "name: 'bn' type: 'BatchNorm' batch_norm_param { moving_average_fraction: 0.75 "
-         "eps: 0.0009765625 " + param + " }";
+         "eps: 0.0009765625 " +
+         param + " }";
 }
 
 struct Statistics {
@@ -74,7 +75,8 @@ TYPED_TEST(BatchNormLayerTest, TrainingAccumulatesSums) {
     run.SetUp();
     const int channels = Channels(shape);
     ASSERT_EQ(run.layer->blobs().size(), 3u);
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(BlobOf(run, i), Doubles(i < 2 ? channels : 1, 0));
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(BlobOf(run, i), Doubles(i < 2 ? channels : 1, 0));
     Doubles mean(channels, 0), variance(channels, 0);
     double factor = 0;
     for (int iteration = 0; iteration < 3; ++iteration) {
@@ -92,7 +94,8 @@ TYPED_TEST(BatchNormLayerTest, TrainingAccumulatesSums) {
       ExpectClose(run.Top(), Normalized(shape, run.Bottom(0), batch), tolerance, "top");
       ExpectClose(BlobOf(run, 0), mean, tolerance, "sum of means");
       ExpectClose(BlobOf(run, 1), variance, tolerance, "sum of variances");
-      ExpectClose(BlobOf(run, 2), {factor}, ToleranceOf<T>(OpKind::kElementwise), "factor");
+      ExpectClose(BlobOf(run, 2), {factor}, ToleranceOf<T>(OpKind::kElementwise),
+                  "factor");
     }
   }
 }
@@ -163,10 +166,12 @@ TEST(BatchNormGradientTest, TrainingAndGlobal) {
           run.layer->Forward(run.bottom, run.top);
           run.bottom[0]->mutable_cpu_data()[i] -= step;
           double sum = 0;
-          for (std::size_t j = 0; j < dy.size(); ++j) sum += dy[j] * run.top[0]->cpu_data()[j];
+          for (std::size_t j = 0; j < dy.size(); ++j)
+            sum += dy[j] * run.top[0]->cpu_data()[j];
           return sum;
         };
-        const double estimate = (objective(table.step) - objective(-table.step)) / (2 * table.step);
+        const double estimate =
+            (objective(table.step) - objective(-table.step)) / (2 * table.step);
         EXPECT_NEAR(dx[i], estimate, table.threshold * std::max(1.0, std::fabs(estimate)))
             << ShapeText(shape) << " " << param << " element " << i;
       }
@@ -232,9 +237,10 @@ TEST(BatchNormParamTest, StatisticsDoNotLearn) {
   LayerRun<float> run(BatchNorm(), {{2, 3, 4, 4}});
   run.SetUp();
   ASSERT_EQ(run.layer->layer_param().param_size(), 3);
-  for (const ParamSpec& param : run.layer->layer_param().param()) EXPECT_EQ(param.lr_mult(), 0);
-  ExpectLayerError(BatchNorm() + " param { lr_mult: 0 } param { lr_mult: 1 }", {{2, 3, 4, 4}}, 1,
-                   {"param 1", "lr_mult 1", "expected 0"});
+  for (const ParamSpec& param : run.layer->layer_param().param())
+    EXPECT_EQ(param.lr_mult(), 0);
+  ExpectLayerError(BatchNorm() + " param { lr_mult: 0 } param { lr_mult: 1 }",
+                   {{2, 3, 4, 4}}, 1, {"param 1", "lr_mult 1", "expected 0"});
 }
 
 TEST(BatchNormErrorTest, BadInput) {
@@ -242,7 +248,8 @@ TEST(BatchNormErrorTest, BadInput) {
   run.Forward();
   run.bottom[0]->Reshape({2, 4, 4, 4});
   const std::string message = ErrorOfAction([&] { run.Forward(); });
-  EXPECT_NE(message.find("(2, 4, 4, 4), expected 3 channels"), std::string::npos) << message;
+  EXPECT_NE(message.find("(2, 4, 4, 4), expected 3 channels"), std::string::npos)
+      << message;
 
   LayerParameter param;
   run.layer->ToProto(&param);

@@ -27,7 +27,8 @@ struct LayerCase {
 
 std::vector<LayerCase> LayerCases() {
   return {
-      {"num_output: 4 kernel_size: 3", MakeCase("plain", {2, 3, 6, 4}, 4, {{3}}, 1, true)},
+      {"num_output: 4 kernel_size: 3",
+       MakeCase("plain", {2, 3, 6, 4}, 4, {{3}}, 1, true)},
       {"num_output: 4 kernel_size: 3 stride: 2 pad: 1 bias_term: false",
        MakeCase("strided", {2, 3, 6, 5}, 4, {.kernel = {3}, .stride = {2}, .pad = {1}})},
       {"num_output: 6 kernel_size: 3 pad: 1 group: 3",
@@ -38,12 +39,12 @@ std::vector<LayerCase> LayerCases() {
       {"num_output: 2 kernel_size: 2 stride: 3",
        MakeCase("skipping", {1, 2, 7, 8}, 2, {.kernel = {2}, .stride = {3}}, 1, true)},
       {"num_output: 2 kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 pad_h: 0 pad_w: 1",
-       MakeCase("h_and_w", {1, 2, 6, 4},
-                2, {.kernel = {3, 2}, .stride = {2, 1}, .pad = {0, 1}}, 1, true)},
+       MakeCase("h_and_w", {1, 2, 6, 4}, 2,
+                {.kernel = {3, 2}, .stride = {2, 1}, .pad = {0, 1}}, 1, true)},
       {"num_output: 2 kernel_size: 3 kernel_size: 1 stride: 1 stride: 2 pad: 1 pad: 0 "
        "dilation: 2 dilation: 1",
-       MakeCase("per_axis", {1, 2, 6, 5},
-                2, {.kernel = {3, 1}, .stride = {1, 2}, .pad = {1, 0}, .dilation = {2, 1}},
+       MakeCase("per_axis", {1, 2, 6, 5}, 2,
+                {.kernel = {3, 1}, .stride = {1, 2}, .pad = {1, 0}, .dilation = {2, 1}},
                 1, true)},
       {"num_output: 3 kernel_size: 3 pad: 1",
        MakeCase("1d", {2, 2, 9}, 3, {.kernel = {3}, .pad = {1}}, 1, true)},
@@ -81,7 +82,8 @@ TEST(ConvolutionLayerTest, Float) {
   for (const LayerCase& c : LayerCases()) {
     const std::int64_t terms =
         Product(c.c.problem.WeightsShape()) + Product(c.c.problem.dst);
-    ExpectFloatMatchesDouble(Convolution(c.param), {c.c.problem.src}, OpKind::kReduction, terms);
+    ExpectFloatMatchesDouble(Convolution(c.param), {c.c.problem.src}, OpKind::kReduction,
+                             terms);
   }
 }
 
@@ -104,9 +106,11 @@ TEST(ConvolutionLayerTest, SeveralBottomsShareTheWeights) {
     LayerRun<double> alone(text, {{2, 4, 5, 4}});
     alone.SetUp();
     alone.bottom[0]->CopyFrom(*both.bottom[i]);
-    for (int b = 0; b < 2; ++b) alone.layer->blobs()[b]->CopyFrom(*both.layer->blobs()[b]);
+    for (int b = 0; b < 2; ++b)
+      alone.layer->blobs()[b]->CopyFrom(*both.layer->blobs()[b]);
     alone.Forward();
-    ExpectClose(both.Top(i), alone.Top(), ToleranceOf<double>(OpKind::kCopy), Str("top ", i));
+    ExpectClose(both.Top(i), alone.Top(), ToleranceOf<double>(OpKind::kCopy),
+                Str("top ", i));
   }
 }
 
@@ -137,8 +141,8 @@ TEST(ConvolutionLayerTest, PackedInput) {
   options.kind = OpKind::kReduction;
   options.terms = 2 * 9 * 7;
   options.stays_packed = PreferredBlock<float>({2, 32, 9, 7}) == 16;
-  ExpectPackedMatchesPlain(Convolution("num_output: 16 kernel_size: 3 pad: 1"), {{2, 32, 9, 7}},
-                           options);
+  ExpectPackedMatchesPlain(Convolution("num_output: 16 kernel_size: 3 pad: 1"),
+                           {{2, 32, 9, 7}}, options);
   ExpectPackedMatchesPlain(Convolution("num_output: 32 kernel_size: 3 pad: 1 group: 8"),
                            {{2, 32, 9, 7}}, options);
 }
@@ -147,12 +151,13 @@ TEST(ConvolutionLayerTest, FollowsTheShapeOfItsInput) {
   LayerRun<float> run(Convolution("num_output: 16 kernel_size: 3 pad: 1 stride: 2"),
                       {{2, 16, 8, 8}});
   run.Forward();
-  for (const std::vector<int>& shape : Shapes{{1, 16, 5, 9}, {3, 16, 1, 1}, {2, 16, 8, 8}}) {
+  for (const std::vector<int>& shape :
+       Shapes{{1, 16, 5, 9}, {3, 16, 1, 1}, {2, 16, 8, 8}}) {
     run.bottom[0]->Reshape(shape);
     Fill(run.bottom[0], 5);
     run.Forward();
-    const ConvolutionCase c = MakeCase(
-        "c", shape, 16, {.kernel = {3}, .stride = {2}, .pad = {1}}, 1, true);
+    const ConvolutionCase c =
+        MakeCase("c", shape, 16, {.kernel = {3}, .stride = {2}, .pad = {1}}, 1, true);
     ASSERT_EQ(run.top[0]->shape(), c.problem.dst);
     run.Backward();
     const ConvolutionResults want =
@@ -165,7 +170,8 @@ TEST(ConvolutionLayerTest, FollowsTheShapeOfItsInput) {
 }
 
 TEST(ConvolutionLayerTest, AnEmptyBatchIsNothingToDo) {
-  for (const char* param : {"num_output: 16 kernel_size: 3", "num_output: 3 kernel_size: 1"}) {
+  for (const char* param :
+       {"num_output: 16 kernel_size: 3", "num_output: 3 kernel_size: 1"}) {
     LayerRun<float> run(Convolution(param), {{0, 16, 5, 5}});
     run.Forward();
     run.Backward();
@@ -180,7 +186,8 @@ TEST(ConvolutionLayerTest, SobelAsThreeByThreeOrTwoSteps) {
     auto run = std::make_unique<LayerRun<double>>(
         Convolution("num_output: 1 bias_term: false " + param), Shapes{{2, 1, 7, 6}});
     run->SetUp();
-    FillWith(run->layer->blobs()[0].get(), Half::kData, [&](int i) { return weights[i]; });
+    FillWith(run->layer->blobs()[0].get(), Half::kData,
+             [&](int i) { return weights[i]; });
     return run;
   };
   auto whole = make("kernel_size: 3", {-1, 0, 1, -2, 0, 2, -1, 0, 1});
@@ -190,7 +197,8 @@ TEST(ConvolutionLayerTest, SobelAsThreeByThreeOrTwoSteps) {
   column->Forward();
   row->bottom[0]->CopyFrom(*column->top[0], false, true);
   row->Forward();
-  ExpectClose(row->Top(), whole->Top(), ToleranceOf<double>(OpKind::kReduction, 9), "sobel");
+  ExpectClose(row->Top(), whole->Top(), ToleranceOf<double>(OpKind::kReduction, 9),
+              "sobel");
 }
 
 TEST(ConvolutionLayerTest, BadInput) {
@@ -198,10 +206,13 @@ TEST(ConvolutionLayerTest, BadInput) {
                         const std::vector<std::string>& parts) {
     ExpectLayerError(Convolution(param), {shape}, 1, parts);
   };
-  fails("num_output: 2 kernel_size: 5", {1, 3, 4, 9}, {"(1, 3, 4, 9)", "axis 0", "larger image"});
+  fails("num_output: 2 kernel_size: 5", {1, 3, 4, 9},
+        {"(1, 3, 4, 9)", "axis 0", "larger image"});
   fails("num_output: 2 kernel_size: 3 dilation: 4", {1, 3, 9, 8}, {"axis 1"});
-  fails("num_output: 4 kernel_size: 3 group: 2", {1, 3, 8, 8}, {"3 channels", "group (2)"});
-  fails("num_output: 3 kernel_size: 3 group: 2", {1, 4, 8, 8}, {"num_output is 3", "group (2)"});
+  fails("num_output: 4 kernel_size: 3 group: 2", {1, 3, 8, 8},
+        {"3 channels", "group (2)"});
+  fails("num_output: 3 kernel_size: 3 group: 2", {1, 4, 8, 8},
+        {"num_output is 3", "group (2)"});
   fails("num_output: 2 kernel_size: 3 group: 0", {1, 4, 8, 8}, {"group"});
   fails("num_output: 0 kernel_size: 3", {1, 4, 8, 8}, {"num_output"});
   fails("kernel_size: 3", {1, 4, 8, 8}, {"num_output"});
@@ -210,7 +221,8 @@ TEST(ConvolutionLayerTest, BadInput) {
   fails("num_output: 2 kernel_size: 3 stride: 0", {1, 4, 8, 8}, {"stride 0"});
   fails("num_output: 2 kernel_h: 3", {1, 4, 8, 8}, {"kernel 0"});
   fails("num_output: 2 kernel_size: 3 kernel_h: 3 kernel_w: 3", {1, 4, 8, 8}, {"both"});
-  fails("num_output: 2 kernel_size: 3 kernel_size: 3 kernel_size: 3", {1, 4, 8, 8}, {"3 times"});
+  fails("num_output: 2 kernel_size: 3 kernel_size: 3 kernel_size: 3", {1, 4, 8, 8},
+        {"3 times"});
   fails("num_output: 2 kernel_h: 3 kernel_w: 3", {1, 4, 8}, {"2 spatial axes"});
   fails("num_output: 2 kernel_size: 3 axis: 5", {1, 4, 8, 8}, {"axis 5"});
   fails("num_output: 4294967295 kernel_size: 1", {1, 4, 8, 8}, {"num_output"});
@@ -247,7 +259,8 @@ TEST(ConvolutionLayerTest, StoredWeightsMustFit) {
   };
   EXPECT_EQ(ErrorOfAction([&] { set_up({1, 4, 8, 8}); }), "");
   const std::string message = ErrorOfAction([&] { set_up({1, 5, 8, 8}); });
-  EXPECT_NE(message.find("(2, 4, 3, 3), expected (2, 5, 3, 3)"), std::string::npos) << message;
+  EXPECT_NE(message.find("(2, 4, 3, 3), expected (2, 5, 3, 3)"), std::string::npos)
+      << message;
   param.mutable_convolution_param()->set_bias_term(false);
   EXPECT_NE(ErrorOfAction([&] { set_up({1, 4, 8, 8}); }).find("2 weight blob"),
             std::string::npos);

@@ -72,7 +72,8 @@ struct Reference {
     for (std::size_t i = 0; i < dy.size(); ++i) {
       const int c = Channel(i);
       (*dx)[i] = scale[c] / std::sqrt(variance[c] + kEps) *
-                 (dy[i] - (*dbias)[c] / per_channel - normalized[i] * (*dscale)[c] / per_channel);
+                 (dy[i] - (*dbias)[c] / per_channel -
+                  normalized[i] * (*dscale)[c] / per_channel);
     }
   }
 
@@ -93,7 +94,8 @@ void FillStatistics(LayerRun<T>* run) {
   Fill(run->layer->blobs()[3].get(), 32, 0.5, 2);
 }
 
-const Shapes kInputs = {{4, 3, 5, 6}, {8, 5}, {1, 2, 300}, {3, 16, 2, 3, 2}, {2, 2, 1, 1}};
+const Shapes kInputs = {
+    {4, 3, 5, 6}, {8, 5}, {1, 2, 300}, {3, 16, 2, 3, 2}, {2, 2, 1, 1}};
 
 template <typename T>
 class CuDNNBatchNormLayerTest : public ::testing::Test {};
@@ -210,8 +212,9 @@ TEST(CuDNNBatchNormParamTest, Defaults) {
 }
 
 TEST(CuDNNBatchNormParamTest, FrozenStartsWithVarianceOne) {
-  LayerRun<double> run("name: 'bn' type: 'CuDNNBatchNorm' cudnn_batch_norm_param { frozen: true }",
-                       {{2, 3, 4, 4}});
+  LayerRun<double> run(
+      "name: 'bn' type: 'CuDNNBatchNorm' cudnn_batch_norm_param { frozen: true }",
+      {{2, 3, 4, 4}});
   run.SetUp();
   EXPECT_EQ(BlobOf(run, 2), Doubles(3, 0));
   EXPECT_EQ(BlobOf(run, 3), Doubles(3, 1));
@@ -247,7 +250,8 @@ TEST(CuDNNBatchNormGradientTest, TrainingFrozenAndTest) {
     run.Forward();
     run.Backward();
     const Doubles dx = run.BottomDiff(0), dy = run.TopDiff();
-    const Doubles analytic[] = {BlobOf(run, 0, Half::kDiff), BlobOf(run, 1, Half::kDiff), dx};
+    const Doubles analytic[] = {BlobOf(run, 0, Half::kDiff), BlobOf(run, 1, Half::kDiff),
+                                dx};
     Blob<double>* blobs[] = {run.layer->blobs()[0].get(), run.layer->blobs()[1].get(),
                              run.bottom[0]};
     const GradientTolerance table;
@@ -258,10 +262,12 @@ TEST(CuDNNBatchNormGradientTest, TrainingFrozenAndTest) {
           run.layer->Forward(run.bottom, run.top);
           blobs[b]->mutable_cpu_data()[i] -= step;
           double sum = 0;
-          for (std::size_t j = 0; j < dy.size(); ++j) sum += dy[j] * run.top[0]->cpu_data()[j];
+          for (std::size_t j = 0; j < dy.size(); ++j)
+            sum += dy[j] * run.top[0]->cpu_data()[j];
           return sum;
         };
-        const double estimate = (objective(table.step) - objective(-table.step)) / (2 * table.step);
+        const double estimate =
+            (objective(table.step) - objective(-table.step)) / (2 * table.step);
         EXPECT_NEAR(analytic[b][i], estimate,
                     table.threshold * std::max(1.0, std::fabs(estimate)))
             << "blob " << b << " element " << i;
@@ -291,14 +297,15 @@ void ExpectInPlaceAgrees(bool preserved, std::vector<double> scale, OpKind kind)
   for (LayerRun<T>* run : {&apart, &in_place}) {
     if (run == &apart) FillNaN(run->bottom[0], Half::kDiff);
     FillDiff(run->top[0], 61);
-    for (auto& blob : run->layer->blobs()) FillWith(blob.get(), Half::kDiff, [](int) { return 0; });
+    for (auto& blob : run->layer->blobs())
+      FillWith(blob.get(), Half::kDiff, [](int) { return 0; });
     run->layer->Backward(run->top, {true}, run->bottom);
   }
   const Tolerance tolerance = ToleranceOf<T>(kind, 120);
   ExpectClose(in_place.BottomDiff(0), apart.BottomDiff(0), tolerance, "dx");
   for (int i : {0, 1}) {
-    ExpectClose(BlobOf(in_place, i, Half::kDiff), BlobOf(apart, i, Half::kDiff), tolerance,
-                Str("parameter ", i));
+    ExpectClose(BlobOf(in_place, i, Half::kDiff), BlobOf(apart, i, Half::kDiff),
+                tolerance, Str("parameter ", i));
   }
 }
 
@@ -354,7 +361,8 @@ TEST(CuDNNBatchNormShapeTest, OneValuePerChannelHasNoVariance) {
   // The deviation is that of eps alone.
   Fill(run.bottom[0], 85, -1e-2, 1e-2);
   run.Forward();
-  ExpectClose(run.Top(), BlobOf(run, 1), ToleranceOf<double>(OpKind::kNormalization), "bias");
+  ExpectClose(run.Top(), BlobOf(run, 1), ToleranceOf<double>(OpKind::kNormalization),
+              "bias");
   EXPECT_EQ(BlobOf(run, 3), Doubles(3, 0));
   run.Backward();
   // dx = scale / std (dy - mean of dy), which is 0: what rounding leaves of the first.
@@ -383,14 +391,16 @@ TEST(CuDNNBatchNormShapeTest, FollowsTheShapeOfItsInput) {
 
 TEST(CuDNNBatchNormErrorTest, BadInput) {
   ExpectLayerError(BatchNorm(), {{5}}, 1, {"(5,)", "(N, C, ...)"});
-  ExpectLayerError("name: 'bn' type: 'CuDNNBatchNorm' cudnn_batch_norm_param { momentum: 1.5 }",
-                   {{2, 3, 4, 4}}, 1, {"momentum is 1.5"});
+  ExpectLayerError(
+      "name: 'bn' type: 'CuDNNBatchNorm' cudnn_batch_norm_param { momentum: 1.5 }",
+      {{2, 3, 4, 4}}, 1, {"momentum is 1.5"});
   ExpectLayerError(BatchNorm(), {{2, 3, 4, 4}, {2, 3, 4, 4}}, 1, {"expected 1"});
   LayerRun<float> run(BatchNorm(), {{2, 3, 4, 4}});
   run.Forward();
   run.bottom[0]->Reshape({2, 4, 4, 4});
   const std::string message = ErrorOfAction([&] { run.Forward(); });
-  EXPECT_NE(message.find("(2, 4, 4, 4), expected 3 channels"), std::string::npos) << message;
+  EXPECT_NE(message.find("(2, 4, 4, 4), expected 3 channels"), std::string::npos)
+      << message;
   LayerParameter param;
   run.layer->ToProto(&param);
   param.mutable_blobs()->RemoveLast();
@@ -406,13 +416,18 @@ template <typename T>
 std::unique_ptr<Net<T>> ReluNet(bool in_place, Phase phase = TRAIN) {
   const std::string relu = in_place ? "bn" : "relu";
   const std::string text =
-      "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 3 dim: 4 dim: 6 "
+      "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: 3 dim: "
+      "4 dim: 6 "
       "dim: 5 } } }"
-      "layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' convolution_param { "
+      "layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv' "
+      "convolution_param { "
       "num_output: 16 kernel_size: 3 pad: 1 } }" +
       ("layer { " + BatchNorm() + " bottom: 'conv' top: 'bn' }") +
-      "layer { name: 'relu' type: 'ReLU' bottom: 'bn' top: '" + relu + "' }"
-      "layer { name: 'conv2' type: 'Convolution' bottom: '" + relu + "' top: 'conv2' "
+      "layer { name: 'relu' type: 'ReLU' bottom: 'bn' top: '" + relu +
+      "' }"
+      "layer { name: 'conv2' type: 'Convolution' bottom: '" +
+      relu +
+      "' top: 'conv2' "
       "convolution_param { num_output: 3 kernel_size: 3 } }"
       "layer { name: 'loss' type: 'Reduction' bottom: 'conv2' top: 'loss' loss_weight: 1 "
       "reduction_param { operation: SUMSQ } }";
@@ -442,11 +457,11 @@ TYPED_TEST(CuDNNBatchNormLayerTest, AnAbsorbedReluChangesNothing) {
         net->ClearParamDiffs();
         net->ForwardBackward();
       }
-      ExpectClose(Values(*absorbed->blob_by_name("loss")), Values(*apart->blob_by_name("loss")),
-                  tolerance, "loss");
+      ExpectClose(Values(*absorbed->blob_by_name("loss")),
+                  Values(*apart->blob_by_name("loss")), tolerance, "loss");
       for (std::size_t i = 0; i < absorbed->params().size(); ++i) {
-        ExpectClose(Values(*absorbed->params()[i]), Values(*apart->params()[i]), tolerance,
-                    Str("parameter ", i));
+        ExpectClose(Values(*absorbed->params()[i]), Values(*apart->params()[i]),
+                    tolerance, Str("parameter ", i));
         if (i == 4 || i == 5) continue;  // statistics have no gradient
         // A bias before batch norm has no effect: its gradient is rounding.
         if (i == 1 && phase == TRAIN) continue;
@@ -455,10 +470,11 @@ TYPED_TEST(CuDNNBatchNormLayerTest, AnAbsorbedReluChangesNothing) {
                     Str("diff of parameter ", i));
       }
       ExpectClose(Values(*absorbed->blob_by_name("data"), Half::kDiff),
-                  Values(*apart->blob_by_name("data"), Half::kDiff), tolerance, "diff of data");
+                  Values(*apart->blob_by_name("data"), Half::kDiff), tolerance,
+                  "diff of data");
     }
-    ExpectClose(Values(*absorbed->blob_by_name("bn")), Values(*apart->blob_by_name("relu")),
-                tolerance, "activations");
+    ExpectClose(Values(*absorbed->blob_by_name("bn")),
+                Values(*apart->blob_by_name("relu")), tolerance, "activations");
   }
 }
 
@@ -466,7 +482,8 @@ TYPED_TEST(CuDNNBatchNormLayerTest, AnAbsorbedReluChangesNothing) {
 TEST(CuDNNBatchNormAbsorbTest, NaNIsNotHidden) {
   for (const bool in_place : {false, true}) {
     const auto net = ReluNet<float>(in_place);
-    net->blob_by_name("data")->mutable_cpu_data()[0] = std::numeric_limits<float>::quiet_NaN();
+    net->blob_by_name("data")->mutable_cpu_data()[0] =
+        std::numeric_limits<float>::quiet_NaN();
     float loss = 0;
     net->Forward(&loss);
     EXPECT_TRUE(std::isnan(loss)) << (in_place ? "in place" : "apart");

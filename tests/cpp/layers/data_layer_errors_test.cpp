@@ -174,7 +174,9 @@ TYPED_TEST(DataLayerErrorsTest, NamesAWrongParameter) {
 }
 
 TYPED_TEST(DataLayerErrorsTest, NamesADamagedDatabase) {
-  { db::LMDB().Open(this->folder_ / "db", db::NEW); }
+  {
+    db::LMDB().Open(this->folder_ / "db", db::NEW);
+  }
   const std::string text = this->Text("batch_size: 1");
   ExpectError(ErrorKind::kFile, {this->folder_ / "db", "empty"},
               [&] { DataRun<TypeParam> run(text); });

@@ -198,7 +198,9 @@ TYPED_TEST(DataLayerTest, StopsAtAnyMoment) {
   for (const int threads : {1, 4}) {
     const std::string text =
         this->Text(Str("batch_size: 8 prefetch: 2 decode_threads: ", threads));
-    { DataRun<TypeParam> never_run(text); }
+    {
+      DataRun<TypeParam> never_run(text);
+    }
     for (int delay_us : {0, 50, 500, 5000}) {
       DataRun<TypeParam> run(text);
       run.Next();

@@ -30,7 +30,8 @@ std::vector<LayerCase> LayerCases() {
   return {
       {"num_output: 4 kernel_size: 3", MakeCase("plain", {2, 4, 6, 5}, 3, {{3}})},
       {"num_output: 2 kernel_size: 3 stride: 2 pad: 1 bias_term: false",
-       MakeCase("strided", {2, 2, 7, 5}, 3, {.kernel = {3}, .stride = {2}, .pad = {1}}), false},
+       MakeCase("strided", {2, 2, 7, 5}, 3, {.kernel = {3}, .stride = {2}, .pad = {1}}),
+       false},
       {"num_output: 6 kernel_size: 2 stride: 2 group: 3",
        MakeCase("grouped", {2, 6, 4, 6}, 3, {.kernel = {2}, .stride = {2}}, 3)},
       {"num_output: 2 kernel_size: 3 dilation: 2 group: 2",
@@ -72,7 +73,8 @@ TEST(DeconvolutionLayerTest, ForwardAndBackwardAgreeWithTheDefinition) {
     ExpectClose(run.BottomDiff(0), want.y, tolerance, "dx");
     ExpectClose(Values(*run.layer->blobs()[0], Half::kDiff), want.dw, tolerance, "dw");
     ASSERT_EQ(run.layer->blobs().size(), c.bias ? 2u : 1u);
-    if (c.bias) ExpectClose(Values(*run.layer->blobs()[1], Half::kDiff), db, tolerance, "db");
+    if (c.bias)
+      ExpectClose(Values(*run.layer->blobs()[1], Half::kDiff), db, tolerance, "db");
   }
 }
 
@@ -82,8 +84,9 @@ TEST(DeconvolutionLayerTest, Float) {
     ExpectFloatMatchesDouble(Deconvolution(c.param), {p.dst}, OpKind::kReduction,
                              Product(p.WeightsShape()) + Product(p.src));
   }
-  ExpectFloatMatchesDouble(Deconvolution("num_output: 32 kernel_size: 4 stride: 2 pad: 1"),
-                           {{2, 16, 7, 5}}, OpKind::kReduction, 16 * 16);
+  ExpectFloatMatchesDouble(
+      Deconvolution("num_output: 32 kernel_size: 4 stride: 2 pad: 1"), {{2, 16, 7, 5}},
+      OpKind::kReduction, 16 * 16);
 }
 
 TEST(DeconvolutionLayerTest, Gradient) {
@@ -101,8 +104,9 @@ TEST(DeconvolutionLayerTest, PackedInput) {
   options.kind = OpKind::kReduction;
   options.terms = 2 * 14 * 10;
   options.stays_packed = false;  // the bias is added to the plain output
-  ExpectPackedMatchesPlain(Deconvolution("num_output: 16 kernel_size: 4 stride: 2 pad: 1"),
-                           {{2, 32, 7, 5}}, options);
+  ExpectPackedMatchesPlain(
+      Deconvolution("num_output: 16 kernel_size: 4 stride: 2 pad: 1"), {{2, 32, 7, 5}},
+      options);
   ExpectPackedMatchesPlain(
       Deconvolution("num_output: 16 kernel_size: 3 pad: 1 group: 4 bias_term: false"),
       {{2, 16, 7, 5}}, options);
@@ -112,7 +116,8 @@ TEST(DeconvolutionLayerTest, PackedInput) {
 TEST(DeconvolutionLayerTest, BilinearUpsampling) {
   LayerRun<double> run(
       "name: 'up' type: 'Deconvolution' convolution_param { num_output: 3 group: 3 "
-      "kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: 'bilinear' } }",
+      "kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: 'bilinear' "
+      "} }",
       {{1, 3, 4, 5}});
   FillWith(run.bottom[0], Half::kData, [](int i) { return 1 + i / 20; });
   run.Forward();
@@ -129,9 +134,11 @@ TEST(DeconvolutionLayerTest, BadInput) {
                         const std::vector<std::string>& parts) {
     ExpectLayerError(Deconvolution(param), {shape}, 1, parts);
   };
-  fails("num_output: 4 kernel_size: 3 group: 2", {1, 3, 4, 4}, {"3 channels", "group (2)"});
+  fails("num_output: 4 kernel_size: 3 group: 2", {1, 3, 4, 4},
+        {"3 channels", "group (2)"});
   fails("num_output: 3 kernel_size: 3 group: 2", {1, 4, 4, 4}, {"num_output is 3"});
-  fails("num_output: 2 kernel_size: 3 pad: 4", {1, 3, 4, 4}, {"(1, 3, 4, 4)", "spatial axis 0"});
+  fails("num_output: 2 kernel_size: 3 pad: 4", {1, 3, 4, 4},
+        {"(1, 3, 4, 4)", "spatial axis 0"});
   fails("num_output: 1 kernel_size: 1 stride: 2000000000", {1, 1, 8}, {"(1, 1, 8)"});
 }
 

@@ -22,9 +22,7 @@ struct ElementwiseCase {
   double kink = -1;
 };
 
-void PrintTo(const ElementwiseCase& c, std::ostream* out) {
-  *out << c.text;
-}
+void PrintTo(const ElementwiseCase& c, std::ostream* out) { *out << c.text; }
 
 const std::vector<ElementwiseCase>& Cases() {
   static const std::vector<ElementwiseCase> cases = {
@@ -97,16 +95,10 @@ class ElementwiseTest : public ::testing::TestWithParam<ElementwiseCase> {
   }
 };
 
-TEST_P(ElementwiseTest, ForwardFloat) {
-  CheckForward<float>({{2, 3, 4, 5}});
-}
-TEST_P(ElementwiseTest, ForwardDouble) {
-  CheckForward<double>({{2, 3, 4, 5}});
-}
+TEST_P(ElementwiseTest, ForwardFloat) { CheckForward<float>({{2, 3, 4, 5}}); }
+TEST_P(ElementwiseTest, ForwardDouble) { CheckForward<double>({{2, 3, 4, 5}}); }
 // Large enough for several threads, of a length that no vector divides.
-TEST_P(ElementwiseTest, ForwardManyThreads) {
-  CheckForward<float>({{3, 1, 131, 257}});
-}
+TEST_P(ElementwiseTest, ForwardManyThreads) { CheckForward<float>({{3, 1, 131, 257}}); }
 
 TEST_P(ElementwiseTest, Gradient) {
   LayerRun<double> run(GetParam().text, {{2, 3, 2, 2}});

@@ -13,9 +13,7 @@ std::string Eltwise(const std::string& param) {
   return "name: 'e' type: 'Eltwise' eltwise_param {" + param + "}";
 }
 
-Shapes Same(int bottoms, const std::vector<int>& shape) {
-  return Shapes(bottoms, shape);
-}
+Shapes Same(int bottoms, const std::vector<int>& shape) { return Shapes(bottoms, shape); }
 
 template <typename T>
 class EltwiseLayerTest : public ::testing::Test {};

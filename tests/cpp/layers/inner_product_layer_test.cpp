@@ -55,11 +55,12 @@ TYPED_TEST(InnerProductLayerTest, ForwardAndBackward) {
     top_shape.push_back(c.outputs);
     ASSERT_EQ(run.top[0]->shape(), top_shape);
     ASSERT_EQ(run.layer->blobs().size(), c.bias ? 2u : 1u);
-    ASSERT_EQ(run.layer->blobs()[0]->shape(), c.transpose
-                                                  ? std::vector<int>({inputs, c.outputs})
-                                                  : std::vector<int>({c.outputs, inputs}));
+    ASSERT_EQ(run.layer->blobs()[0]->shape(),
+              c.transpose ? std::vector<int>({inputs, c.outputs})
+                          : std::vector<int>({c.outputs, inputs}));
     run.Backward();
-    const Doubles x = run.Bottom(0), w = Values(*run.layer->blobs()[0]), dy = run.TopDiff();
+    const Doubles x = run.Bottom(0), w = Values(*run.layer->blobs()[0]),
+                  dy = run.TopDiff();
     Doubles y(rows * c.outputs), dx(x.size()), dw(w.size()), db(c.outputs);
     for (int m = 0; m < rows; ++m) {
       for (int n = 0; n < c.outputs; ++n) {
@@ -73,11 +74,13 @@ TYPED_TEST(InnerProductLayerTest, ForwardAndBackward) {
         }
       }
     }
-    const Tolerance tolerance = ToleranceOf<T>(OpKind::kReduction, inputs + c.outputs + rows);
+    const Tolerance tolerance =
+        ToleranceOf<T>(OpKind::kReduction, inputs + c.outputs + rows);
     ExpectClose(run.Top(), y, tolerance, "top");
     ExpectClose(run.BottomDiff(0), dx, tolerance, "dx");
     ExpectClose(Values(*run.layer->blobs()[0], Half::kDiff), dw, tolerance, "dw");
-    if (c.bias) ExpectClose(Values(*run.layer->blobs()[1], Half::kDiff), db, tolerance, "db");
+    if (c.bias)
+      ExpectClose(Values(*run.layer->blobs()[1], Half::kDiff), db, tolerance, "db");
   }
 }
 
@@ -95,13 +98,15 @@ TEST(InnerProductTest, TransposeIsOnlyHowWeightsAreStored) {
   LayerRun<double> transposed(InnerProduct("num_output: 4 transpose: true"), {{3, 5}});
   plain.SetUp();
   transposed.SetUp();
-  const Doubles w = Values(*plain.layer->blobs()[0]), b = Values(*plain.layer->blobs()[1]);
+  const Doubles w = Values(*plain.layer->blobs()[0]),
+                b = Values(*plain.layer->blobs()[1]);
   FillWith(transposed.layer->blobs()[0].get(), Half::kData,
            [&](int i) { return w[i % 4 * 5 + i / 4]; });
   FillWith(transposed.layer->blobs()[1].get(), Half::kData, [&](int i) { return b[i]; });
   plain.Forward();
   transposed.Forward();
-  ExpectClose(transposed.Top(), plain.Top(), ToleranceOf<double>(OpKind::kReduction, 5), "top");
+  ExpectClose(transposed.Top(), plain.Top(), ToleranceOf<double>(OpKind::kReduction, 5),
+              "top");
 }
 
 TEST(InnerProductTest, PackedInputAndAnotherBatch) {
@@ -136,7 +141,8 @@ TEST(InnerProductErrorTest, AnotherInputSizeNamesGlobalPooling) {
   run.Forward();
   run.bottom[0]->Reshape({1, 8, 4, 4});
   const std::string message = ErrorOfAction([&] { run.Forward(); });
-  for (const char* part : {"(1, 8, 4, 4)", "128 inputs", "expected 8", "global_pooling: true"}) {
+  for (const char* part :
+       {"(1, 8, 4, 4)", "128 inputs", "expected 8", "global_pooling: true"}) {
     EXPECT_NE(message.find(part), std::string::npos) << part << " in: " << message;
   }
 }

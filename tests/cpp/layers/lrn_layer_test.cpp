@@ -76,7 +76,8 @@ TYPED_TEST_SUITE(LRNLayerTest, Types);
 TYPED_TEST(LRNLayerTest, Forward) {
   using T = TypeParam;
   for (const LayerCase& c : kCases) {
-    for (const std::vector<int>& shape : Shapes{{2, 7, 5, 4}, {1, 3, 1, 1}, {3, 1, 6, 2}}) {
+    for (const std::vector<int>& shape :
+         Shapes{{2, 7, 5, 4}, {1, 3, 1, 1}, {3, 1, 6, 2}}) {
       SCOPED_TRACE(Str(c.param, " on ", ShapeText(shape)));
       LayerRun<T> run(Lrn(c.param), {shape});
       Fill(run.bottom[0], 1, -3, 3);

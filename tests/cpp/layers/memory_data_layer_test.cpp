@@ -124,16 +124,14 @@ TYPED_TEST(MemoryDataLayerTest, SaysWhatIsWrong) {
     memory->AddDatumVector(std::vector<Datum>(3, RawDatum(1, 3, 2, 5, 0)));
   });
   const std::vector<cv::Mat> images(4, cv::Mat(2, 5, CV_8UC3, cv::Scalar(0)));
-  ExpectError(ErrorKind::kValue, {"2 label(s)", "4"}, [&] {
-    memory->AddMatVector(images, {1, 2});
-  });
+  ExpectError(ErrorKind::kValue, {"2 label(s)", "4"},
+              [&] { memory->AddMatVector(images, {1, 2}); });
   ExpectError(ErrorKind::kValue, {"5 x 3"}, [&] {
     memory->AddMatVector(std::vector<cv::Mat>(4, cv::Mat(3, 5, CV_8UC3)), {1, 2, 3, 4});
   });
   memory->AddMatVector(images, {1, 2, 3, 4});
-  ExpectError(ErrorKind::kValue, {"before those of the last time"}, [&] {
-    memory->AddMatVector(images, {1, 2, 3, 4});
-  });
+  ExpectError(ErrorKind::kValue, {"before those of the last time"},
+              [&] { memory->AddMatVector(images, {1, 2, 3, 4}); });
   ExpectError(ErrorKind::kValue, {"Forward"}, [&] { memory->set_batch_size(2); });
   ExpectError(ErrorKind::kValue, {"width 0"}, [] {
     DataRun<TypeParam> wrong(

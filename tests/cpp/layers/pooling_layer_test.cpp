@@ -81,14 +81,16 @@ std::vector<LayerCase> LayerCases() {
       {"kernel_size: 3 stride: 2", {2, 3, 7, 9}, {{7, 3, 2, 0}, {9, 3, 2, 0}}},
       // The last window overhangs: ceil.
       {"kernel_size: 3 stride: 2", {2, 3, 8, 6}, {{8, 3, 2, 0}, {6, 3, 2, 0}}},
-      {"kernel_size: 3 stride: 2 round_mode: FLOOR", {2, 3, 8, 6},
+      {"kernel_size: 3 stride: 2 round_mode: FLOOR",
+       {2, 3, 8, 6},
        {{8, 3, 2, 0, true}, {6, 3, 2, 0, true}}},
       {"kernel_size: 3 pad: 1", {2, 2, 5, 4}, {{5, 3, 1, 1}, {4, 3, 1, 1}}},
       {"kernel_size: 3 stride: 2 pad: 1", {1, 2, 6, 7}, {{6, 3, 2, 1}, {7, 3, 2, 1}}},
       {"kernel_size: 3 stride: 3 pad: 2", {1, 2, 6, 7}, {{6, 3, 3, 2}, {7, 3, 3, 2}}},
       // Padding and overhang in one window.
       {"kernel_size: 4 stride: 3 pad: 1", {1, 2, 7, 8}, {{7, 4, 3, 1}, {8, 4, 3, 1}}},
-      {"kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2 pad_h: 1 pad_w: 0", {2, 2, 4, 5},
+      {"kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2 pad_h: 1 pad_w: 0",
+       {2, 2, 4, 5},
        {{4, 3, 1, 1}, {5, 2, 2, 0}}},
       {"kernel_size: 1", {1, 2, 3, 3}, {{3, 1, 1, 0}, {3, 1, 1, 0}}},
       // Stride beyond the kernel: with H = 2 the ceil rule would make an empty window.
@@ -113,8 +115,9 @@ TYPED_TEST(PoolingLayerTest, Max) {
     run.Forward();
     const Pooled want = Reference(c.window, c.shape, run.Bottom(0), false);
     const Tolerance exact = ToleranceOf<T>(OpKind::kCopy);
-    ASSERT_EQ(run.top[0]->shape(), std::vector<int>({c.shape[0], c.shape[1],
-                                                     c.window.h.Outputs(), c.window.w.Outputs()}));
+    ASSERT_EQ(run.top[0]->shape(),
+              std::vector<int>(
+                  {c.shape[0], c.shape[1], c.window.h.Outputs(), c.window.w.Outputs()}));
     ASSERT_EQ(run.top[1]->shape(), run.top[0]->shape());
     ExpectClose(run.Top(0), want.values, exact, "top");
     ExpectClose(run.Top(1), want.mask, exact, "mask");
@@ -173,9 +176,10 @@ TEST(PoolingGradientTest, Average) {
 TEST(PoolingRuleTest, AverageDividesByTheWindowClippedToThePadding) {
   // One row of 1 2 3 4, kernel 3, stride 2, pad 1: windows are (pad 1 2), (2 3 4) and
   // (4 pad): the last one reaches one place beyond the padding, which does not count.
-  LayerRun<double> run(Pooling("pool: AVE kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 "
-                               "pad_h: 0 pad_w: 1"),
-                       {{1, 1, 1, 4}});
+  LayerRun<double> run(
+      Pooling("pool: AVE kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 "
+              "pad_h: 0 pad_w: 1"),
+      {{1, 1, 1, 4}});
   FillWith(run.bottom[0], Half::kData, [](int i) { return i + 1; });
   run.Forward();
   ExpectClose(run.Top(), {1, 3, 2}, ToleranceOf<double>(OpKind::kReduction, 3), "AVE");
@@ -183,7 +187,8 @@ TEST(PoolingRuleTest, AverageDividesByTheWindowClippedToThePadding) {
 
 TEST(PoolingRuleTest, AnEmptyLastWindowIsDropped) {
   for (const std::string pool : {"MAX", "AVE"}) {
-    LayerRun<float> run(Pooling("pool: " + pool + " kernel_size: 1 stride: 2"), {{1, 1, 2, 2}});
+    LayerRun<float> run(Pooling("pool: " + pool + " kernel_size: 1 stride: 2"),
+                        {{1, 1, 2, 2}});
     run.Forward();
     EXPECT_EQ(run.top[0]->shape(), std::vector<int>({1, 1, 1, 1}));
     EXPECT_EQ(run.Top()[0], run.Bottom(0)[0]);
@@ -210,18 +215,19 @@ TEST(PoolingRuleTest, EveryWindowOfOneAxis) {
           for (const bool floor : {false, true}) {
             const Window window{{1, 1, 1, 0}, {size, kernel, stride, pad, floor}};
             for (const bool average : {false, true}) {
-              const std::string param =
-                  Str("pool: ", average ? "AVE" : "MAX", " kernel_h: 1 kernel_w: ", kernel,
-                      " stride_h: 1 stride_w: ", stride, " pad_h: 0 pad_w: ", pad,
-                      floor ? " round_mode: FLOOR" : "");
+              const std::string param = Str(
+                  "pool: ", average ? "AVE" : "MAX", " kernel_h: 1 kernel_w: ", kernel,
+                  " stride_h: 1 stride_w: ", stride, " pad_h: 0 pad_w: ", pad,
+                  floor ? " round_mode: FLOOR" : "");
               SCOPED_TRACE(Str(param, " size ", size));
               LayerRun<double> run(Pooling(param), {{1, 2, 1, size}});
               run.Forward();
               ++windows;
               ASSERT_EQ(run.top[0]->width(), window.w.Outputs());
-              ExpectClose(run.Top(),
-                          Reference(window, {1, 2, 1, size}, run.Bottom(0), average).values,
-                          ToleranceOf<double>(OpKind::kReduction, kernel), "top");
+              ExpectClose(
+                  run.Top(),
+                  Reference(window, {1, 2, 1, size}, run.Bottom(0), average).values,
+                  ToleranceOf<double>(OpKind::kReduction, kernel), "top");
               run.Backward();
               for (double diff : run.BottomDiff(0)) EXPECT_TRUE(std::isfinite(diff));
             }
@@ -237,7 +243,8 @@ TEST(PoolingPackedTest, MatchesPlain) {
   for (const int block : {8, 16}) {
     for (const std::string pool : {"MAX", "AVE"}) {
       for (const std::string window :
-           {"kernel_size: 3 stride: 2", "kernel_size: 3 stride: 2 pad: 1", "kernel_size: 2"}) {
+           {"kernel_size: 3 stride: 2", "kernel_size: 3 stride: 2 pad: 1",
+            "kernel_size: 2"}) {
         PackedCase options;
         options.kind = OpKind::kReduction;
         options.terms = 9;
@@ -256,8 +263,8 @@ TEST(PoolingPackedTest, MatchesPlain) {
   ExpectPackedMatchesPlain(Pooling("global_pooling: true"), {{2, 32, 7, 6}}, options, 16);
   // The gradient of one position is plain and takes the layout the machine prefers.
   options.stays_packed = false;
-  ExpectPackedMatchesPlain(Pooling("pool: AVE global_pooling: true"), {{2, 32, 7, 6}}, options,
-                           16);
+  ExpectPackedMatchesPlain(Pooling("pool: AVE global_pooling: true"), {{2, 32, 7, 6}},
+                           options, 16);
 }
 
 TEST(PoolingReshapeTest, GlobalPoolingFollowsTheImage) {

@@ -99,7 +99,8 @@ TYPED_TEST(SoftmaxLayerTest, LargeInputsDoNotOverflow) {
   FillWith(run.bottom[0], Half::kData, [&](int i) { return x[i]; });
   run.Forward();
   const double e = std::exp(-1.0);
-  ExpectClose(run.Top(), {0.5, 0.5, 0, 1.0 / 3, 1.0 / 3, 1.0 / 3, 1 / (1 + e), e / (1 + e), 0},
+  ExpectClose(run.Top(),
+              {0.5, 0.5, 0, 1.0 / 3, 1.0 / 3, 1.0 / 3, 1 / (1 + e), e / (1 + e), 0},
               ToleranceOf<T>(OpKind::kLoss, 3), "top");
 }
 

@@ -227,10 +227,9 @@ TEST(SoftmaxWithLossLayerTestErrors, SaysWhatIsWrong) {
   LayerRun<float> run(Loss(""), {{4, 5}, {4}});
   FillIntegers(run.bottom[1], 2, 0, 4);
   run.Forward();
-  EXPECT_NE(ErrorOfAction([&] {
-              run.Backward({true, true});
-            }).find("labels have no gradient"),
-            std::string::npos);
+  EXPECT_NE(
+      ErrorOfAction([&] { run.Backward({true, true}); }).find("labels have no gradient"),
+      std::string::npos);
   EXPECT_FALSE(run.layer->AllowForceBackward(1));
   EXPECT_TRUE(run.layer->AllowForceBackward(0));
 }

@@ -34,31 +34,47 @@ struct LayerCase {
 
 std::vector<LayerCase> LayersThatTell() {
   const std::vector<int> shape = {2, 16, 5, 6}, scale = {2, 16};
-  const std::string window = "num_output: 16 kernel_size: 3 weight_filler { type: 'msra' }";
+  const std::string window =
+      "num_output: 16 kernel_size: 3 weight_filler { type: 'msra' }";
   return {
       {"Axpy", "type: 'Axpy'", {scale, shape, shape}},
       {"BatchNorm", "type: 'BatchNorm'", {shape}},
-      {"BatchNormGlobal", "type: 'BatchNorm' batch_norm_param { use_global_stats: true }", {shape}},
+      {"BatchNormGlobal",
+       "type: 'BatchNorm' batch_norm_param { use_global_stats: true }",
+       {shape}},
       {"Bias", "type: 'Bias'", {shape, {16}}},
       {"Concat", "type: 'Concat'", {shape, shape}},
-      {"Convolution", "type: 'Convolution' convolution_param { " + window + " }", {shape}},
-      {"GroupedConvolution", "type: 'Convolution' convolution_param { group: 4 " + window + " }", {shape}},
+      {"Convolution",
+       "type: 'Convolution' convolution_param { " + window + " }",
+       {shape}},
+      {"GroupedConvolution",
+       "type: 'Convolution' convolution_param { group: 4 " + window + " }",
+       {shape}},
       {"CuDNNBatchNorm", "type: 'CuDNNBatchNorm'", {shape}},
-      {"CuDNNBatchNormFrozen", "type: 'CuDNNBatchNorm' batch_norm_param { frozen: true }", {shape}},
+      {"CuDNNBatchNormFrozen",
+       "type: 'CuDNNBatchNorm' batch_norm_param { frozen: true }",
+       {shape}},
       {"Dropout", "type: 'Dropout'", {shape}},
-      {"EltwiseSum", "type: 'Eltwise' eltwise_param { coeff: 2 coeff: -1 }", {shape, shape}},
+      {"EltwiseSum",
+       "type: 'Eltwise' eltwise_param { coeff: 2 coeff: -1 }",
+       {shape, shape}},
       {"EltwiseMax", "type: 'Eltwise' eltwise_param { operation: MAX }", {shape, shape}},
-      {"EltwiseProd", "type: 'Eltwise' eltwise_param { operation: PROD }", {shape, shape}},
+      {"EltwiseProd",
+       "type: 'Eltwise' eltwise_param { operation: PROD }",
+       {shape, shape}},
       {"EltwiseQuickProd",
        "type: 'Eltwise' eltwise_param { operation: PROD stable_prod_grad: false }",
        {shape, shape}},
       {"Flatten", "type: 'Flatten'", {shape}},
       {"InnerProduct",
-       "type: 'InnerProduct' inner_product_param { num_output: 3 weight_filler { type: 'xavier' } }",
+       "type: 'InnerProduct' inner_product_param { num_output: 3 weight_filler { type: "
+       "'xavier' } }",
        {shape}},
       {"PoolingMax", "type: 'Pooling' pooling_param { kernel_size: 2 }", {shape}},
       {"PoolingMaxMask", "type: 'Pooling' pooling_param { kernel_size: 2 }", {shape}, 2},
-      {"PoolingAve", "type: 'Pooling' pooling_param { pool: AVE global_pooling: true }", {shape}},
+      {"PoolingAve",
+       "type: 'Pooling' pooling_param { pool: AVE global_pooling: true }",
+       {shape}},
       {"ReLU", "type: 'ReLU'", {shape}},
       {"LeakyReLU", "type: 'ReLU' relu_param { negative_slope: 0.25 }", {shape}},
       {"OddReLU", "type: 'ReLU' relu_param { negative_slope: -0.25 }", {shape}},
@@ -102,7 +118,8 @@ TEST_P(DataUseTest, BackwardDoesWithoutWhatItClaimsNotToRead) {
   }
   lean.Backward();
   for (size_t i = 0; i < whole.bottom.size(); ++i) {
-    EXPECT_EQ(lean.BottomDiff(static_cast<int>(i)), whole.BottomDiff(static_cast<int>(i)));
+    EXPECT_EQ(lean.BottomDiff(static_cast<int>(i)),
+              whole.BottomDiff(static_cast<int>(i)));
   }
   for (size_t i = 0; i < whole.layer->blobs().size(); ++i) {
     EXPECT_EQ(Values(*lean.layer->blobs()[i], Half::kDiff),
@@ -115,8 +132,8 @@ TEST_P(DataUseTest, RecomputeWritesTheSameAndNothingElse) {
   if (!run.layer->CanRecompute()) {
     // Those whose output is no cheap function of the input.
     EXPECT_THAT(std::string(run.layer->type()),
-                testing::AnyOf("Convolution", "InnerProduct", "Pooling", "Dropout", "Softmax",
-                               "Split", "Reshape", "Flatten"));
+                testing::AnyOf("Convolution", "InnerProduct", "Pooling", "Dropout",
+                               "Softmax", "Split", "Reshape", "Flatten"));
     return;
   }
   std::vector<Doubles> tops, blobs;
@@ -151,8 +168,9 @@ std::string TrainedBlocks() {
          "layer { name: 'label' type: 'DummyData' top: 'label' "
          "dummy_data_param { shape { dim: 2 } data_filler { value: 3 } } }\n" +
          LayerText("drop", "Dropout", {"head"}, "drop") +
-         LayerText("fc", "InnerProduct", {"drop"}, "fc",
-                   "inner_product_param { num_output: 5 weight_filler { type: 'msra' } }") +
+         LayerText(
+             "fc", "InnerProduct", {"drop"}, "fc",
+             "inner_product_param { num_output: 5 weight_filler { type: 'msra' } }") +
          LayerText("loss", "SoftmaxWithLoss", {"fc", "label"}, "loss");
 }
 
@@ -291,7 +309,8 @@ TYPED_TEST(MemoryPlanTest, RangesOfLayersKeepTheirBlobs) {
 }
 
 TYPED_TEST(MemoryPlanTest, NewShapesGetNewMemory) {
-  const auto net = Lean<TypeParam>(TrainedBlocks()), fresh = Lean<TypeParam>(TrainedBlocks());
+  const auto net = Lean<TypeParam>(TrainedBlocks()),
+             fresh = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
   net->ForwardBackward();
   for (const auto& each : {net.get(), fresh.get()}) {
@@ -314,7 +333,8 @@ TYPED_TEST(MemoryPlanTest, NewShapesGetNewMemory) {
 }
 
 TYPED_TEST(MemoryPlanTest, InTestPhaseDataLivesUntilItsLastReader) {
-  const auto kept = MakeNet<TypeParam>(Blocks(2), TEST), lean = Lean<TypeParam>(Blocks(2), TEST);
+  const auto kept = MakeNet<TypeParam>(Blocks(2), TEST),
+             lean = Lean<TypeParam>(Blocks(2), TEST);
   for (Net<TypeParam>* net : {kept.get(), lean.get()}) {
     Fill(net->input_blobs()[0], 1);
     net->Forward();

@@ -51,7 +51,8 @@ bool NeedsBackward(const DoubleNet& net, const std::string& layer) {
   return false;
 }
 
-std::vector<double> WeightDiff(const DoubleNet& net, const std::string& layer, int blob = 0) {
+std::vector<double> WeightDiff(const DoubleNet& net, const std::string& layer,
+                               int blob = 0) {
   return Values(*net.layer_by_name(layer)->blobs()[blob], Half::kDiff);
 }
 
@@ -61,8 +62,8 @@ void SetWeights(DoubleNet* net, const std::string& layer, int case_id) {
 
 TEST(NetBackwardTest, OnlyWhatLeadsFromParametersToALossRuns) {
   const auto net = MakeNet<double>(
-      kInputs + IpLayer("ip1", "x", 5) + IpLayer("ip2", "ip1", 2) + LossLayer("loss", "ip2", "t") +
-      IpLayer("side", "x", 5) +  // reaches no loss
+      kInputs + IpLayer("ip1", "x", 5) + IpLayer("ip2", "ip1", 2) +
+      LossLayer("loss", "ip2", "t") + IpLayer("side", "x", 5) +  // reaches no loss
       "layer { name: 'fixed' type: 'TanH' bottom: 'x' top: 'fixed' }");
   EXPECT_FALSE(NeedsBackward(*net, "x"));
   EXPECT_TRUE(NeedsBackward(*net, "ip1"));
@@ -70,7 +71,8 @@ TEST(NetBackwardTest, OnlyWhatLeadsFromParametersToALossRuns) {
   EXPECT_TRUE(NeedsBackward(*net, "loss"));
   EXPECT_FALSE(NeedsBackward(*net, "side"));
   EXPECT_FALSE(NeedsBackward(*net, "fixed"));
-  EXPECT_FALSE(net->bottom_need_backward()[3][0]) << "nobody asks for the data's gradient";
+  EXPECT_FALSE(net->bottom_need_backward()[3][0])
+      << "nobody asks for the data's gradient";
   RunOnce(net.get());
   EXPECT_EQ(WeightDiff(*net, "side"), std::vector<double>(20, 0));
   EXPECT_NE(WeightDiff(*net, "ip1"), std::vector<double>(20, 0));
@@ -79,9 +81,9 @@ TEST(NetBackwardTest, OnlyWhatLeadsFromParametersToALossRuns) {
 
 TEST(NetBackwardTest, FrozenLayersBelowTheFirstLearningOneAreLeftOut) {
   const std::string frozen = "param { lr_mult: 0 } param { lr_mult: 0 }";
-  const auto net = MakeNet<double>(kInputs + IpLayer("ip1", "x", 5, frozen) +
-                                   IpLayer("ip2", "ip1", 4) + IpLayer("ip3", "ip2", 2, frozen) +
-                                   LossLayer("loss", "ip3", "t"));
+  const auto net = MakeNet<double>(
+      kInputs + IpLayer("ip1", "x", 5, frozen) + IpLayer("ip2", "ip1", 4) +
+      IpLayer("ip3", "ip2", 2, frozen) + LossLayer("loss", "ip3", "t"));
   EXPECT_FALSE(NeedsBackward(*net, "ip1"));
   EXPECT_TRUE(NeedsBackward(*net, "ip2"));
   EXPECT_TRUE(NeedsBackward(*net, "ip3")) << "it passes the gradient on";
@@ -106,8 +108,9 @@ TEST(NetBackwardTest, PropagateDownFalseCutsTheBranch) {
 }
 
 TEST(NetBackwardTest, PropagateDownTrueAsksForTheDatasGradient) {
-  const auto net = MakeNet<double>(kInputs + IpLayer("ip", "x", 2, "propagate_down: true") +
-                                   LossLayer("loss", "ip", "t"));
+  const auto net =
+      MakeNet<double>(kInputs + IpLayer("ip", "x", 2, "propagate_down: true") +
+                      LossLayer("loss", "ip", "t"));
   RunOnce(net.get());
   EXPECT_NE(Values(*net->blob_by_name("x"), Half::kDiff), std::vector<double>(12, 0));
 }
@@ -116,7 +119,8 @@ TEST(NetBackwardTest, ForceBackwardReachesTheInputsButNoLabels) {
   const auto net = MakeNet<double>(
       "force_backward: true " + InputLayer("x", {3, 4}) + InputLayer("label", {3}) +
       IpLayer("ip", "x", 2, "param { lr_mult: 0 } param { lr_mult: 0 }") +
-      "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: 'loss' }");
+      "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' top: "
+      "'loss' }");
   EXPECT_THAT(net->bottom_need_backward()[2], ElementsAre(true));
   EXPECT_THAT(net->bottom_need_backward()[3], ElementsAre(true, false));
   test::Fill(net->input_blobs()[0], 1);
@@ -124,13 +128,15 @@ TEST(NetBackwardTest, ForceBackwardReachesTheInputsButNoLabels) {
   net->ClearParamDiffs();
   net->ForwardBackward();
   EXPECT_NE(Values(*net->blob_by_name("x"), Half::kDiff), std::vector<double>(12, 0));
-  EXPECT_NE(WeightDiff(*net, "ip"), std::vector<double>(8, 0)) << "forced on parameters too";
+  EXPECT_NE(WeightDiff(*net, "ip"), std::vector<double>(8, 0))
+      << "forced on parameters too";
 }
 
 // Weights that are powers of two scale loss and gradients without rounding.
 TEST(NetBackwardTest, LossWeightScalesLossAndGradients) {
   const auto make = [](const std::string& more) {
-    return MakeNet<double>(kInputs + IpLayer("ip", "x", 2) + LossLayer("loss", "ip", "t", more));
+    return MakeNet<double>(kInputs + IpLayer("ip", "x", 2) +
+                           LossLayer("loss", "ip", "t", more));
   };
   const auto plain = make("");
   EXPECT_THAT(plain->blob_loss_weights(), ElementsAre(0, 0, 0, 1));
@@ -154,15 +160,17 @@ TEST(NetBackwardTest, LossWeightScalesLossAndGradients) {
 TEST(NetBackwardTest, LossesAddUp) {
   const std::string weighted = "loss_weight: 3";
   const auto sum = MakeNet<double>(kInputs + IpLayer("ip", "x", 2, weighted));
-  const auto square = MakeNet<double>(kInputs + IpLayer("ip", "x", 2) + LossLayer("loss", "ip", "t"));
-  const auto both =
-      MakeNet<double>(kInputs + IpLayer("ip", "x", 2, weighted) + LossLayer("loss", "ip", "t"));
+  const auto square =
+      MakeNet<double>(kInputs + IpLayer("ip", "x", 2) + LossLayer("loss", "ip", "t"));
+  const auto both = MakeNet<double>(kInputs + IpLayer("ip", "x", 2, weighted) +
+                                    LossLayer("loss", "ip", "t"));
   const double loss = RunOnce(sum.get());
   double want_sum = 0;
   for (double y : Values(*sum->blob_by_name("ip"))) want_sum += 3 * y;
   const auto tolerance = ToleranceOf<double>(OpKind::kReduction, 12);
   ExpectClose({loss}, {want_sum}, tolerance, "weighted sum");
-  ExpectClose({RunOnce(both.get())}, {loss + RunOnce(square.get())}, tolerance, "both losses");
+  ExpectClose({RunOnce(both.get())}, {loss + RunOnce(square.get())}, tolerance,
+              "both losses");
   for (int blob = 0; blob < 2; ++blob) {
     auto want = WeightDiff(*sum, "ip", blob);
     const auto other = WeightDiff(*square, "ip", blob);
@@ -186,7 +194,8 @@ TEST(NetBackwardTest, ALossTopMayGrow) {
 }
 
 TEST(NetBackwardTest, UpdateSubtractsTheDiffs) {
-  const auto net = MakeNet<double>(kInputs + IpLayer("ip", "x", 2) + LossLayer("loss", "ip", "t"));
+  const auto net =
+      MakeNet<double>(kInputs + IpLayer("ip", "x", 2) + LossLayer("loss", "ip", "t"));
   RunOnce(net.get());
   auto want = Values(*net->params()[0]);
   const auto diff = WeightDiff(*net, "ip");
@@ -206,7 +215,8 @@ TEST(NetSharingTest, OneNameIsOneMemory) {
   const std::string loss = LossLayer("loss", "b", "t");
   const auto shared = MakeNet<double>(square + IpLayer("a", "x", 4, Shared("w")) +
                                       IpLayer("b", "a", 4, Shared("w")) + loss);
-  const auto apart = MakeNet<double>(square + IpLayer("a", "x", 4) + IpLayer("b", "a", 4) + loss);
+  const auto apart =
+      MakeNet<double>(square + IpLayer("a", "x", 4) + IpLayer("b", "a", 4) + loss);
 
   const Blob<double>& first = *shared->layer_by_name("a")->blobs()[0];
   const Blob<double>& second = *shared->layer_by_name("b")->blobs()[0];
@@ -253,7 +263,8 @@ TEST(NetSharingTest, ShapesMustAgreeUnlessPermissive) {
 
 TEST(NetSharingTest, RatesMayBeGivenOnceAndMayNotConflict) {
   const auto text = [](const std::string& a, const std::string& b) {
-    return kInputs + IpLayer("a", "x", 4, Shared("w", a)) + IpLayer("b", "x", 4, Shared("w", b));
+    return kInputs + IpLayer("a", "x", 4, Shared("w", a)) +
+           IpLayer("b", "x", 4, Shared("w", b));
   };
   EXPECT_THAT(NetError(text("lr_mult: 2", "lr_mult: 3")),
               AllOf(HasSubstr("layer 'b'"), HasSubstr("'w'"), HasSubstr("lr_mult 3"),

@@ -51,10 +51,10 @@ inline std::string InputLayer(const std::string& top, const std::vector<int>& sh
 
 /// An InnerProduct `name` of `bottom` with `outputs` outputs and Gaussian weights;
 /// `more` goes into the layer.
-inline std::string IpLayer(const std::string& name, const std::string& bottom, int outputs,
-                           const std::string& more = "") {
-  return Str("layer { name: '", name, "' type: 'InnerProduct' bottom: '", bottom, "' top: '",
-             name, "' inner_product_param { num_output: ", outputs,
+inline std::string IpLayer(const std::string& name, const std::string& bottom,
+                           int outputs, const std::string& more = "") {
+  return Str("layer { name: '", name, "' type: 'InnerProduct' bottom: '", bottom,
+             "' top: '", name, "' inner_product_param { num_output: ", outputs,
              " weight_filler { type: 'gaussian' std: 0.5 }"
              " bias_filler { type: 'constant' value: 0.25 } } ",
              more, " }\n");
@@ -62,8 +62,8 @@ inline std::string IpLayer(const std::string& name, const std::string& bottom, i
 
 inline std::string LossLayer(const std::string& name, const std::string& a,
                              const std::string& b, const std::string& more = "") {
-  return Str("layer { name: '", name, "' type: 'EuclideanLoss' bottom: '", a, "' bottom: '", b,
-             "' top: '", name, "' ", more, " }\n");
+  return Str("layer { name: '", name, "' type: 'EuclideanLoss' bottom: '", a,
+             "' bottom: '", b, "' top: '", name, "' ", more, " }\n");
 }
 
 }  // namespace test

@@ -33,7 +33,8 @@ void FillParameters(Net<T>* net, std::uint64_t seed) {
       Blob<T>* blob = layer->blobs()[i].get();
       const bool positive = (type == "CuDNNBatchNorm" && (i == 0 || i == 3)) ||
                             (type == "BatchNorm" && i > 0);
-      if (type != "Convolution") Fill(blob, ++seed, positive ? 0.5 : -1, positive ? 2 : 1);
+      if (type != "Convolution")
+        Fill(blob, ++seed, positive ? 0.5 : -1, positive ? 2 : 1);
     }
   }
 }
@@ -172,26 +173,33 @@ TYPED_TEST(NetOptimizeTest, LeavesWhatItMustNotFuse) {
   const std::string bn = LayerText("bn", "CuDNNBatchNorm", {"c"}, "bn");
   const std::vector<std::pair<std::string, std::string>> nets = {
       {"coefficients", conv + LayerText("e", "Eltwise", {"c", "data"}, "e",
-                                    "eltwise_param { coeff: 1 coeff: -1 }")},
+                                        "eltwise_param { coeff: 1 coeff: -1 }")},
       {"product", conv + LayerText("e", "Eltwise", {"c", "data"}, "e",
-                               "eltwise_param { operation: PROD }")},
+                                   "eltwise_param { operation: PROD }")},
       {"twice the same", conv + LayerText("e", "Eltwise", {"c", "c"}, "e")},
-      {"leaky", conv + LayerText("r", "ReLU", {"c"}, "c", "relu_param { negative_slope: 0.1 }")},
+      {"leaky",
+       conv + LayerText("r", "ReLU", {"c"}, "c", "relu_param { negative_slope: 0.1 }")},
       {"batch statistics",
        conv + LayerText("n", "BatchNorm", {"c"}, "n",
-                    "batch_norm_param { use_global_stats: false }")},
-      {"one scale for all", conv + LayerText("s", "Scale", {"c"}, "s", "scale_param { num_axes: 0 }")},
-      {"scale of places", conv + LayerText("s", "Scale", {"c"}, "s",
-                                       "scale_param { axis: 2 num_axes: 2 }")},
-      {"read twice", conv + bn + LayerText("p", "Power", {"c"}, "p", "power_param { shift: 1 }")},
+                        "batch_norm_param { use_global_stats: false }")},
+      {"one scale for all",
+       conv + LayerText("s", "Scale", {"c"}, "s", "scale_param { num_axes: 0 }")},
+      {"scale of places",
+       conv + LayerText("s", "Scale", {"c"}, "s", "scale_param { axis: 2 num_axes: 2 }")},
+      {"read twice",
+       conv + bn + LayerText("p", "Power", {"c"}, "p", "power_param { shift: 1 }")},
       {"input changed in place before the sum",
        // By way of a view: a blob that was read already cannot be named in place.
-       conv + bn + LayerText("v", "Reshape", {"data"}, "v", "reshape_param { num_axes: 0 shape { } }") +
-           LayerText("r", "ReLU", {"v"}, "v") + LayerText("e", "Eltwise", {"bn", "data"}, "e")},
-      {"maximum pooled",
-       conv + LayerText("e", "Eltwise", {"c", "data"}, "e") +
-           LayerText("p", "Pooling", {"e"}, "p", "pooling_param { global_pooling: true }")},
-      {"sum after relu", conv + LayerText("r", "ReLU", {"c"}, "c") + LayerText("e", "Eltwise", {"c", "data"}, "e")},
+       conv + bn +
+           LayerText("v", "Reshape", {"data"}, "v",
+                     "reshape_param { num_axes: 0 shape { } }") +
+           LayerText("r", "ReLU", {"v"}, "v") +
+           LayerText("e", "Eltwise", {"bn", "data"}, "e")},
+      {"maximum pooled", conv + LayerText("e", "Eltwise", {"c", "data"}, "e") +
+                             LayerText("p", "Pooling", {"e"}, "p",
+                                       "pooling_param { global_pooling: true }")},
+      {"sum after relu", conv + LayerText("r", "ReLU", {"c"}, "c") +
+                             LayerText("e", "Eltwise", {"c", "data"}, "e")},
       {"norm after sum", conv + LayerText("e", "Eltwise", {"c", "data"}, "e") +
                              LayerText("bn", "CuDNNBatchNorm", {"e"}, "e")},
   };
@@ -201,9 +209,10 @@ TYPED_TEST(NetOptimizeTest, LeavesWhatItMustNotFuse) {
 }
 
 TYPED_TEST(NetOptimizeTest, LossesAddUp) {
-  const std::string text = InputLayer("data", {2, 16, 5, 5}) + InputLayer("label", {2}) +
-                           Conv("c", "data", 8, "kernel_size: 5") + NormRelu("c") +
-                           LayerText("loss", "SoftmaxWithLoss", {"c/bn", "label"}, "loss");
+  const std::string text =
+      InputLayer("data", {2, 16, 5, 5}) + InputLayer("label", {2}) +
+      Conv("c", "data", 8, "kernel_size: 5") + NormRelu("c") +
+      LayerText("loss", "SoftmaxWithLoss", {"c/bn", "label"}, "loss");
   Pair<TypeParam> nets(text);
   for (auto* net : {nets.plain.get(), nets.optimized.get()}) {
     FillIntegers(net->input_blobs()[1], 3, 0, 7);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "caffe/net.hpp"
-#include "fill.hpp"
 #include "captured_log.hpp"
+#include "fill.hpp"
 #include "net/net_fixture.hpp"
 #include "tolerance.hpp"
 #include "util/temporary_folder.hpp"
@@ -35,8 +35,8 @@ using testing::HasSubstr;
 
 std::string PowerLayer(const std::string& name, const std::string& bottom, double scale,
                        double shift) {
-  return Str("layer { name: '", name, "' type: 'Power' bottom: '", bottom, "' top: '", name,
-             "' power_param { scale: ", scale, " shift: ", shift, " } }\n");
+  return Str("layer { name: '", name, "' type: 'Power' bottom: '", bottom, "' top: '",
+             name, "' power_param { scale: ", scale, " shift: ", shift, " } }\n");
 }
 
 // x -> a = 2 x -> b = a + 1 -> c = 3 b; layer 0 is the input.
@@ -67,7 +67,8 @@ TEST(NetRunTest, RangesRunBothEnds) {
   EXPECT_EQ(First(*net, "b"), 11);
   EXPECT_THAT(MessageOf<ValueError>([&] { net->ForwardFromTo(-1, 2); }),
               HasSubstr("first layer has index 0"));
-  EXPECT_THAT(MessageOf<ValueError>([&] { net->ForwardTo(4); }), HasSubstr("no such layer"));
+  EXPECT_THAT(MessageOf<ValueError>([&] { net->ForwardTo(4); }),
+              HasSubstr("no such layer"));
   EXPECT_THROW(net->BackwardFrom(4), ValueError);
   EXPECT_THROW(net->BackwardTo(-1), ValueError);
 }
@@ -123,7 +124,8 @@ TEST(NetRunTest, NewInputShapesReachEveryBlob) {
 }
 
 TEST(NetRunTest, ErrorsOfARunNameTheLayer) {
-  const auto net = MakeNet<double>(InputLayer("x", {2, 3}) + IpLayer("classifier", "x", 2));
+  const auto net =
+      MakeNet<double>(InputLayer("x", {2, 3}) + IpLayer("classifier", "x", 2));
   net->input_blobs()[0]->Reshape({2, 4});
   EXPECT_THAT(MessageOf<ValueError>([&] { net->Reshape(); }),
               HasSubstr("layer 'classifier' (InnerProduct)"));
@@ -134,7 +136,8 @@ TEST(NetRunTest, ErrorsOfARunNameTheLayer) {
 /// Notes which layer it was called for.
 class Notes : public Net<double>::Callback {
  public:
-  Notes(std::string when, std::vector<std::string>* log) : when_(std::move(when)), log_(log) {}
+  Notes(std::string when, std::vector<std::string>* log)
+      : when_(std::move(when)), log_(log) {}
 
  protected:
   void run(int layer) override { log_->push_back(when_ + std::to_string(layer)); }
@@ -166,8 +169,9 @@ TEST(NetRunTest, DebugInfoPrintsCaffesLines) {
   const std::string ip =
       "layer { name: 'ip' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param {"
       " num_output: 2 weight_filler { value: 0.5 } } }";
-  const auto net = MakeNet<double>("debug_info: true " + InputLayer("x", {2, 3}) +
-                                   InputLayer("t", {2, 2}) + ip + LossLayer("loss", "y", "t"));
+  const auto net =
+      MakeNet<double>("debug_info: true " + InputLayer("x", {2, 3}) +
+                      InputLayer("t", {2, 2}) + ip + LossLayer("loss", "y", "t"));
   SetX(net.get(), 1);
   net->ClearParamDiffs();
   test::CapturedLog log;
@@ -204,7 +208,8 @@ TEST(NetRunTest, SetDebugInfoStartsAndEndsThem) {
 TEST(NetRunTest, ATestNetHoldsNoDiffs) {
   const auto net = MakeNet<double>(
       InputLayer("x", {2, 3, 8, 8}) +
-          "layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'conv' convolution_param {"
+          "layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'conv' "
+          "convolution_param {"
           " num_output: 4 kernel_size: 3 weight_filler { type: 'msra' } } }"
           "layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' }"
           "layer { name: 'pool' type: 'Pooling' bottom: 'conv' top: 'pool'"
@@ -220,7 +225,8 @@ TEST(NetRunTest, ATestNetHoldsNoDiffs) {
     EXPECT_EQ(blob.diff()->allocated_bytes(), 0u) << name;
     if (memories.insert(blob.data().get()).second) bytes += blob.count() * sizeof(double);
   };
-  for (size_t i = 0; i < net->blobs().size(); ++i) check(net->blob_names()[i], *net->blobs()[i]);
+  for (size_t i = 0; i < net->blobs().size(); ++i)
+    check(net->blob_names()[i], *net->blobs()[i]);
   for (const auto& blob : net->params()) check("parameter", *blob);
   EXPECT_EQ(net->MemoryBytes(), bytes) << "copies of a split count once";
 }
@@ -229,7 +235,8 @@ TEST(NetRunTest, ATestNetHoldsNoDiffs) {
 TEST(NetRunTest, PinnedBlobsAreSettled) {
   const auto net = MakeNet<float>(
       InputLayer("x", {1, 16, 6, 6}) +
-          "layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'conv' convolution_param {"
+          "layer { name: 'conv' type: 'Convolution' bottom: 'x' top: 'conv' "
+          "convolution_param {"
           " num_output: 16 kernel_size: 3 pad: 1 weight_filler { type: 'msra' } } }"
           "layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'relu' }",
       TEST);
@@ -251,10 +258,12 @@ TEST(NetRunTest, PinnedBlobsAreSettled) {
 }
 
 const std::string kNormalized =
-    "force_backward: true " + InputLayer("x", {4, 8, 5, 5}) + InputLayer("t", {4, 8, 5, 5}) +
+    "force_backward: true " + InputLayer("x", {4, 8, 5, 5}) +
+    InputLayer("t", {4, 8, 5, 5}) +
     "layer { name: 'bn' type: 'CuDNNBatchNorm' bottom: 'x' top: 'bn' }"
     "layer { name: 'relu' type: 'ReLU' bottom: 'bn' top: 'bn' }"
-    "layer { name: 'out' type: 'Power' bottom: 'bn' top: 'out' power_param { scale: 2 } }" +
+    "layer { name: 'out' type: 'Power' bottom: 'bn' top: 'out' power_param { scale: 2 } "
+    "}" +
     LossLayer("loss", "out", "t");
 constexpr int kBn = 2, kRelu = 3;
 
@@ -278,7 +287,8 @@ std::vector<double> Gradients(Net<double>* net) {
 
 // Two layers in one pass over memory compute what the two compute.
 TEST(AbsorbedLayerTest, EqualsTheSeparateOnes) {
-  const auto fused = MakeNet<double>(kNormalized), separate = MakeNet<double>(kNormalized);
+  const auto fused = MakeNet<double>(kNormalized),
+             separate = MakeNet<double>(kNormalized);
   EXPECT_TRUE(fused->layer_absorbed(kRelu));
   test::CapturedLog quiet;
   separate->set_debug_info(true);
@@ -299,8 +309,8 @@ TEST(AbsorbedLayerTest, ARangeThatEndsInBetweenSeparatesThem) {
   EXPECT_GT(CountNegative(*net), 0);
   net->ForwardFromTo(kRelu, kRelu);
   EXPECT_EQ(CountNegative(*net), 0);
-  ExpectClose(Gradients(net.get()), want, ToleranceOf<double>(OpKind::kNormalization, 100),
-              "gradients");
+  ExpectClose(Gradients(net.get()), want,
+              ToleranceOf<double>(OpKind::kNormalization, 100), "gradients");
 
   // Even between forward and backward.
   const auto late = MakeNet<double>(kNormalized);

@@ -109,16 +109,16 @@ TEST(NetSetUpTest, FromFile) {
 }
 
 TEST(NetSetUpTest, NamesBlobsInputsAndOutputs) {
-  const auto net = MakeNet<double>(
-      "name: 'small' " + InputLayer("x", {2, 3}) + InputLayer("t", {2, 4}) +
-      IpLayer("ip", "x", 4) +
-      "layer { name: 'relu' type: 'ReLU' bottom: 'ip' top: 'ip' }" + LossLayer("loss", "ip", "t") +
-      IpLayer("side", "x", 5));
+  const auto net =
+      MakeNet<double>("name: 'small' " + InputLayer("x", {2, 3}) +
+                      InputLayer("t", {2, 4}) + IpLayer("ip", "x", 4) +
+                      "layer { name: 'relu' type: 'ReLU' bottom: 'ip' top: 'ip' }" +
+                      LossLayer("loss", "ip", "t") + IpLayer("side", "x", 5));
   EXPECT_EQ(net->name(), "small");
   EXPECT_THAT(net->layer_names(),
               ElementsAre("x", "x_x_0_split", "t", "ip", "relu", "loss", "side"));
-  EXPECT_THAT(net->blob_names(), ElementsAre("x", "x_x_0_split_0", "x_x_0_split_1", "t", "ip",
-                                             "loss", "side"));
+  EXPECT_THAT(net->blob_names(), ElementsAre("x", "x_x_0_split_0", "x_x_0_split_1", "t",
+                                             "ip", "loss", "side"));
   EXPECT_EQ(net->num_inputs(), 2);
   EXPECT_EQ(net->input_blobs()[1], net->blob_by_name("t").get());
   EXPECT_THAT(net->input_blob_indices(), ElementsAre(0, 3));
@@ -136,7 +136,8 @@ TEST(NetSetUpTest, NamesBlobsInputsAndOutputs) {
 }
 
 TEST(NetSetUpTest, AskingForAnUnknownNameGivesTheClosest) {
-  const auto net = MakeNet<double>(InputLayer("data", {2, 3}) + IpLayer("classifier", "data", 4));
+  const auto net =
+      MakeNet<double>(InputLayer("data", {2, 3}) + IpLayer("classifier", "data", 4));
   EXPECT_FALSE(net->has_blob("dat"));
   EXPECT_FALSE(net->has_layer("classifer"));
   EXPECT_THAT(MessageOf<ValueError>([&] { net->blob_by_name("dat"); }),
@@ -169,42 +170,49 @@ TEST(NetSetUpTest, OldDescriptionsInMemoryAreUpgraded) {
   EXPECT_THAT(net->params_lr(), ElementsAre(1, 2));
 
   // SKNet's and GENet's spelling of CuDNNBatchNorm's parameters.
-  const auto sknet = MakeNet<float>(
-      InputLayer("x", {2, 3, 4, 4}) +
-          "layer { name: 'bn' type: 'CuDNNBatchNorm' bottom: 'x' top: 'bn'"
-          " batch_norm_param { frozen: true } }",
-      TRAIN);
+  const auto sknet =
+      MakeNet<float>(InputLayer("x", {2, 3, 4, 4}) +
+                         "layer { name: 'bn' type: 'CuDNNBatchNorm' bottom: 'x' top: 'bn'"
+                         " batch_norm_param { frozen: true } }",
+                     TRAIN);
   EXPECT_THAT(sknet->params_lr(), ElementsAre(0, 0, 0, 0));
 }
 
 TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
   const std::string x = InputLayer("data", {2, 3, 4, 4});
   EXPECT_THAT(NetError(x + IpLayer("ip", "dataa", 2)),
-              AllOf(HasSubstr("layer 'ip' (InnerProduct), bottom[0]"), HasSubstr("'dataa'"),
-                    HasSubstr("'data'")));
+              AllOf(HasSubstr("layer 'ip' (InnerProduct), bottom[0]"),
+                    HasSubstr("'dataa'"), HasSubstr("'data'")));
   EXPECT_THAT(NetError(x + IpLayer("a", "data", 2) +
                        "layer { name: 'b' type: 'TanH' bottom: 'a' top: 'data' }"),
               AllOf(HasSubstr("layer 'b' (TanH), top[0]"), HasSubstr("blob 'data'"),
                     HasSubstr("in-place")));
-  EXPECT_THAT(NetError(x + "layer { name: 'c' type: 'Convolutions' bottom: 'data' top: 'c' }"),
-              AllOf(HasSubstr("layer 'c'"), HasSubstr("'Convolutions'"),
-                    HasSubstr("'Convolution'")));
-  EXPECT_THAT(NetError(InputLayer("a", {2, 3}) + x + "layer { name: 'sk' type: 'Axpy' "
+  EXPECT_THAT(
+      NetError(x + "layer { name: 'c' type: 'Convolutions' bottom: 'data' top: 'c' }"),
+      AllOf(HasSubstr("layer 'c'"), HasSubstr("'Convolutions'"),
+            HasSubstr("'Convolution'")));
+  EXPECT_THAT(NetError(InputLayer("a", {2, 3}) + x +
+                       "layer { name: 'sk' type: 'Axpy' "
                        "bottom: 'a' bottom: 'data' top: 'sk' }"),
               AllOf(HasSubstr("layer 'sk' (Axpy) got 2 bottom blob(s), expected 3"),
                     HasSubstr("a ("), HasSubstr("x and y, in that order")));
-  EXPECT_THAT(NetError(x + "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' "
-                           "convolution_param { num_output: 2 } }"),
-              HasSubstr("layer 'c' (Convolution)"));
-  EXPECT_THAT(NetError(x + "layer { name: 'r' type: 'ReLU' bottom: 'data' top: 'a' top: 'b' }"),
-              AllOf(HasSubstr("layer 'r' (ReLU) got 2 top blob(s)"), HasSubstr("expected 1")));
-  EXPECT_THAT(NetError(x + IpLayer("ip", "data", 2, "param {} param {} param {}")),
-              AllOf(HasSubstr("layer 'ip'"), HasSubstr("3 param"), HasSubstr("at most 2")));
-  EXPECT_THAT(NetError(x + IpLayer("ip", "data", 2, "loss_weight: 1 loss_weight: 1")),
-              AllOf(HasSubstr("layer 'ip'"), HasSubstr("2 loss_weight"), HasSubstr("expected 1")));
   EXPECT_THAT(
-      NetError(x + IpLayer("ip", "data", 2, "propagate_down: true propagate_down: false")),
-      AllOf(HasSubstr("layer 'ip'"), HasSubstr("2 propagate_down"), HasSubstr("expected 1")));
+      NetError(x + "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' "
+                   "convolution_param { num_output: 2 } }"),
+      HasSubstr("layer 'c' (Convolution)"));
+  EXPECT_THAT(
+      NetError(x + "layer { name: 'r' type: 'ReLU' bottom: 'data' top: 'a' top: 'b' }"),
+      AllOf(HasSubstr("layer 'r' (ReLU) got 2 top blob(s)"), HasSubstr("expected 1")));
+  EXPECT_THAT(
+      NetError(x + IpLayer("ip", "data", 2, "param {} param {} param {}")),
+      AllOf(HasSubstr("layer 'ip'"), HasSubstr("3 param"), HasSubstr("at most 2")));
+  EXPECT_THAT(NetError(x + IpLayer("ip", "data", 2, "loss_weight: 1 loss_weight: 1")),
+              AllOf(HasSubstr("layer 'ip'"), HasSubstr("2 loss_weight"),
+                    HasSubstr("expected 1")));
+  EXPECT_THAT(NetError(x + IpLayer("ip", "data", 2,
+                                   "propagate_down: true propagate_down: false")),
+              AllOf(HasSubstr("layer 'ip'"), HasSubstr("2 propagate_down"),
+                    HasSubstr("expected 1")));
   EXPECT_THAT(NetError(x + IpLayer("ip", "data", 2, "blobs { shape { dim: 5 } }")),
               AllOf(HasSubstr("layer 'ip' (InnerProduct)"), HasSubstr("holds 0 values")));
 }
@@ -218,7 +226,8 @@ TEST(NetSetUpTest, InPlaceBesideAnotherReaderIsRefused) {
 }
 
 TEST(NetSetUpTest, EqualSeedsGiveEqualWeights) {
-  const std::string text = InputLayer("x", {2, 30}) + IpLayer("a", "x", 20) + IpLayer("b", "a", 10);
+  const std::string text =
+      InputLayer("x", {2, 30}) + IpLayer("a", "x", 20) + IpLayer("b", "a", 10);
   const auto weights = [&](unsigned int seed) {
     const auto net = MakeNet<float>(text, TRAIN, seed);
     std::vector<float> values;

@@ -8,8 +8,8 @@
 #include "caffe/net.hpp"
 #include "caffe/util/hdf5.hpp"
 #include "caffe/util/io.hpp"
-#include "fill.hpp"
 #include "captured_log.hpp"
+#include "fill.hpp"
 #include "net/net_fixture.hpp"
 #include "util/temporary_folder.hpp"
 
@@ -69,7 +69,8 @@ std::string Save(const Net<T>& net, Format format, const TemporaryFolder& folder
 TYPED_TEST(NetWeightsTest, RoundTripIsExact) {
   for (const Format format : kFormats) {
     TemporaryFolder folder;
-    const auto from = MakeNet<TypeParam>(kNames, TRAIN, 1), to = MakeNet<TypeParam>(kNames, TEST, 2);
+    const auto from = MakeNet<TypeParam>(kNames, TRAIN, 1),
+               to = MakeNet<TypeParam>(kNames, TEST, 2);
     ASSERT_NE(Weights(*from), Weights(*to));
     to->CopyTrainedLayersFrom(Save(*from, format, folder));
     EXPECT_EQ(Weights(*from), Weights(*to));
@@ -89,7 +90,8 @@ TYPED_TEST(NetWeightsTest, DiffsGoAlongWhenAskedFor) {
   const Hdf5File file = Hdf5File::Open(Save(*from, Format::kHdf5, folder, true));
   Blob<TypeParam> diff;
   hdf5_load_nd_dataset(file.id(), "diff/conv2_1/3x3/1", 0, kMaxBlobAxes, &diff, true);
-  EXPECT_EQ(Values(diff), Values(*from->layer_by_name("conv2_1/3x3")->blobs()[1], Half::kDiff));
+  EXPECT_EQ(Values(diff),
+            Values(*from->layer_by_name("conv2_1/3x3")->blobs()[1], Half::kDiff));
 }
 
 TYPED_TEST(NetWeightsTest, ToProtoKeepsTheDescription) {
@@ -102,7 +104,9 @@ TYPED_TEST(NetWeightsTest, ToProtoKeepsTheDescription) {
   EXPECT_EQ(param.layer(2).type(), "InnerProduct");
   EXPECT_EQ(param.layer(2).inner_product_param().num_output(), 6u);
   EXPECT_EQ(param.layer(2).blobs_size(), 2);
-  EXPECT_EQ(param.layer(2).blobs(0).diff_size() + param.layer(2).blobs(0).double_diff_size(), 0);
+  EXPECT_EQ(
+      param.layer(2).blobs(0).diff_size() + param.layer(2).blobs(0).double_diff_size(),
+      0);
   // With its weights inside, it describes a net that has them.
   EXPECT_EQ(Weights(Net<TypeParam>(param)), Weights(*net));
 }
@@ -110,8 +114,8 @@ TYPED_TEST(NetWeightsTest, ToProtoKeepsTheDescription) {
 // Training from another net's layers: what has its name is taken, the rest kept.
 TEST(NetCopyTest, NamesDecide) {
   const auto from = MakeNet<double>(kNames, TRAIN, 1);
-  const std::string text = InputLayer("x", {3, 4}) + IpLayer("conv2_1", "x", 5) +
-                           IpLayer("new", "conv2_1", 7);
+  const std::string text =
+      InputLayer("x", {3, 4}) + IpLayer("conv2_1", "x", 5) + IpLayer("new", "conv2_1", 7);
   for (const Format format : kFormats) {
     TemporaryFolder folder;
     const std::string path = Save(*from, format, folder);
@@ -138,10 +142,11 @@ void ExpectRefused(const std::string& text, const std::vector<std::string>& part
     SCOPED_TRACE(format == Format::kHdf5 ? "HDF5" : "binary");
     TemporaryFolder folder;
     const std::string path = Save(*from, format, folder);
-    const auto to = MakeNet<double>(InputLayer("x", {3, 4}) + IpLayer("conv2_1", "x", 5) + text,
-                                    TRAIN, 2);
+    const auto to = MakeNet<double>(
+        InputLayer("x", {3, 4}) + IpLayer("conv2_1", "x", 5) + text, TRAIN, 2);
     const auto before = Weights(*to);
-    const std::string message = MessageOf<Error>([&] { to->CopyTrainedLayersFrom(path); });
+    const std::string message =
+        MessageOf<Error>([&] { to->CopyTrainedLayersFrom(path); });
     EXPECT_THAT(message, HasSubstr(path));
     for (const std::string& part : parts) EXPECT_THAT(message, HasSubstr(part));
     EXPECT_EQ(Weights(*to), before);
@@ -149,7 +154,8 @@ void ExpectRefused(const std::string& text, const std::vector<std::string>& part
 }
 
 TEST(NetCopyTest, AWrongShapeIsRefused) {
-  ExpectRefused(IpLayer("conv2_1/3x3", "conv2_1", 7), {"conv2_1/3x3", "(6, 5)", "(7, 5)"});
+  ExpectRefused(IpLayer("conv2_1/3x3", "conv2_1", 7),
+                {"conv2_1/3x3", "(6, 5)", "(7, 5)"});
 }
 
 TEST(NetCopyTest, AWrongBlobCountIsRefused) {
@@ -180,7 +186,8 @@ TEST(NetCopyTest, ErrorsSayWhatToDo) {
 
 // The shape fits but values are missing: the file is damaged.
 TEST(NetCopyTest, MissingValuesAreRefused) {
-  const auto from = MakeNet<double>(kNames, TRAIN, 1), to = MakeNet<double>(kNames, TRAIN, 2);
+  const auto from = MakeNet<double>(kNames, TRAIN, 1),
+             to = MakeNet<double>(kNames, TRAIN, 2);
   const auto before = Weights(*to);
   NetParameter param;
   from->ToProto(&param, true);
@@ -216,7 +223,8 @@ TEST(NetCopyTest, LegacyShapesFit) {
 
 TEST(NetCopyTest, MissingAndDamagedFilesAreNamed) {
   TemporaryFolder folder;
-  const auto from = MakeNet<double>(kNames, TRAIN, 1), to = MakeNet<double>(kNames, TRAIN, 2);
+  const auto from = MakeNet<double>(kNames, TRAIN, 1),
+             to = MakeNet<double>(kNames, TRAIN, 2);
   const auto before = Weights(*to);
   testing::internal::CaptureStderr();
   const std::string missing = folder / "none.caffemodel";
@@ -227,11 +235,13 @@ TEST(NetCopyTest, MissingAndDamagedFilesAreNamed) {
     const std::string bytes = test::ReadBytes(path);
     for (const size_t kept : {bytes.size() - 1, bytes.size() / 2, size_t{20}}) {
       test::WriteBytes(path, bytes.substr(0, kept));
-      EXPECT_THAT(MessageOf<Error>([&] { to->CopyTrainedLayersFrom(path); }), HasSubstr(path))
+      EXPECT_THAT(MessageOf<Error>([&] { to->CopyTrainedLayersFrom(path); }),
+                  HasSubstr(path))
           << kept << " bytes of " << bytes.size();
     }
   }
-  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::Not(HasSubstr("HDF5-DIAG")))
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::Not(HasSubstr("HDF5-DIAG")))
       << "one sentence, no library's stack";
   EXPECT_EQ(Weights(*to), before);
 }
@@ -257,7 +267,8 @@ TEST(NetCopyTest, SharedParametersStaySharedAndAreStoredOnce) {
 }
 
 TEST(NetShareTest, SharingUsesTheOtherNetsMemory) {
-  const auto train = MakeNet<double>(kNames, TRAIN, 1), test = MakeNet<double>(kNames, TEST, 2);
+  const auto train = MakeNet<double>(kNames, TRAIN, 1),
+             test = MakeNet<double>(kNames, TEST, 2);
   test->ShareTrainedLayersWith(train.get());
   for (size_t i = 0; i < train->params().size(); ++i) {
     EXPECT_EQ(test->params()[i]->data(), train->params()[i]->data());

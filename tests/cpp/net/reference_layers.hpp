@@ -18,7 +18,8 @@ inline std::vector<std::string> SplitText(const std::string& text, char separato
   std::vector<std::string> parts;
   if (text.empty()) return parts;
   size_t start = 0;
-  for (size_t end; (end = text.find(separator, start)) != std::string::npos; start = end + 1) {
+  for (size_t end; (end = text.find(separator, start)) != std::string::npos;
+       start = end + 1) {
     parts.push_back(text.substr(start, end - start));
   }
   parts.push_back(text.substr(start));
@@ -30,7 +31,8 @@ class ReferenceLayer {
  public:
   ReferenceLayer(const std::vector<std::string>& columns, const std::string& line) {
     std::vector<std::string> cells = SplitText(line, ',');
-    if (cells.size() != columns.size()) throw ValueError("a reference row is torn: " + line);
+    if (cells.size() != columns.size())
+      throw ValueError("a reference row is torn: " + line);
     for (size_t i = 0; i < columns.size(); ++i) cells_[columns[i]] = cells[i];
     for (const std::string& entry : SplitText(cells_["extra"], ';')) {
       const size_t equals = entry.find('=');
@@ -38,7 +40,9 @@ class ReferenceLayer {
     }
   }
 
-  const std::string& operator[](const std::string& column) const { return cells_.at(column); }
+  const std::string& operator[](const std::string& column) const {
+    return cells_.at(column);
+  }
   bool Has(const std::string& column) const { return !cells_.at(column).empty(); }
   int Int(const std::string& column) const { return std::stoi(cells_.at(column)); }
   std::vector<std::string> List(const std::string& column) const {
@@ -56,7 +60,8 @@ class ReferenceLayer {
     for (const std::string& text : List("out_shape")) {
       shapes.emplace_back();
       if (text == "scalar") continue;
-      for (const std::string& dim : SplitText(text, 'x')) shapes.back().push_back(std::stoi(dim));
+      for (const std::string& dim : SplitText(text, 'x'))
+        shapes.back().push_back(std::stoi(dim));
     }
     return shapes;
   }
@@ -124,7 +129,8 @@ inline LayerParameter LayerFromReference(const ReferenceLayer& row) {
     SetFiller(row.Extra("bias"), p->mutable_bias_filler());
   } else if (type == "Pooling") {
     PoolingParameter* p = layer.mutable_pooling_param();
-    p->set_pool(row.Extra("pool") == "MAX" ? PoolingParameter::MAX : PoolingParameter::AVE);
+    p->set_pool(row.Extra("pool") == "MAX" ? PoolingParameter::MAX
+                                           : PoolingParameter::AVE);
     if (row.Extra("global") == "1") p->set_global_pooling(true);
     if (row.Extra("engine") == "CAFFE") p->set_engine(PoolingParameter::CAFFE);
     if (row.Has("kernel")) p->set_kernel_size(row.Int("kernel"));

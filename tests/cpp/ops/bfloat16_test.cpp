@@ -30,7 +30,8 @@ std::vector<double> Converted(const std::vector<float>& values) {
 TEST(Bfloat16Test, RoundsToTheNearest) {
   std::vector<float> values = {0.0f, -0.0f, 1.0f, -2.5f, 1e-40f, -1e-45f};
   // Ties, to both sides, and their neighbours.
-  for (std::uint32_t bits : {0x3f808000u, 0x3f818000u, 0x3f807fffu, 0x3f808001u, 0x3fff8000u}) {
+  for (std::uint32_t bits :
+       {0x3f808000u, 0x3f818000u, 0x3f807fffu, 0x3f808001u, 0x3fff8000u}) {
     values.push_back(std::bit_cast<float>(bits));
   }
   for (int i = 0; i < 100000; ++i) {

@@ -74,9 +74,11 @@ ConvolutionResults Expected(const ConvolutionCase& c, const ConvolutionBlobs<T>&
 
 // A kernel that leaves memory as it found it, zeroed, must not pass because small
 // values are close to 0.
-void ExpectNotMostlyZero(const Doubles& got, const Doubles& want, const std::string& what) {
+void ExpectNotMostlyZero(const Doubles& got, const Doubles& want,
+                         const std::string& what) {
   const auto zeros = [](const Doubles& v) { return std::count(v.begin(), v.end(), 0.0); };
-  EXPECT_LE(zeros(got), zeros(want) + static_cast<std::ptrdiff_t>(want.size() / 8)) << what;
+  EXPECT_LE(zeros(got), zeros(want) + static_cast<std::ptrdiff_t>(want.size() / 8))
+      << what;
 }
 
 template <typename T>
@@ -108,7 +110,9 @@ bool Packs(const std::vector<int>& shape, int block) {
 
 class ConvolutionEnginesTest : public ::testing::TestWithParam<ConvolutionCase> {
  protected:
-  std::uint64_t Seed() const { return std::hash<std::string>()(GetParam().name) % 100000; }
+  std::uint64_t Seed() const {
+    return std::hash<std::string>()(GetParam().name) % 100000;
+  }
 };
 
 TEST_P(ConvolutionEnginesTest, AgreeWithTheDefinition) {
@@ -125,10 +129,12 @@ TEST_P(ConvolutionEnginesTest, AgreeWithTheDefinition) {
     }
     ++engines;
     for (const int block : {1, 8, 16}) {
-      if (block > 1 && !Packs(c.problem.src, block) && !Packs(c.problem.dst, block)) continue;
+      if (block > 1 && !Packs(c.problem.src, block) && !Packs(c.problem.dst, block))
+        continue;
       SCOPED_TRACE(Str(op->name(), ", inputs in blocks of ", block));
       ConvolutionBlobs<float> blobs(c.problem, Seed());
-      if (block > 1 && Packs(c.problem.src, block)) FillPacked(&blobs.x, Values(blobs.x), block);
+      if (block > 1 && Packs(c.problem.src, block))
+        FillPacked(&blobs.x, Values(blobs.x), block);
       if (block > 1 && Packs(c.problem.dst, block)) {
         FillPacked(&blobs.y, Values(blobs.y, Half::kDiff), block, Half::kDiff);
       }
@@ -160,7 +166,8 @@ TEST_P(ConvolutionEnginesTest, SeeChangedWeights) {
     op->BackwardData(DiffOf(&blobs.y), DataOf(&blobs.w), DiffOf(&blobs.x));
     op->Forward(DataOf(&blobs.x), DataOf(&blobs.w), blobs.bias(), DataOf(&blobs.y));
     ExpectClose(Values(blobs.y), y, ToleranceOf<float>(OpKind::kCopy), "y");
-    ExpectClose(Values(blobs.x, Half::kDiff), dx, ToleranceOf<float>(OpKind::kCopy), "dx");
+    ExpectClose(Values(blobs.x, Half::kDiff), dx, ToleranceOf<float>(OpKind::kCopy),
+                "dx");
   }
 }
 
@@ -192,7 +199,8 @@ TEST_P(ConvolutionEnginesTest, EpilogueIsTheSumAndTheRelu) {
                   add ? &addend : nullptr);
       const std::int64_t terms =
           problem.src[1] / problem.group * Product(problem.kernel) + 2;
-      ExpectClose(Values(blobs.y), want, ToleranceOf<float>(OpKind::kReduction, terms), "y");
+      ExpectClose(Values(blobs.y), want, ToleranceOf<float>(OpKind::kReduction, terms),
+                  "y");
     }
     EXPECT_GE(engines, 1);
   }
@@ -240,13 +248,15 @@ TEST_P(ConvolutionEnginesTest, Bfloat16RoundsOperandsOnly) {
                           std::int64_t terms) {
     return near(got, first, terms) || (!usual && near(got, second, terms));
   };
-  EXPECT_TRUE(either(Values(blobs.x, Half::kDiff), want.dx, exact.dx, p.dst[1] / p.group * taps));
+  EXPECT_TRUE(
+      either(Values(blobs.x, Half::kDiff), want.dx, exact.dx, p.dst[1] / p.group * taps));
   const auto added = [&start](Doubles dw) {
     const Doubles before = Values(start.w, Half::kDiff);
     for (std::size_t i = 0; i < dw.size(); ++i) dw[i] += before[i];
     return dw;
   };
-  EXPECT_TRUE(either(Values(blobs.w, Half::kDiff), added(want.dw), added(exact.dw), outputs + 1));
+  EXPECT_TRUE(
+      either(Values(blobs.w, Half::kDiff), added(want.dw), added(exact.dw), outputs + 1));
   // Not a product: the gradient of the bias is that of float32.
   Doubles db = exact.db;
   for (std::size_t i = 0; i < db.size(); ++i) db[i] += Values(start.b, Half::kDiff)[i];

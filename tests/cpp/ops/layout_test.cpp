@@ -23,7 +23,8 @@ Doubles ByFormula(const Blob<float>& blob, int block) {
   for (int n = 0; n < blob.shape(0); ++n) {
     for (int c = 0; c < channels; ++c) {
       for (int s = 0; s < spatial; ++s) {
-        const int at = ((n * (channels / block) + c / block) * spatial + s) * block + c % block;
+        const int at =
+            ((n * (channels / block) + c / block) * spatial + s) * block + c % block;
         packed[at] = plain[(n * channels + c) * spatial + s];
       }
     }
@@ -72,7 +73,8 @@ TEST(LayoutTest, ReadingTwiceConvertsOnce) {
   const float* first = Read(blob, 16);
   const std::int64_t before = ReorderCount();
   EXPECT_EQ(Read(blob, 16), first);
-  EXPECT_EQ(BlockOf(blob), 16) << "both copies are valid: the packed one spares a conversion";
+  EXPECT_EQ(BlockOf(blob), 16)
+      << "both copies are valid: the packed one spares a conversion";
   Read(blob, 1);
   blob.cpu_data();
   EXPECT_EQ(ReorderCount(), before);
@@ -92,7 +94,8 @@ TEST(LayoutTest, PlainWritesDropThePackedCopy) {
   Read(blob, 16);
   blob.mutable_cpu_data()[7] = 42;
   EXPECT_EQ(BlockOf(blob), 1);
-  ExpectSame(Packed(Read(blob, 16), blob.count()), ByFormula(blob, 16), "after the write");
+  ExpectSame(Packed(Read(blob, 16), blob.count()), ByFormula(blob, 16),
+             "after the write");
 }
 
 TEST(LayoutTest, WriteConvertsNothing) {
@@ -148,7 +151,8 @@ TEST(LayoutTest, DiffsAreKeptApartFromData) {
   FillPacked(&blob, Values(source), 16, Half::kDiff);
   EXPECT_EQ(DiffBlockOf(blob), 16);
   EXPECT_EQ(BlockOf(blob), 1);
-  ExpectSame(Packed(ReadDiff(blob, 16), blob.count()), ByFormula(source, 16), "packed diff");
+  ExpectSame(Packed(ReadDiff(blob, 16), blob.count()), ByFormula(source, 16),
+             "packed diff");
   ModifyDiff(&blob, 16)[0] = 3;
   EXPECT_EQ(blob.cpu_diff()[0], 3);
   WriteDiff(&blob, 1);
@@ -172,7 +176,8 @@ TEST(LayoutTest, ASharedMemoryIsPlainUnderAnotherShape) {
   ExpectSame(Values(flat), Values(source), "flat");
   ExpectSame(Packed(Read(other, 16), other.count()), ByFormula(other, 16), "other shape");
   ExpectSame(Values(other), Values(source), "other shape, plain");
-  ExpectSame(Packed(Read(blob, 16), blob.count()), ByFormula(source, 16), "first shape again");
+  ExpectSame(Packed(Read(blob, 16), blob.count()), ByFormula(source, 16),
+             "first shape again");
 }
 
 TEST(LayoutTest, AReshapedBlobKeepsItsFirstValues) {
@@ -215,9 +220,14 @@ TEST(LayoutTest, PreferredBlockNeedsWholeBlocksOfAnImage) {
   EXPECT_TRUE(block == 1 || block == 8 || block == 16) << block;
   EXPECT_EQ(PreferredBlock<float>({2, 48, 5}), block);
   EXPECT_EQ(PreferredBlock<float>({2, 48, 2, 2, 2}), block);
-  for (const std::vector<int>& shape :
-       Shapes{{}, {48}, {2, 48}, {2, 48, 1, 1}, {2, 3, 4, 4}, {2, 20, 4, 4}, {0, 16, 0, 4},
-              {1, 16, 2, 2, 2, 2}}) {
+  for (const std::vector<int>& shape : Shapes{{},
+                                              {48},
+                                              {2, 48},
+                                              {2, 48, 1, 1},
+                                              {2, 3, 4, 4},
+                                              {2, 20, 4, 4},
+                                              {0, 16, 0, 4},
+                                              {1, 16, 2, 2, 2, 2}}) {
     EXPECT_EQ(PreferredBlock<float>(shape), 1) << ShapeText(shape);
   }
 }

@@ -7,7 +7,8 @@
 #include "caffe/ops/convolution.hpp"
 
 // Convolution by its definition, in double:
-//   y[n, k, o] = b[k] + Σ_{c, t} w[k, c, t] x[n, group(k) C/G + c, o·stride - pad + t·dilation].
+//   y[n, k, o] = b[k] + Σ_{c, t} w[k, c, t] x[n, group(k) C/G + c, o·stride - pad +
+//   t·dilation].
 // One enumeration of the products serves all directions.
 
 namespace caffe {

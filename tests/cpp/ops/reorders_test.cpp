@@ -25,27 +25,31 @@ NetParameter NetFromText(const std::string& text) {
   return param;
 }
 
-std::string Conv(const std::string& name, const std::string& bottom, const std::string& param) {
-  return "layer { name: '" + name + "' type: 'Convolution' bottom: '" + bottom + "' top: '" +
-         name + "' convolution_param { bias_term: false weight_filler { type: 'msra' } " +
+std::string Conv(const std::string& name, const std::string& bottom,
+                 const std::string& param) {
+  return "layer { name: '" + name + "' type: 'Convolution' bottom: '" + bottom +
+         "' top: '" + name +
+         "' convolution_param { bias_term: false weight_filler { type: 'msra' } " +
          param + " } }\n";
 }
 
 // Batch norm, and a ReLU in place behind it.
 std::string NormRelu(const std::string& bottom, bool relu = true) {
   const std::string name = bottom + "/bn";
-  std::string text = "layer { name: '" + name + "' type: 'CuDNNBatchNorm' bottom: '" + bottom +
-                     "' top: '" + name + "' }\n";
+  std::string text = "layer { name: '" + name + "' type: 'CuDNNBatchNorm' bottom: '" +
+                     bottom + "' top: '" + name + "' }\n";
   if (relu) {
-    text += "layer { name: '" + bottom + "/relu' type: 'ReLU' bottom: '" + name + "' top: '" +
-            name + "' }\n";
+    text += "layer { name: '" + bottom + "/relu' type: 'ReLU' bottom: '" + name +
+            "' top: '" + name + "' }\n";
   }
   return text;
 }
 
 std::string Layer(const std::string& name, const std::string& type,
-                  const std::vector<std::string>& bottoms, const std::string& param = "") {
-  std::string text = "layer { name: '" + name + "' type: '" + type + "' top: '" + name + "'";
+                  const std::vector<std::string>& bottoms,
+                  const std::string& param = "") {
+  std::string text =
+      "layer { name: '" + name + "' type: '" + type + "' top: '" + name + "'";
   for (const std::string& bottom : bottoms) text += " bottom: '" + bottom + "'";
   return text + " " + param + " }\n";
 }
@@ -86,19 +90,23 @@ std::vector<std::string> Reorders(const std::string& text) {
     }
   };
   for (int i = 0; i < layers; ++i) record("forward", i, [&] { net.ForwardFromTo(i, i); });
-  for (int i = layers - 1; i >= 0; --i) record("backward", i, [&] { net.BackwardFromTo(i, i); });
+  for (int i = layers - 1; i >= 0; --i)
+    record("backward", i, [&] { net.BackwardFromTo(i, i); });
   return found;
 }
 
 TEST(ReordersTest, NoneInASmallNet) {
   const std::string text =
       Input("dim: 2 dim: 3 dim: 20 dim: 20") +
-      Conv("conv1", "data", "num_output: 32 kernel_size: 3 pad: 1 stride: 2") + NormRelu("conv1") +
+      Conv("conv1", "data", "num_output: 32 kernel_size: 3 pad: 1 stride: 2") +
+      NormRelu("conv1") +
       Conv("conv2", "conv1/bn", "num_output: 32 kernel_size: 3 pad: 1 group: 8") +
       NormRelu("conv2", false) + Layer("sum", "Eltwise", {"conv1/bn", "conv2/bn"}) +
       "layer { name: 'sum/relu' type: 'ReLU' bottom: 'sum' top: 'sum' }\n" +
-      Layer("pool", "Pooling", {"sum"}, "pooling_param { pool: MAX kernel_size: 3 stride: 2 }") +
-      Conv("conv3", "pool", "num_output: 64 kernel_size: 1") + NormRelu("conv3") + Loss("conv3/bn");
+      Layer("pool", "Pooling", {"sum"},
+            "pooling_param { pool: MAX kernel_size: 3 stride: 2 }") +
+      Conv("conv3", "pool", "num_output: 64 kernel_size: 1") + NormRelu("conv3") +
+      Loss("conv3/bn");
   EXPECT_EQ(Reorders(text), std::vector<std::string>());
 }
 
@@ -108,16 +116,18 @@ std::string SelectiveKernelUnit(const std::string& in, int width, int outputs) {
   const std::string grouped = "num_output: " + w + " kernel_size: 3 group: 32 ";
   return Conv("reduce", in, "kernel_size: 1 num_output: " + w) + NormRelu("reduce") +
          Conv("branch1", "reduce/bn", grouped + "pad: 1") + NormRelu("branch1") +
-         Conv("branch2", "reduce/bn", grouped + "pad: 2 dilation: 2") + NormRelu("branch2") +
-         Layer("both", "Eltwise", {"branch1/bn", "branch2/bn"}) +
+         Conv("branch2", "reduce/bn", grouped + "pad: 2 dilation: 2") +
+         NormRelu("branch2") + Layer("both", "Eltwise", {"branch1/bn", "branch2/bn"}) +
          Layer("global", "Pooling", {"both"},
                "pooling_param { pool: AVE global_pooling: true engine: CAFFE }") +
          Conv("fc1", "global", "kernel_size: 1 num_output: 32") + NormRelu("fc1") +
-         Conv("fc2", "fc1/bn", "kernel_size: 1 num_output: " + std::to_string(2 * width)) +
+         Conv("fc2", "fc1/bn",
+              "kernel_size: 1 num_output: " + std::to_string(2 * width)) +
          Layer("re", "Reshape", {"fc2"},
                "reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 0 } }") +
          Layer("softmax", "Softmax", {"re"}, "softmax_param { axis: 1 }") +
-         "layer { name: 'slice' type: 'Slice' bottom: 'softmax' top: 'slice0' top: 'slice1'"
+         "layer { name: 'slice' type: 'Slice' bottom: 'softmax' top: 'slice0' top: "
+         "'slice1'"
          " slice_param { axis: 1 slice_point: 1 } }\n" +
          Layer("weight1", "Reshape", {"slice1"},
                "reshape_param { shape { dim: 0 dim: " + w + " dim: -1 dim: 0 } }") +
@@ -128,7 +138,8 @@ std::string SelectiveKernelUnit(const std::string& in, int width, int outputs) {
          Layer("scale", "Scale", {"branch1/bn", "weight0/flat"},
                "scale_param { axis: 0 bias_term: false }") +
          Layer("axpy", "Axpy", {"weight1", "branch2/bn", "scale"}) +
-         Conv("increase", "axpy", "kernel_size: 1 num_output: " + std::to_string(outputs)) +
+         Conv("increase", "axpy",
+              "kernel_size: 1 num_output: " + std::to_string(outputs)) +
          NormRelu("increase", false) +
          Conv("proj", in, "kernel_size: 1 num_output: " + std::to_string(outputs)) +
          NormRelu("proj", false) + Layer("unit", "Eltwise", {"increase/bn", "proj/bn"}) +
@@ -138,7 +149,8 @@ std::string SelectiveKernelUnit(const std::string& in, int width, int outputs) {
 TEST(ReordersTest, NoneInASelectiveKernelUnit) {
   const std::string text =
       Input("dim: 2 dim: 3 dim: 32 dim: 32") +
-      Conv("conv1", "data", "num_output: 64 kernel_size: 7 pad: 3 stride: 2") + NormRelu("conv1") +
+      Conv("conv1", "data", "num_output: 64 kernel_size: 7 pad: 3 stride: 2") +
+      NormRelu("conv1") +
       Layer("pool1", "Pooling", {"conv1/bn"},
             "pooling_param { pool: MAX kernel_size: 3 stride: 2 }") +
       SelectiveKernelUnit("pool1", 128, 256) + Loss("unit");

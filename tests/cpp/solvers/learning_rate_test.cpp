@@ -107,9 +107,11 @@ TEST(LearningRateTest, BadParametersAreNamed) {
   EXPECT_THAT(message("lr_policy: 'step' stepsize: 3"), HasSubstr("gamma is missing"));
   EXPECT_THAT(message("lr_policy: 'exp' gamma: -1"), HasSubstr("gamma is -1"));
   EXPECT_THAT(message("lr_policy: 'exp' gamma: nan"), HasSubstr("gamma is nan"));
-  EXPECT_THAT(message("lr_policy: 'multistep' stepvalue: 3"), HasSubstr("gamma is missing"));
+  EXPECT_THAT(message("lr_policy: 'multistep' stepvalue: 3"),
+              HasSubstr("gamma is missing"));
   EXPECT_THAT(message("lr_policy: 'poly'"), HasSubstr("max_iter is 0"));
-  EXPECT_THAT(message("lr_policy: 'fixed' warmup_iter: -1"), HasSubstr("warmup_iter is -1"));
+  EXPECT_THAT(message("lr_policy: 'fixed' warmup_iter: -1"),
+              HasSubstr("warmup_iter is -1"));
   EXPECT_EQ(message("lr_policy: 'multistep'"), "");
 }
 

@@ -46,29 +46,38 @@ class RepeatabilityTest : public ::testing::Test {
   // Random crops and mirrors, noise, batch statistics and dropout in a small classifier,
   // with tests that draw noise of the same stream.
   std::string Text(int data_threads, const std::string& more = "") const {
-    const std::string data = Str(
-        "type: 'Data' top: 'data' top: 'label' transform_param { mirror: true crop_size: 6 "
-        "scale: 0.0078125 mean_value: 128 } data_param { source: '", folder_ / "lmdb",
-        "' backend: LMDB batch_size: 4 decode_threads: ", data_threads, " } ");
+    const std::string data =
+        Str("type: 'Data' top: 'data' top: 'label' transform_param { mirror: true "
+            "crop_size: 6 "
+            "scale: 0.0078125 mean_value: 128 } data_param { source: '",
+            folder_ / "lmdb",
+            "' backend: LMDB batch_size: 4 decode_threads: ", data_threads, " } ");
     const std::string net = Str(
-        "layer { name: 'train' ", data, "include { phase: TRAIN } } "
-        "layer { name: 'test' ", data, "include { phase: TEST } } "
+        "layer { name: 'train' ", data,
+        "include { phase: TRAIN } } "
+        "layer { name: 'test' ",
+        data,
+        "include { phase: TEST } } "
         "layer { name: 'noise' type: 'DummyData' top: 'noise' dummy_data_param { "
-        "  shape { dim: 4 dim: 3 dim: 6 dim: 6 } data_filler { type: 'gaussian' std: 0.125 } } } "
+        "  shape { dim: 4 dim: 3 dim: 6 dim: 6 } data_filler { type: 'gaussian' std: "
+        "0.125 } } } "
         "layer { name: 'sum' type: 'Eltwise' bottom: 'data' bottom: 'noise' top: 'sum' } "
         "layer { name: 'conv' type: 'Convolution' bottom: 'sum' top: 'conv' "
-        "  convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: 'msra' } } } "
+        "  convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "
+        "'msra' } } } "
         "layer { name: 'bn' type: 'CuDNNBatchNorm' bottom: 'conv' top: 'conv' "
         "  cudnn_batch_norm_param { momentum: 0.875 } } "
         "layer { name: 'relu' type: 'ReLU' bottom: 'conv' top: 'conv' } "
         "layer { name: 'drop' type: 'Dropout' bottom: 'conv' top: 'conv' } "
         "layer { name: 'fc' type: 'InnerProduct' bottom: 'conv' top: 'fc' "
         "  inner_product_param { num_output: 5 weight_filler { type: 'xavier' } } } "
-        "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'fc' bottom: 'label' top: 'loss' } ");
-    return Str("net_param { ", net, "} lr_policy: 'poly' power: 1 base_lr: 0.0625 momentum: 0.875 ",
+        "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'fc' bottom: 'label' top: "
+        "'loss' } ");
+    return Str("net_param { ", net,
+               "} lr_policy: 'poly' power: 1 base_lr: 0.0625 momentum: 0.875 ",
                "weight_decay: 0.0078125 max_iter: 20 iter_size: 2 average_loss: 3 ",
-               "test_iter: 2 test_interval: 4 random_seed: 3 snapshot_prefix: '", folder_ / "s",
-               "' ", more);
+               "test_iter: 2 test_interval: 4 random_seed: 3 snapshot_prefix: '",
+               folder_ / "s", "' ", more);
   }
 
   // All that training changes, the statistics of batch norms included.

@@ -39,14 +39,15 @@ using ::testing::HasSubstr;
 // that are averaged, tests in between.
 std::string Training(const std::string& prefix, const std::string& more = "",
                      int count = 40) {
-  const std::string layer = Str(
-      "layer { name: 'l' type: 'ScriptedLoss' top: 'loss' power_param { shift: 4 } "
-      "dropout_param { dropout_ratio: 0.5 } dummy_data_param { shape { dim: ", count,
-      " } shape { dim: 3 dim: 2 } } } ");
-  return Str("net_param { name: 'n' ", layer, "} lr_policy: 'multistep' gamma: 0.5 ",
-             "stepvalue: 4 stepvalue: 12 base_lr: 0.125 weight_decay: 0.0625 iter_size: 2 ",
-             "average_loss: 4 test_iter: 3 test_interval: 5 max_iter: 20 random_seed: 5 ",
-             "snapshot_prefix: '", prefix, "' ", more);
+  const std::string layer =
+      Str("layer { name: 'l' type: 'ScriptedLoss' top: 'loss' power_param { shift: 4 } "
+          "dropout_param { dropout_ratio: 0.5 } dummy_data_param { shape { dim: ",
+          count, " } shape { dim: 3 dim: 2 } } } ");
+  return Str(
+      "net_param { name: 'n' ", layer, "} lr_policy: 'multistep' gamma: 0.5 ",
+      "stepvalue: 4 stepvalue: 12 base_lr: 0.125 weight_decay: 0.0625 iter_size: 2 ",
+      "average_loss: 4 test_iter: 3 test_interval: 5 max_iter: 20 random_seed: 5 ",
+      "snapshot_prefix: '", prefix, "' ", more);
 }
 
 template <typename Dtype>
@@ -55,16 +56,17 @@ using Types = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(SnapshotTest, Types);
 
 TYPED_TEST(SnapshotTest, ContinuedRunEqualsTheUninterruptedOneBitByBit) {
-  for (const std::string type : {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"}) {
+  for (const std::string type :
+       {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"}) {
     for (const bool hdf5 : {false, true}) {
       SCOPED_TRACE(type + (hdf5 ? ", HDF5" : ", binary"));
       TemporaryFolder folder;
       const LogCapture log;
       const bool takes_momentum = type != "AdaGrad" && type != "RMSProp";
-      const std::string text =
-          Training(folder / "s", Str("type: '", type, "' ",
-                                     takes_momentum ? "momentum: 0.875 delta: 0.0078125" : "",
-                                     hdf5 ? " snapshot_format: HDF5" : ""));
+      const std::string text = Training(
+          folder / "s", Str("type: '", type, "' ",
+                            takes_momentum ? "momentum: 0.875 delta: 0.0078125" : "",
+                            hdf5 ? " snapshot_format: HDF5" : ""));
       const auto whole = NewSolver<TypeParam>(text);
       whole->Step(20);
       const rng_t stream = *caffe_rng();
@@ -76,7 +78,8 @@ TYPED_TEST(SnapshotTest, ContinuedRunEqualsTheUninterruptedOneBitByBit) {
       // A new process would have another seed and other draws behind it.
       const auto second = NewSolver<TypeParam>(text + " random_seed: 77");
       second->Step(3);
-      const std::string state = folder / (hdf5 ? "s_iter_10.solverstate.h5" : "s_iter_10.solverstate");
+      const std::string state =
+          folder / (hdf5 ? "s_iter_10.solverstate.h5" : "s_iter_10.solverstate");
       second->Restore(state.c_str());
       EXPECT_EQ(second->iter(), 10);
       second->Step(10);
@@ -134,7 +137,8 @@ TYPED_TEST(SnapshotTest, StateFilesAreCaffes) {
   const LogCapture log;
   const auto solver = NewSolver<TypeParam>(Training(folder / "s", "snapshot: 13"));
   solver->Step(13);
-  EXPECT_TRUE(log.Has("Snapshotting to binary proto file " + (folder / "s_iter_13.caffemodel")));
+  EXPECT_TRUE(
+      log.Has("Snapshotting to binary proto file " + (folder / "s_iter_13.caffemodel")));
   EXPECT_TRUE(log.Has("Snapshotting solver state to binary proto file " +
                       (folder / "s_iter_13.solverstate")));
   SolverState state;
@@ -148,7 +152,8 @@ TYPED_TEST(SnapshotTest, StateFilesAreCaffes) {
   NetParameter weights;
   ASSERT_TRUE(weights.ParseFromString(ReadBytes(folder / "s_iter_13.caffemodel")));
   EXPECT_EQ(weights.layer(0).blobs_size(), 2);
-  EXPECT_EQ(weights.layer(0).blobs(0).diff_size() + weights.layer(0).blobs(0).double_diff_size(),
+  EXPECT_EQ(weights.layer(0).blobs(0).diff_size() +
+                weights.layer(0).blobs(0).double_diff_size(),
             0);
   EXPECT_EQ(folder.NumFiles(), 2);
 }
@@ -202,8 +207,7 @@ TEST(RestoreTest, MovedSnapshotFindsItsWeightsBesideIt) {
   const LogCapture log;
   for (const bool hdf5 : {false, true}) {
     const std::string end = hdf5 ? ".h5" : "";
-    const std::string text =
-        Training(from / "s", hdf5 ? "snapshot_format: HDF5" : "");
+    const std::string text = Training(from / "s", hdf5 ? "snapshot_format: HDF5" : "");
     const auto solver = NewSolver<float>(text);
     solver->Step(2);
     solver->Snapshot();
@@ -240,7 +244,8 @@ std::string RestoreError(const std::string& file, const std::string& more = "") 
   const LogCapture log;
   const auto solver = NewSolver<float>(Training("unused", more));
   solver->Step(2);
-  const std::vector<float> weights = Weights(solver.get()), history = History(solver.get());
+  const std::vector<float> weights = Weights(solver.get()),
+                           history = History(solver.get());
   const rng_t stream = *caffe_rng();
   const std::string message = MessageOf<Error>([&] { solver->Restore(file.c_str()); });
   EXPECT_EQ(solver->iter(), 2);
@@ -272,8 +277,9 @@ class HostileStateTest : public ::testing::Test {
 };
 
 TEST_F(HostileStateTest, WrongKindsOfFile) {
-  EXPECT_THAT(RestoreError(folder_ / "s_iter_3.caffemodel"),
-              AllOf(HasSubstr("s_iter_3.caffemodel' is a caffemodel"), HasSubstr("-weights")));
+  EXPECT_THAT(
+      RestoreError(folder_ / "s_iter_3.caffemodel"),
+      AllOf(HasSubstr("s_iter_3.caffemodel' is a caffemodel"), HasSubstr("-weights")));
   EXPECT_THAT(RestoreError(folder_ / "s_iter_3.caffemodel.h5"),
               AllOf(HasSubstr("is a file of weights"), HasSubstr("-weights")));
   EXPECT_THAT(RestoreError(folder_ / "none.solverstate"), HasSubstr("none.solverstate"));
@@ -355,7 +361,8 @@ TEST_F(HostileStateTest, WeightsThatAreNotTheirs) {
   state.set_learned_net("/nowhere/other.caffemodel");
   EXPECT_THAT(ErrorOf(state), AllOf(HasSubstr("/nowhere/other.caffemodel"),
                                     HasSubstr("neither there nor beside it")));
-  for (const std::string path : {"/dev/zero", "/proc/self/mem", "/", "..", "../../etc", ""}) {
+  for (const std::string path :
+       {"/dev/zero", "/proc/self/mem", "/", "..", "../../etc", ""}) {
     state.set_learned_net(path);
     EXPECT_NE(ErrorOf(state), "") << path;
   }
@@ -370,8 +377,8 @@ TEST_F(HostileStateTest, WeightsThatAreNotTheirs) {
   std::string bytes = ReadBytes(model);
   bytes.back() ^= 1;
   WriteBytes(model, bytes);
-  EXPECT_THAT(RestoreError(State()),
-              AllOf(HasSubstr("s_iter_3.caffemodel"), HasSubstr("another run has replaced it")));
+  EXPECT_THAT(RestoreError(State()), AllOf(HasSubstr("s_iter_3.caffemodel"),
+                                           HasSubstr("another run has replaced it")));
 }
 
 TEST_F(HostileStateTest, PositionOfAnUnknownLayerIsOnlyAWarning) {
@@ -392,8 +399,8 @@ TEST(SnapshotFailureTest, FullDiskDoesNotEndTraining) {
     SCOPED_TRACE(hdf5 ? "HDF5" : "binary");
     TemporaryFolder folder;
     const std::string end = hdf5 ? ".h5" : "";
-    const std::string text =
-        Training(folder / "s", hdf5 ? "snapshot: 5 snapshot_format: HDF5" : "snapshot: 5");
+    const std::string text = Training(
+        folder / "s", hdf5 ? "snapshot: 5 snapshot_format: HDF5" : "snapshot: 5");
     const LogCapture log;
     const auto solver = NewSolver<float>(text);
     solver->Step(5);
@@ -409,10 +416,11 @@ TEST(SnapshotFailureTest, FullDiskDoesNotEndTraining) {
     EXPECT_EQ(solver->snapshot_failures(), 1);
     EXPECT_EQ(folder.NumFiles(), 2) << "no parts are left behind";
     EXPECT_EQ(ReadBytes(folder / ("s_iter_5.solverstate" + end)), good);
-    EXPECT_THAT(log.Find("no snapshot was written"),
-                AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
-                      HasSubstr("s_iter_10.caffemodel"),
-                      HasSubstr("the last good one is " + (folder / "s_iter_5.solverstate"))));
+    EXPECT_THAT(
+        log.Find("no snapshot was written"),
+        AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
+              HasSubstr("s_iter_10.caffemodel"),
+              HasSubstr("the last good one is " + (folder / "s_iter_5.solverstate"))));
     int errors = 0;
     for (const std::string& line : log.raw()) errors += line[0] == 'E';
     EXPECT_EQ(errors, 1);
@@ -491,7 +499,8 @@ TEST(KilledRunTest, EverySnapshotThereIsContinuesTheRunExactly) {
   const std::string options = "snapshot: 1 test_initialization: false";
   std::map<int, std::vector<float>> expected;
   const LogCapture log;
-  const auto whole = NewSolver<float>(Training("unused", options + " snapshot: 0", kCount));
+  const auto whole =
+      NewSolver<float>(Training("unused", options + " snapshot: 0", kCount));
   const auto weights_at = [&](int iter) {
     while (whole->iter() < iter) {
       whole->Step(1);
@@ -499,7 +508,8 @@ TEST(KilledRunTest, EverySnapshotThereIsContinuesTheRunExactly) {
     }
     return expected[iter];
   };
-  // How many kills come in the middle of a write depends on the disk; go on until some did.
+  // How many kills come in the middle of a write depends on the disk; go on until some
+  // did.
   int parts_left = 0;
   for (int round = 0; round < 8 || (parts_left < 3 && round < 50); ++round) {
     TemporaryFolder folder;
@@ -514,7 +524,8 @@ TEST(KilledRunTest, EverySnapshotThereIsContinuesTheRunExactly) {
       }
       _exit(1);
     }
-    while (SavedIterations(folder.path()).size() < 2 && waitpid(child, nullptr, WNOHANG) == 0) {
+    while (SavedIterations(folder.path()).size() < 2 &&
+           waitpid(child, nullptr, WNOHANG) == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     std::this_thread::sleep_for(
@@ -531,7 +542,8 @@ TEST(KilledRunTest, EverySnapshotThereIsContinuesTheRunExactly) {
       const std::vector<float> before = weights_at(iter);
       const std::vector<float> after = weights_at(iter + 1);
       const rng_t stream = *caffe_rng();
-      const auto solver = NewSolver<float>(Training("unused", options + " snapshot: 0", kCount));
+      const auto solver =
+          NewSolver<float>(Training("unused", options + " snapshot: 0", kCount));
       solver->Restore((folder / Str("s_iter_", iter, ".solverstate")).c_str());
       EXPECT_EQ(solver->iter(), iter);
       EXPECT_EQ(Weights(solver.get()), before);

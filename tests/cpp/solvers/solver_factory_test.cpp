@@ -12,8 +12,8 @@ using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 
 TEST(SolverFactoryTest, KnowsCaffesSolvers) {
-  for (const auto& types :
-       {SolverRegistry<float>::SolverTypeList(), SolverRegistry<double>::SolverTypeList()}) {
+  for (const auto& types : {SolverRegistry<float>::SolverTypeList(),
+                            SolverRegistry<double>::SolverTypeList()}) {
     EXPECT_THAT(types, IsSupersetOf({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta",
                                      "Adam"}));
   }

@@ -183,7 +183,8 @@ void ScriptedLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>&,
   top[0]->mutable_cpu_diff()[0] = 1;
   if (top.size() > 1) {
     Dtype sum = 0;
-    for (int i = 0; i < this->blobs_[0]->count(); ++i) sum += this->blobs_[0]->cpu_data()[i];
+    for (int i = 0; i < this->blobs_[0]->count(); ++i)
+      sum += this->blobs_[0]->cpu_data()[i];
     top[1]->mutable_cpu_data()[0] = sum;
   }
   ++step_;
@@ -199,7 +200,8 @@ void ScriptedLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>&,
     const int count = this->blobs_[p]->count();
     std::vector<Dtype> noise(count);
     if (param.has_dropout_param()) {
-      caffe_rng_gaussian<Dtype>(count, 0, param.dropout_param().dropout_ratio(), noise.data());
+      caffe_rng_gaussian<Dtype>(count, 0, param.dropout_param().dropout_ratio(),
+                                noise.data());
     }
     Dtype* diff = this->blobs_[p]->mutable_cpu_diff();
     for (int i = 0; i < count; ++i) {

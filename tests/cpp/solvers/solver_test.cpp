@@ -31,7 +31,8 @@ const char kNet[] =
     "name: 'tiny' "
     "layer { name: 'l' type: 'ScriptedLoss' top: 'loss' include { phase: TRAIN } "
     "  power_param { shift: 2 } dummy_data_param { shape { dim: 3 } } } "
-    "layer { name: 'l' type: 'ScriptedLoss' top: 'loss' top: 'sum' include { phase: TEST } "
+    "layer { name: 'l' type: 'ScriptedLoss' top: 'loss' top: 'sum' include { phase: TEST "
+    "} "
     "  power_param { shift: 10 } dummy_data_param { shape { dim: 3 } } } ";
 const char kRate[] = "lr_policy: 'fixed' base_lr: 0.5 snapshot_after_train: false ";
 
@@ -46,20 +47,22 @@ std::string ErrorOf(const std::string& text) {
 
 TEST(SolverTest, LogLinesAreCaffes) {
   const LogCapture log;
-  const auto solver = NewSolver<float>(
-      WithNet("max_iter: 4 display: 2 test_interval: 2 test_iter: 2 test_compute_loss: true "
-              "random_seed: 1"));
+  const auto solver = NewSolver<float>(WithNet(
+      "max_iter: 4 display: 2 test_interval: 2 test_iter: 2 test_compute_loss: true "
+      "random_seed: 1"));
   EXPECT_TRUE(log.Has("Creating training net specified in net_param"));
   EXPECT_TRUE(log.Has("Creating test net (#0) specified by net_param"));
   EXPECT_TRUE(log.Has("Solver scaffolding done."));
   solver->Solve();
   std::vector<std::string> lines;
   for (const std::string& line : log.raw()) {
-    if (!std::regex_search(line, std::regex("solver.cpp:[0-9]+\\] (Solving|Learning| *T|Iter|Optim)"))) continue;
+    if (!std::regex_search(
+            line, std::regex("solver.cpp:[0-9]+\\] (Solving|Learning| *T|Iter|Optim)")))
+      continue;
     // Time of day, thread, line number and measured times vary.
     lines.push_back(std::regex_replace(
-        std::regex_replace(line, std::regex("^I[0-9]{4} [0-9:.]{15} +[0-9]+ ([a-z_.]+):[0-9]+"),
-                           "$1"),
+        std::regex_replace(
+            line, std::regex("^I[0-9]{4} [0-9:.]{15} +[0-9]+ ([a-z_.]+):[0-9]+"), "$1"),
         std::regex("\\([-0-9.e+inf]+ iter/s, [-0-9.e+]+s/"), "(? iter/s, ?s/"));
   }
   // The sum is that of the weights before each test.
@@ -68,23 +71,24 @@ TEST(SolverTest, LogLinesAreCaffes) {
   }
   EXPECT_THAT(
       lines,
-      ElementsAre("solver.cpp] Solving tiny", "solver.cpp] Learning Rate Policy: fixed",
-                  "solver.cpp] Iteration 0, Testing net (#0)", "solver.cpp] Test loss: 10.5",
-                  "solver.cpp]     Test net output #0: loss = 10.5 (* 1 = 10.5 loss)",
-                  "solver.cpp]     Test net output #1: sum = ?",
-                  "solver.cpp] Iteration 0 (? iter/s, ?s/2 iters), loss = 2",
-                  "solver.cpp]     Train net output #0: loss = 2 (* 1 = 2 loss)",
-                  "sgd_solver.cpp] Iteration 0, lr = 0.5",
-                  "solver.cpp] Iteration 2, Testing net (#0)", "solver.cpp] Test loss: 12.5",
-                  "solver.cpp]     Test net output #0: loss = 12.5 (* 1 = 12.5 loss)",
-                  "solver.cpp]     Test net output #1: sum = ?",
-                  "solver.cpp] Iteration 2 (? iter/s, ?s/2 iters), loss = 4",
-                  "solver.cpp]     Train net output #0: loss = 4 (* 1 = 4 loss)",
-                  "sgd_solver.cpp] Iteration 2, lr = 0.5", "solver.cpp] Iteration 4, loss = 6",
-                  "solver.cpp] Iteration 4, Testing net (#0)", "solver.cpp] Test loss: 14.5",
-                  "solver.cpp]     Test net output #0: loss = 14.5 (* 1 = 14.5 loss)",
-                  "solver.cpp]     Test net output #1: sum = ?",
-                  "solver.cpp] Optimization Done."));
+      ElementsAre(
+          "solver.cpp] Solving tiny", "solver.cpp] Learning Rate Policy: fixed",
+          "solver.cpp] Iteration 0, Testing net (#0)", "solver.cpp] Test loss: 10.5",
+          "solver.cpp]     Test net output #0: loss = 10.5 (* 1 = 10.5 loss)",
+          "solver.cpp]     Test net output #1: sum = ?",
+          "solver.cpp] Iteration 0 (? iter/s, ?s/2 iters), loss = 2",
+          "solver.cpp]     Train net output #0: loss = 2 (* 1 = 2 loss)",
+          "sgd_solver.cpp] Iteration 0, lr = 0.5",
+          "solver.cpp] Iteration 2, Testing net (#0)", "solver.cpp] Test loss: 12.5",
+          "solver.cpp]     Test net output #0: loss = 12.5 (* 1 = 12.5 loss)",
+          "solver.cpp]     Test net output #1: sum = ?",
+          "solver.cpp] Iteration 2 (? iter/s, ?s/2 iters), loss = 4",
+          "solver.cpp]     Train net output #0: loss = 4 (* 1 = 4 loss)",
+          "sgd_solver.cpp] Iteration 2, lr = 0.5", "solver.cpp] Iteration 4, loss = 6",
+          "solver.cpp] Iteration 4, Testing net (#0)", "solver.cpp] Test loss: 14.5",
+          "solver.cpp]     Test net output #0: loss = 14.5 (* 1 = 14.5 loss)",
+          "solver.cpp]     Test net output #1: sum = ?",
+          "solver.cpp] Optimization Done."));
 }
 
 TEST(SolverTest, TestsSeeTheTrainedWeights) {
@@ -238,8 +242,8 @@ TEST(SolverTest, StepCountsForSolversThatDoNot) {
 TEST(SolverTest, StopEndsStepAndSolve) {
   TemporaryFolder folder;
   const LogCapture log;
-  const auto solver = NewSolver<float>(
-      WithNet(Str("max_iter: 100 snapshot_after_train: true snapshot_prefix: '", folder / "s", "'")));
+  const auto solver = NewSolver<float>(WithNet(Str(
+      "max_iter: 100 snapshot_after_train: true snapshot_prefix: '", folder / "s", "'")));
   int asked = 0;
   solver->SetActionFunction(
       [&] { return ++asked == 3 ? SolverAction::STOP : SolverAction::NONE; });
@@ -268,8 +272,8 @@ TEST(SolverTest, StopEndsATestToo) {
 TEST(SolverTest, SnapshotCanBeAskedForAtAnyTime) {
   TemporaryFolder folder;
   const LogCapture log;
-  const auto solver = NewSolver<float>(
-      WithNet(Str("snapshot_prefix: '", folder / "s", "' test_interval: 2 test_iter: 2")));
+  const auto solver = NewSolver<float>(WithNet(
+      Str("snapshot_prefix: '", folder / "s", "' test_interval: 2 test_iter: 2")));
   int asked = 0;
   // Twice in the test at 0, once after iterations 1 and 2.
   solver->SetActionFunction([&] {
@@ -312,7 +316,8 @@ TEST(SolverTest, NetsComeFromAllForms) {
       {Str("train_net: '", file, "' "), 0},
       {Str("train_net: '", file, "' test_net: '", file, "' ", tests), 1},
       {Str("train_net_param { ", kNet, "} test_net_param { ", kNet, "} test_net: '", file,
-           "' test_iter: 3 ", tests), 2},
+           "' test_iter: 3 ", tests),
+       2},
       {Str("net_param { ", kNet, "} test_net: '", file, "' test_iter: 3 ", tests), 2}};
   for (const auto& [text, test_nets] : forms) {
     SCOPED_TRACE(text);
@@ -330,13 +335,13 @@ TEST(SolverTest, StatesSelectLayers) {
   const std::string layer =
       "layer { type: 'ScriptedLoss' dummy_data_param { shape { dim: 1 } } ";
   const LogCapture log;
-  const auto solver = NewSolver<float>(Str(
-      "net_param { state { level: 1 } ",
-      layer, "name: 'a' top: 'a' include { stage: 'x' min_level: 1 } } ",
-      layer, "name: 'b' top: 'b' include { phase: TEST stage: 'y' } } ",
-      layer, "name: 'c' top: 'c' include { phase: TEST min_level: 5 } } } ",
-      "train_state { stage: 'x' } test_state { stage: 'y' } test_state { level: 5 } ",
-      "test_iter: 1 test_iter: 1 test_interval: 1 ", kRate));
+  const auto solver = NewSolver<float>(
+      Str("net_param { state { level: 1 } ", layer,
+          "name: 'a' top: 'a' include { stage: 'x' min_level: 1 } } ", layer,
+          "name: 'b' top: 'b' include { phase: TEST stage: 'y' } } ", layer,
+          "name: 'c' top: 'c' include { phase: TEST min_level: 5 } } } ",
+          "train_state { stage: 'x' } test_state { stage: 'y' } test_state { level: 5 } ",
+          "test_iter: 1 test_iter: 1 test_interval: 1 ", kRate));
   EXPECT_THAT(solver->net()->layer_names(), ElementsAre("a"));
   EXPECT_THAT(solver->test_nets()[0]->layer_names(), ElementsAre("b"));
   EXPECT_THAT(solver->test_nets()[1]->layer_names(), ElementsAre("c"));
@@ -416,15 +421,19 @@ TEST(SolverTest, ReadsASolverFile) {
 TEST(SolverErrorsTest, WrongDefinitionsAreNamed) {
   const std::string rate = kRate;
   EXPECT_THAT(ErrorOf(rate), HasSubstr("no train net given, expected exactly one of"));
-  EXPECT_THAT(ErrorOf(WithNet("train_net: 'x'")), HasSubstr("net_param and train_net given"));
-  EXPECT_THAT(ErrorOf("net: '/nowhere/net.prototxt'" + rate), HasSubstr("/nowhere/net.prototxt"));
+  EXPECT_THAT(ErrorOf(WithNet("train_net: 'x'")),
+              HasSubstr("net_param and train_net given"));
+  EXPECT_THAT(ErrorOf("net: '/nowhere/net.prototxt'" + rate),
+              HasSubstr("/nowhere/net.prototxt"));
   EXPECT_THAT(ErrorOf(WithNet("test_iter: 1")), HasSubstr("test_interval is 0"));
-  EXPECT_THAT(ErrorOf(Str("train_net_param { ", kNet, "} test_net_param { ", kNet, "}", rate)),
-              HasSubstr("0 test_iter given, expected 1"));
+  EXPECT_THAT(
+      ErrorOf(Str("train_net_param { ", kNet, "} test_net_param { ", kNet, "}", rate)),
+      HasSubstr("0 test_iter given, expected 1"));
   EXPECT_THAT(ErrorOf(WithNet("test_net_param { } test_net_param { } test_iter: 1")),
               HasSubstr("1 test_iter given, expected at least 2"));
-  EXPECT_THAT(ErrorOf(WithNet("test_iter: 1 test_interval: 1 test_state { } test_state { }")),
-              HasSubstr("2 test_state given, expected 1"));
+  EXPECT_THAT(
+      ErrorOf(WithNet("test_iter: 1 test_interval: 1 test_state { } test_state { }")),
+      HasSubstr("2 test_state given, expected 1"));
   EXPECT_THAT(ErrorOf(WithNet("iter_size: 0")), HasSubstr("iter_size is 0"));
   EXPECT_THAT(ErrorOf(WithNet("average_loss: 0")), HasSubstr("average_loss is 0"));
   EXPECT_THAT(ErrorOf(WithNet("display: -1")), HasSubstr("display is -1"));
@@ -433,13 +442,14 @@ TEST(SolverErrorsTest, WrongDefinitionsAreNamed) {
               HasSubstr("snapshot_prefix '/no/such/folder/s'"));
   EXPECT_THAT(ErrorOf("net_param { layer { name: 'q' type: 'Scripted' } }" + rate),
               HasSubstr("net_param: layer 'q'"));
-  EXPECT_THAT(ErrorOf(WithNet("weights: '/no/w.caffemodel'")), HasSubstr("/no/w.caffemodel"));
+  EXPECT_THAT(ErrorOf(WithNet("weights: '/no/w.caffemodel'")),
+              HasSubstr("/no/w.caffemodel"));
 }
 
 TEST(SolverErrorsTest, UnwritableSnapshotsAreReportedBeforeTraining) {
   const LogCapture log;
-  const auto solver = NewSolver<float>(
-      WithNet("max_iter: 5 snapshot_after_train: true snapshot_prefix: '/no/such/folder/s'"));
+  const auto solver = NewSolver<float>(WithNet(
+      "max_iter: 5 snapshot_after_train: true snapshot_prefix: '/no/such/folder/s'"));
   EXPECT_THAT(MessageOf<Error>([&] { solver->Solve(); }), HasSubstr("/no/such/folder"));
   EXPECT_EQ(solver->iter(), 0);
   solver->Step(1);  // without snapshots it trains
@@ -450,7 +460,8 @@ TEST(SolverErrorsTest, MissingPolicyIsReportedWhenItIsNeeded) {
   const LogCapture log;
   const auto solver = NewSolver<float>(Str("net_param { ", kNet, " }"));
   solver->net()->Forward();
-  EXPECT_THAT(MessageOf<Error>([&] { solver->Step(1); }), HasSubstr("lr_policy is missing"));
+  EXPECT_THAT(MessageOf<Error>([&] { solver->Step(1); }),
+              HasSubstr("lr_policy is missing"));
 }
 
 }  // namespace

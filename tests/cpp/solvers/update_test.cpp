@@ -44,13 +44,19 @@ struct Case {
   std::vector<int> count = {40000, 7};
 
   std::string Text() const {
-    const std::string net = Str(
-        "net_param { name: 'n' layer { name: 'l' type: 'ScriptedLoss' top: 'loss' "
-        "power_param { shift: ", kScript, " scale: ", kGradientScale, " } "
-        "param { lr_mult: ", lr_mult[0], " decay_mult: ", decay_mult[0], " } "
-        "param { lr_mult: ", lr_mult[1], " decay_mult: ", decay_mult[1], " } "
-        "dummy_data_param { shape { dim: 8 dim: ", count[0] / 8, " } shape { dim: ", count[1],
-        " } } } } ");
+    const std::string net =
+        Str("net_param { name: 'n' layer { name: 'l' type: 'ScriptedLoss' top: 'loss' "
+            "power_param { shift: ",
+            kScript, " scale: ", kGradientScale,
+            " } "
+            "param { lr_mult: ",
+            lr_mult[0], " decay_mult: ", decay_mult[0],
+            " } "
+            "param { lr_mult: ",
+            lr_mult[1], " decay_mult: ", decay_mult[1],
+            " } "
+            "dummy_data_param { shape { dim: 8 dim: ",
+            count[0] / 8, " } shape { dim: ", count[1], " } } } } ");
     return Str(net, "type: '", type, "' lr_policy: 'fixed' base_lr: ", rate,
                " momentum: ", momentum, " weight_decay: ", decay,
                l1 ? " regularization_type: 'L1'" : "", " clip_gradients: ", clip,
@@ -112,7 +118,8 @@ std::vector<double> Reference(const Case& c) {
           h[p][i] = c.momentum * h[p][i] + (1 - c.momentum) * d;
           h2[p][i] = c.momentum2 * h2[p][i] + (1 - c.momentum2) * d * d;
           step = rate * std::sqrt(1 - std::pow(c.momentum2, t)) /
-                 (1 - std::pow(c.momentum, t)) * h[p][i] / (std::sqrt(h2[p][i]) + c.delta);
+                 (1 - std::pow(c.momentum, t)) * h[p][i] /
+                 (std::sqrt(h2[p][i]) + c.delta);
         }
         w[p][i] -= step;
       }
@@ -157,10 +164,12 @@ template <typename Dtype>
 class UpdateTest : public ::testing::Test {
  protected:
   // Steps divided by the root of a small mean square magnify rounding as a norm does.
-  static void ExpectMatches(Solver<Dtype>* solver, const Case& c, const std::string& what) {
+  static void ExpectMatches(Solver<Dtype>* solver, const Case& c,
+                            const std::string& what) {
     const std::vector<Dtype> got = test::Weights(solver);
     ExpectClose({got.begin(), got.end()}, Reference(c),
-                ToleranceOf<Dtype>(OpKind::kNormalization, kIterations * c.iter_size), what);
+                ToleranceOf<Dtype>(OpKind::kNormalization, kIterations * c.iter_size),
+                what);
   }
 };
 using Types = ::testing::Types<float, double>;
@@ -200,7 +209,8 @@ TYPED_TEST(UpdateTest, DerivedClassHasItsStepsCalled) {
     EXPECT_EQ(solver.calls, 2 * kIterations);
     if (c.lr_mult[0] == 0) continue;  // like BVLC's, a derived solver decays it in vain
     this->ExpectMatches(&solver, c, "derived: " + c.Text());
-    const double largest = kGradientScale * c.iter_size * std::sqrt(c.count[0] + c.count[1]);
+    const double largest =
+        kGradientScale * c.iter_size * std::sqrt(c.count[0] + c.count[1]);
     const bool may_clip = c.clip >= 0 && c.clip <= largest;
     EXPECT_TRUE(may_clip || log.Find("Gradient clipping").empty());
   }
@@ -237,7 +247,8 @@ TYPED_TEST(UpdateTest, FrozenParameterKeepsItsBits) {
   const Blob<TypeParam>& frozen = *solver->net()->learnable_params()[1];
   const std::vector<TypeParam> before(frozen.cpu_data(), frozen.cpu_data() + c.count[1]);
   solver->Step(kIterations);
-  EXPECT_EQ(before, std::vector<TypeParam>(frozen.cpu_data(), frozen.cpu_data() + c.count[1]));
+  EXPECT_EQ(before,
+            std::vector<TypeParam>(frozen.cpu_data(), frozen.cpu_data() + c.count[1]));
 }
 
 TYPED_TEST(UpdateTest, ClippingIsLoggedWithItsNumbers) {
@@ -292,10 +303,12 @@ TEST(UpdateErrorsTest, WrongHyperparametersAreNamed) {
   c.rms_decay = 1;
   EXPECT_THAT(message(c), HasSubstr("rms_decay is 1"));
   c.type = "SGDD";
-  EXPECT_THAT(message(c), HasSubstr("unknown type 'SGDD'; the closest known type is 'SGD'"));
+  EXPECT_THAT(message(c),
+              HasSubstr("unknown type 'SGDD'; the closest known type is 'SGD'"));
   EXPECT_THAT(message(Case(), " regularization_type: 'L3'"),
               HasSubstr("unknown regularization_type 'L3', expected 'L2' or 'L1'"));
-  EXPECT_THAT(message(Case(), " lr_policy: 'stepp'"), HasSubstr("closest known is 'step'"));
+  EXPECT_THAT(message(Case(), " lr_policy: 'stepp'"),
+              HasSubstr("closest known is 'step'"));
 }
 
 }  // namespace

@@ -43,7 +43,8 @@ TYPED_TEST(TimerTest, CountsWallClockInThreeUnits) {
   timer.Start();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   timer.Stop();
-  const std::chrono::duration<float, std::milli> whole = std::chrono::steady_clock::now() - begin;
+  const std::chrono::duration<float, std::milli> whole =
+      std::chrono::steady_clock::now() - begin;
   EXPECT_GE(timer.MilliSeconds(), 20);
   EXPECT_LE(timer.MilliSeconds(), whole.count());
   EXPECT_FLOAT_EQ(timer.MicroSeconds(), 1000 * timer.MilliSeconds());

@@ -28,9 +28,7 @@ TEST(ClosestNameTest, CaseDecidesAmongEquals) {
   EXPECT_EQ(ClosestName("EXP", {"exp", "EXP"}), "EXP");
 }
 
-TEST(ClosestNameTest, NothingToChooseFrom) {
-  EXPECT_EQ(ClosestName("x", {}), "");
-}
+TEST(ClosestNameTest, NothingToChooseFrom) { EXPECT_EQ(ClosestName("x", {}), ""); }
 
 TEST(ClosestNameTest, TakesHugeAndEmptyNames) {
   EXPECT_EQ(ClosestName(std::string(1 << 24, 'x'), {"yyy", std::string(200, 'x')}),

@@ -20,7 +20,9 @@ using test::Uniform;
 
 struct Axis {
   int size, kernel, pad, stride, dilation;
-  int out() const { return (size + 2 * pad - (dilation * (kernel - 1) + 1)) / stride + 1; }
+  int out() const {
+    return (size + 2 * pad - (dilation * (kernel - 1) + 1)) / stride + 1;
+  }
 };
 
 struct Problem {
@@ -83,7 +85,9 @@ int ImageIndex(const Problem& p, int column) {
 template <typename T>
 struct Reference {
   explicit Reference(const Problem& p)
-      : image(ImageSize(p)), columns(ColumnSize(p)), unfolded(columns.size()),
+      : image(ImageSize(p)),
+        columns(ColumnSize(p)),
+        unfolded(columns.size()),
         folded(image.size(), 0) {
     for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<T>(Uniform(1, i));
     for (size_t i = 0; i < columns.size(); ++i) {
@@ -118,10 +122,13 @@ void CheckNd(const Problem& p) {
     dilation.push_back(axis.dilation);
   }
   const T nan = std::numeric_limits<T>::quiet_NaN();
-  std::vector<T> columns(reference.columns.size(), nan), image(reference.image.size(), nan);
+  std::vector<T> columns(reference.columns.size(), nan),
+      image(reference.image.size(), nan);
   im2col_nd_cpu(reference.image.data(), n, image_shape.data(), column_shape.data(),
-                kernel.data(), pad.data(), stride.data(), dilation.data(), columns.data());
-  ExpectClose(AsDoubles(columns), reference.unfolded, ToleranceOf<T>(OpKind::kCopy), "columns");
+                kernel.data(), pad.data(), stride.data(), dilation.data(),
+                columns.data());
+  ExpectClose(AsDoubles(columns), reference.unfolded, ToleranceOf<T>(OpKind::kCopy),
+              "columns");
   col2im_nd_cpu(reference.columns.data(), n, image_shape.data(), column_shape.data(),
                 kernel.data(), pad.data(), stride.data(), dilation.data(), image.data());
   ExpectClose(AsDoubles(image), reference.folded,
@@ -133,12 +140,14 @@ void Check2d(const Problem& p) {
   const Reference<T> reference(p);
   const Axis &h = p.axes[0], &w = p.axes[1];
   const T nan = std::numeric_limits<T>::quiet_NaN();
-  std::vector<T> columns(reference.columns.size(), nan), image(reference.image.size(), nan);
-  im2col_cpu(reference.image.data(), p.channels, h.size, w.size, h.kernel, w.kernel, h.pad,
-             w.pad, h.stride, w.stride, h.dilation, w.dilation, columns.data());
-  ExpectClose(AsDoubles(columns), reference.unfolded, ToleranceOf<T>(OpKind::kCopy), "columns");
-  col2im_cpu(reference.columns.data(), p.channels, h.size, w.size, h.kernel, w.kernel, h.pad,
-             w.pad, h.stride, w.stride, h.dilation, w.dilation, image.data());
+  std::vector<T> columns(reference.columns.size(), nan),
+      image(reference.image.size(), nan);
+  im2col_cpu(reference.image.data(), p.channels, h.size, w.size, h.kernel, w.kernel,
+             h.pad, w.pad, h.stride, w.stride, h.dilation, w.dilation, columns.data());
+  ExpectClose(AsDoubles(columns), reference.unfolded, ToleranceOf<T>(OpKind::kCopy),
+              "columns");
+  col2im_cpu(reference.columns.data(), p.channels, h.size, w.size, h.kernel, w.kernel,
+             h.pad, w.pad, h.stride, w.stride, h.dilation, w.dilation, image.data());
   ExpectClose(AsDoubles(image), reference.folded,
               ToleranceOf<T>(OpKind::kReduction, h.kernel * w.kernel), "image");
 }

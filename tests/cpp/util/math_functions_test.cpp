@@ -45,7 +45,8 @@ TYPED_TEST_SUITE(MathTest, Types);
 // op(A) is M x K and op(B) K x N, row-major.
 TYPED_TEST(MathTest, Gemm) {
   using T = TypeParam;
-  const int sizes[][3] = {{1, 1, 1}, {2, 3, 4}, {7, 1, 5}, {1, 9, 3}, {17, 33, 65}, {40, 50, 64}};
+  const int sizes[][3] = {{1, 1, 1}, {2, 3, 4},    {7, 1, 5},
+                          {1, 9, 3}, {17, 33, 65}, {40, 50, 64}};
   for (const auto& [M, N, K] : sizes) {
     for (const auto ta : {CblasNoTrans, CblasTrans}) {
       for (const auto tb : {CblasNoTrans, CblasTrans}) {
@@ -58,7 +59,8 @@ TYPED_TEST(MathTest, Gemm) {
             for (int n = 0; n < N; ++n) {
               double sum = 0;
               for (int k = 0; k < K; ++k) {
-                sum += static_cast<double>(ta == CblasNoTrans ? a[m * K + k] : a[k * M + m]) *
+                sum += static_cast<double>(ta == CblasNoTrans ? a[m * K + k]
+                                                              : a[k * M + m]) *
                        (tb == CblasNoTrans ? b[k * N + n] : b[n * K + k]);
               }
               want[m * N + n] = alpha * sum + beta * c[m * N + n];
@@ -67,8 +69,9 @@ TYPED_TEST(MathTest, Gemm) {
           // beta = 0 means that C is not read.
           if (beta == 0) c.assign(c.size(), this->kNaN);
           caffe_cpu_gemm<T>(ta, tb, M, N, K, alpha, a.data(), b.data(), beta, c.data());
-          ExpectClose(AsDoubles(c), want, ToleranceOf<T>(OpKind::kReduction, K),
-                      Str("C of ", M, " x ", N, " x ", K, ", ", ta, " ", tb, " beta ", beta));
+          ExpectClose(
+              AsDoubles(c), want, ToleranceOf<T>(OpKind::kReduction, K),
+              Str("C of ", M, " x ", N, " x ", K, ", ", ta, " ", tb, " beta ", beta));
         }
       }
     }
@@ -92,14 +95,17 @@ TYPED_TEST(MathTest, Gemv) {
   const auto a = Input<T>(1, M * N);
   for (const auto trans : {CblasNoTrans, CblasTrans}) {
     for (const double beta : {0.0, 0.75}) {
-      const int rows = trans == CblasNoTrans ? M : N, columns = trans == CblasNoTrans ? N : M;
+      const int rows = trans == CblasNoTrans ? M : N,
+                columns = trans == CblasNoTrans ? N : M;
       const auto x = Input<T>(2, columns);
       auto y = Input<T>(3, rows);
       std::vector<double> want(rows);
       for (int r = 0; r < rows; ++r) {
         double sum = 0;
         for (int c = 0; c < columns; ++c) {
-          sum += static_cast<double>(trans == CblasNoTrans ? a[r * N + c] : a[c * N + r]) * x[c];
+          sum +=
+              static_cast<double>(trans == CblasNoTrans ? a[r * N + c] : a[c * N + r]) *
+              x[c];
         }
         want[r] = -2 * sum + beta * y[r];
       }
@@ -128,27 +134,37 @@ TYPED_TEST(MathTest, VectorUpdates) {
       ExpectClose(AsDoubles(y), want, tolerance, Str(what, " of ", n));
     };
     using Y = std::vector<T>*;
-    expect("axpy", [&](Y y) { caffe_axpy<T>(n, 1.5, x.data(), y->data()); },
-           [](double a, double b) { return 1.5 * a + b; });
-    expect("axpby", [&](Y y) { caffe_cpu_axpby<T>(n, 1.5, x.data(), -0.5, y->data()); },
-           [](double a, double b) { return 1.5 * a - 0.5 * b; });
-    expect("scal", [&](Y y) { caffe_scal<T>(n, -3, y->data()); },
-           [](double, double b) { return -3 * b; });
-    expect("scale", [&](Y y) { caffe_cpu_scale<T>(n, -3, x.data(), y->data()); },
-           [](double a, double) { return -3 * a; });
-    expect("add_scalar", [&](Y y) { caffe_add_scalar<T>(n, 0.25, y->data()); },
-           [](double, double b) { return b + 0.25; });
-    expect("copy", [&](Y y) { caffe_copy<T>(n, x.data(), y->data()); },
-           [](double a, double) { return a; });
-    expect("copy to itself", [&](Y y) { caffe_copy<T>(n, y->data(), y->data()); },
-           [](double, double b) { return b; });
-    expect("set", [&](Y y) { caffe_set<T>(n, 0.5, y->data()); },
-           [](double, double) { return 0.5; });
-    expect("axpby 0", [&](Y y) {
-             y->assign(n, this->kNaN);
-             caffe_cpu_axpby<T>(n, 2, x.data(), 0, y->data());
-           },
-           [](double a, double) { return 2 * a; });
+    expect(
+        "axpy", [&](Y y) { caffe_axpy<T>(n, 1.5, x.data(), y->data()); },
+        [](double a, double b) { return 1.5 * a + b; });
+    expect(
+        "axpby", [&](Y y) { caffe_cpu_axpby<T>(n, 1.5, x.data(), -0.5, y->data()); },
+        [](double a, double b) { return 1.5 * a - 0.5 * b; });
+    expect(
+        "scal", [&](Y y) { caffe_scal<T>(n, -3, y->data()); },
+        [](double, double b) { return -3 * b; });
+    expect(
+        "scale", [&](Y y) { caffe_cpu_scale<T>(n, -3, x.data(), y->data()); },
+        [](double a, double) { return -3 * a; });
+    expect(
+        "add_scalar", [&](Y y) { caffe_add_scalar<T>(n, 0.25, y->data()); },
+        [](double, double b) { return b + 0.25; });
+    expect(
+        "copy", [&](Y y) { caffe_copy<T>(n, x.data(), y->data()); },
+        [](double a, double) { return a; });
+    expect(
+        "copy to itself", [&](Y y) { caffe_copy<T>(n, y->data(), y->data()); },
+        [](double, double b) { return b; });
+    expect(
+        "set", [&](Y y) { caffe_set<T>(n, 0.5, y->data()); },
+        [](double, double) { return 0.5; });
+    expect(
+        "axpby 0",
+        [&](Y y) {
+          y->assign(n, this->kNaN);
+          caffe_cpu_axpby<T>(n, 2, x.data(), 0, y->data());
+        },
+        [](double a, double) { return 2 * a; });
   }
 }
 
@@ -167,33 +183,46 @@ TYPED_TEST(MathTest, ElementwiseFunctions) {
     };
     const T *pa = a.data(), *pb = b.data();
     const OpKind simple = OpKind::kElementwise, transcendental = OpKind::kTranscendental;
-    expect("add", simple, [&](T* y) { caffe_add<T>(n, pa, pb, y); },
-           [](double u, double v) { return u + v; });
-    expect("sub", simple, [&](T* y) { caffe_sub<T>(n, pa, pb, y); },
-           [](double u, double v) { return u - v; });
-    expect("mul", simple, [&](T* y) { caffe_mul<T>(n, pa, pb, y); },
-           [](double u, double v) { return u * v; });
-    expect("div", simple, [&](T* y) { caffe_div<T>(n, pa, pb, y); },
-           [](double u, double v) { return u / v; });
-    expect("sqr", simple, [&](T* y) { caffe_sqr<T>(n, pa, y); },
-           [](double u, double) { return u * u; });
-    expect("sqrt", simple, [&](T* y) { caffe_sqrt<T>(n, pb, y); },
-           [](double, double v) { return std::sqrt(v); });
-    expect("abs", OpKind::kCopy, [&](T* y) { caffe_abs<T>(n, pa, y); },
-           [](double u, double) { return std::fabs(u); });
-    expect("exp", transcendental, [&](T* y) { caffe_exp<T>(n, pa, y); },
-           [](double u, double) { return std::exp(u); });
-    expect("log", transcendental, [&](T* y) { caffe_log<T>(n, pb, y); },
-           [](double, double v) { return std::log(v); });
-    expect("powx", transcendental, [&](T* y) { caffe_powx<T>(n, pb, -1.5, y); },
-           [](double, double v) { return std::pow(v, -1.5); });
+    expect(
+        "add", simple, [&](T* y) { caffe_add<T>(n, pa, pb, y); },
+        [](double u, double v) { return u + v; });
+    expect(
+        "sub", simple, [&](T* y) { caffe_sub<T>(n, pa, pb, y); },
+        [](double u, double v) { return u - v; });
+    expect(
+        "mul", simple, [&](T* y) { caffe_mul<T>(n, pa, pb, y); },
+        [](double u, double v) { return u * v; });
+    expect(
+        "div", simple, [&](T* y) { caffe_div<T>(n, pa, pb, y); },
+        [](double u, double v) { return u / v; });
+    expect(
+        "sqr", simple, [&](T* y) { caffe_sqr<T>(n, pa, y); },
+        [](double u, double) { return u * u; });
+    expect(
+        "sqrt", simple, [&](T* y) { caffe_sqrt<T>(n, pb, y); },
+        [](double, double v) { return std::sqrt(v); });
+    expect(
+        "abs", OpKind::kCopy, [&](T* y) { caffe_abs<T>(n, pa, y); },
+        [](double u, double) { return std::fabs(u); });
+    expect(
+        "exp", transcendental, [&](T* y) { caffe_exp<T>(n, pa, y); },
+        [](double u, double) { return std::exp(u); });
+    expect(
+        "log", transcendental, [&](T* y) { caffe_log<T>(n, pb, y); },
+        [](double, double v) { return std::log(v); });
+    expect(
+        "powx", transcendental, [&](T* y) { caffe_powx<T>(n, pb, -1.5, y); },
+        [](double, double v) { return std::pow(v, -1.5); });
     if (n == 0) continue;  // these demand elements, as in Caffe
-    expect("sign", OpKind::kCopy, [&](T* y) { caffe_cpu_sign<T>(n, pa, y); },
-           [](double u, double) { return (u > 0) - (u < 0); });
-    expect("sgnbit", OpKind::kCopy, [&](T* y) { caffe_cpu_sgnbit<T>(n, pa, y); },
-           [](double u, double) { return u < 0; });
-    expect("fabs", OpKind::kCopy, [&](T* y) { caffe_cpu_fabs<T>(n, pa, y); },
-           [](double u, double) { return std::fabs(u); });
+    expect(
+        "sign", OpKind::kCopy, [&](T* y) { caffe_cpu_sign<T>(n, pa, y); },
+        [](double u, double) { return (u > 0) - (u < 0); });
+    expect(
+        "sgnbit", OpKind::kCopy, [&](T* y) { caffe_cpu_sgnbit<T>(n, pa, y); },
+        [](double u, double) { return u < 0; });
+    expect(
+        "fabs", OpKind::kCopy, [&](T* y) { caffe_cpu_fabs<T>(n, pa, y); },
+        [](double u, double) { return std::fabs(u); });
   }
 }
 
@@ -201,7 +230,8 @@ TYPED_TEST(MathTest, SumsOfProducts) {
   using T = TypeParam;
   for (const int n : kLengths) {
     // Of one sign, so that the terms do not cancel.
-    const auto x = Input<T>(1, n, 0.5, 2), y = Input<T>(2, n, -2, -0.5), z = Input<T>(3, n);
+    const auto x = Input<T>(1, n, 0.5, 2), y = Input<T>(2, n, -2, -0.5),
+               z = Input<T>(3, n);
     double dot = 0, asum = 0, strided = 0;
     for (int i = 0; i < n; ++i) {
       dot += static_cast<double>(x[i]) * y[i];

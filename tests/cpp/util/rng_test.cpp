@@ -76,7 +76,8 @@ TEST(PhiloxTest, DrawsAreThoseOfTheOperator) {
       philox.Draws(first, count, draws.data());
       EXPECT_EQ(philox.counter(), 0u);
       philox.Seek(first);
-      for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(draws[i], philox()) << first << "+" << i;
+      for (std::size_t i = 0; i < count; ++i)
+        ASSERT_EQ(draws[i], philox()) << first << "+" << i;
     }
   }
 }

@@ -87,8 +87,9 @@ TEST_F(SharedObjectTest, RefusesWhatIsNone) {
               HasSubstr("another machine"));
   EXPECT_THAT(RefusalOf(WithHeader([](auto* h) { h->e_phnum = 0; })),
               HasSubstr("dynamic section"));
-  EXPECT_THAT(RefusalOf(WithHeader([](auto* h) { h->e_phoff = ~decltype(h->e_phoff){0}; })),
-              HasSubstr("program header"));
+  EXPECT_THAT(
+      RefusalOf(WithHeader([](auto* h) { h->e_phoff = ~decltype(h->e_phoff){0}; })),
+      HasSubstr("program header"));
   EXPECT_THAT(RefusalOf(WithHeader([](auto* h) { h->e_phnum = 0xffff; })),
               HasSubstr("program header"));
 }

@@ -35,7 +35,7 @@ TEST(SignalHandlerTest, NoneSwallowsTheSignal) {
 }
 
 TEST(SignalHandlerTest, FormerHandlersComeBackWithTheLast) {
-  struct sigaction own {}, former_int {}, former_hup {};
+  struct sigaction own{}, former_int{}, former_hup{};
   own.sa_handler = OwnHandler;
   ASSERT_EQ(sigaction(SIGINT, &own, &former_int), 0);
   ASSERT_EQ(sigaction(SIGHUP, &own, &former_hup), 0);
@@ -56,7 +56,7 @@ TEST(SignalHandlerTest, FormerHandlersComeBackWithTheLast) {
 
 // mpirun sends SIGTERM to its processes when Ctrl-C is pressed.
 TEST(SignalHandlerTest, WithSeveralSolversSigtermIsSigint) {
-  struct sigaction own {}, former {};
+  struct sigaction own{}, former{};
   own.sa_handler = OwnHandler;
   ASSERT_EQ(sigaction(SIGTERM, &own, &former), 0);
   own_handler_calls = 0;

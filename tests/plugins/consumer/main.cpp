@@ -18,7 +18,7 @@ class Classifier {
   std::vector<float> Predict(int batch);
 
  private:
-  shared_ptr<Net<float> > net_;
+  shared_ptr<Net<float>> net_;
 };
 
 Classifier::Classifier(const string& model_file, const string& trained_file) {

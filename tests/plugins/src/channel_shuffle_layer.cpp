@@ -6,25 +6,25 @@
 namespace caffe {
 
 template <typename Dtype>
-void ChannelShuffleLayer<Dtype>::LayerSetUp(
-    const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+void ChannelShuffleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
+                                            const vector<Blob<Dtype>*>& top) {
   CHECK_NE(top[0], bottom[0]) << this->type() << " Layer does not "
-      << "allow in-place computation.";
+                              << "allow in-place computation.";
   group_ = this->layer_param_.convolution_param().group();
   CHECK_GT(group_, 0) << "group must be positive.";
 }
 
 template <typename Dtype>
-void ChannelShuffleLayer<Dtype>::Reshape(
-    const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+void ChannelShuffleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
+                                         const vector<Blob<Dtype>*>& top) {
   CHECK_EQ(bottom[0]->channels() % group_, 0)
       << "The number of channels must be a multiple of group.";
   top[0]->ReshapeLike(*bottom[0]);
 }
 
 template <typename Dtype>
-void ChannelShuffleLayer<Dtype>::Forward_cpu(
-    const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+void ChannelShuffleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                                             const vector<Blob<Dtype>*>& top) {
   const Dtype* bottom_data = bottom[0]->cpu_data();
   Dtype* top_data = top[0]->mutable_cpu_data();
   const int num = bottom[0]->num();
@@ -35,15 +35,18 @@ void ChannelShuffleLayer<Dtype>::Forward_cpu(
     for (int c = 0; c < channels; ++c) {
       const int to = (c % group_channels) * group_ + c / group_channels;
       caffe_copy(spatial_dim, bottom_data + (n * channels + c) * spatial_dim,
-          top_data + (n * channels + to) * spatial_dim);
+                 top_data + (n * channels + to) * spatial_dim);
     }
   }
 }
 
 template <typename Dtype>
 void ChannelShuffleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
-    const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom) {
-  if (!propagate_down[0]) { return; }
+                                              const vector<bool>& propagate_down,
+                                              const vector<Blob<Dtype>*>& bottom) {
+  if (!propagate_down[0]) {
+    return;
+  }
   const Dtype* top_diff = top[0]->cpu_diff();
   Dtype* bottom_diff = bottom[0]->mutable_cpu_diff();
   const int num = bottom[0]->num();
@@ -54,7 +57,7 @@ void ChannelShuffleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     for (int c = 0; c < channels; ++c) {
       const int from = (c % group_channels) * group_ + c / group_channels;
       caffe_copy(spatial_dim, top_diff + (n * channels + from) * spatial_dim,
-          bottom_diff + (n * channels + c) * spatial_dim);
+                 bottom_diff + (n * channels + c) * spatial_dim);
     }
   }
 }

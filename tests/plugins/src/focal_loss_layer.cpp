@@ -10,7 +10,7 @@ namespace caffe {
 
 template <typename Dtype>
 void FocalLossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
-    const vector<Blob<Dtype>*>& top) {
+                                       const vector<Blob<Dtype>*>& top) {
   LossLayer<Dtype>::LayerSetUp(bottom, top);
   LayerParameter softmax_param(this->layer_param_);
   softmax_param.set_type("Softmax");
@@ -35,7 +35,7 @@ void FocalLossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 void FocalLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
-    const vector<Blob<Dtype>*>& top) {
+                                    const vector<Blob<Dtype>*>& top) {
   LossLayer<Dtype>::Reshape(bottom, top);
   softmax_layer_->Reshape(softmax_bottom_vec_, softmax_top_vec_);
   softmax_axis_ =
@@ -54,7 +54,7 @@ void FocalLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 void FocalLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
-    const vector<Blob<Dtype>*>& top) {
+                                        const vector<Blob<Dtype>*>& top) {
   softmax_layer_->Forward(softmax_bottom_vec_, softmax_top_vec_);
   const Dtype* prob_data = prob_.cpu_data();
   const Dtype* label = bottom[1]->cpu_data();
@@ -69,8 +69,8 @@ void FocalLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
       }
       DCHECK_GE(label_value, 0);
       DCHECK_LT(label_value, prob_.shape(softmax_axis_));
-      const Dtype prob = std::max(
-          prob_data[i * dim + label_value * inner_num_ + j], Dtype(FLT_MIN));
+      const Dtype prob =
+          std::max(prob_data[i * dim + label_value * inner_num_ + j], Dtype(FLT_MIN));
       loss -= alpha_ * std::pow(1 - prob, gamma_) * std::log(prob);
       ++valid_num_;
     }
@@ -83,10 +83,10 @@ void FocalLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 void FocalLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
-    const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom) {
+                                         const vector<bool>& propagate_down,
+                                         const vector<Blob<Dtype>*>& bottom) {
   if (propagate_down[1]) {
-    LOG(FATAL) << this->type()
-               << " Layer cannot backpropagate to label inputs.";
+    LOG(FATAL) << this->type() << " Layer cannot backpropagate to label inputs.";
   }
   if (propagate_down[0]) {
     Dtype* bottom_diff = bottom[0]->mutable_cpu_diff();
@@ -94,8 +94,7 @@ void FocalLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* label = bottom[1]->cpu_data();
     const int dim = prob_.count() / outer_num_;
     const int channels = bottom[0]->shape(softmax_axis_);
-    const Dtype loss_weight =
-        top[0]->cpu_diff()[0] / std::max(valid_num_, 1);
+    const Dtype loss_weight = top[0]->cpu_diff()[0] / std::max(valid_num_, 1);
     caffe_set(bottom[0]->count(), Dtype(0), bottom_diff);
     for (int i = 0; i < outer_num_; ++i) {
       for (int j = 0; j < inner_num_; ++j) {
@@ -103,18 +102,17 @@ void FocalLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
         if (has_ignore_label_ && label_value == ignore_label_) {
           continue;
         }
-        const Dtype prob = std::max(
-            prob_data[i * dim + label_value * inner_num_ + j], Dtype(FLT_MIN));
+        const Dtype prob =
+            std::max(prob_data[i * dim + label_value * inner_num_ + j], Dtype(FLT_MIN));
         // p_t * dL/dp_t; pow's derivative is 0 / 0 where p_t is 1.
         Dtype slope = -alpha_ * std::pow(1 - prob, gamma_);
         if (gamma_ > 0 && prob < 1) {
-          slope += alpha_ * gamma_ * prob * std::log(prob) *
-              std::pow(1 - prob, gamma_ - 1);
+          slope +=
+              alpha_ * gamma_ * prob * std::log(prob) * std::pow(1 - prob, gamma_ - 1);
         }
         for (int c = 0; c < channels; ++c) {
           const int index = i * dim + c * inner_num_ + j;
-          bottom_diff[index] =
-              slope * ((c == label_value ? 1 : 0) - prob_data[index]);
+          bottom_diff[index] = slope * ((c == label_value ? 1 : 0) - prob_data[index]);
         }
       }
     }

@@ -249,16 +249,16 @@ void BatchNormBackwardData(Tensor<T> x, Tensor<T> diff_dst, const std::vector<T>
   });
 }
 
-#define INSTANTIATE_BATCH_NORM(T)                                                        \
-  template void BatchNormStatistics(Tensor<T>, std::vector<double>*,                     \
-                                    std::vector<double>*);                               \
-  template void BatchNormApply(Tensor<T>, const std::vector<T>&, const std::vector<T>&,  \
-                               bool, Tensor<T>);                                         \
-  template void BatchNormBackwardSums(Tensor<T>, Tensor<T>, const Normalization<T>&,     \
-                                      const ReluMask<T>*, std::vector<double>*,          \
-                                      std::vector<double>*);                             \
-  template void BatchNormBackwardData(Tensor<T>, Tensor<T>, const std::vector<T>&,       \
-                                      const std::vector<T>&, const std::vector<T>&,      \
+#define INSTANTIATE_BATCH_NORM(T)                                                       \
+  template void BatchNormStatistics(Tensor<T>, std::vector<double>*,                    \
+                                    std::vector<double>*);                              \
+  template void BatchNormApply(Tensor<T>, const std::vector<T>&, const std::vector<T>&, \
+                               bool, Tensor<T>);                                        \
+  template void BatchNormBackwardSums(Tensor<T>, Tensor<T>, const Normalization<T>&,    \
+                                      const ReluMask<T>*, std::vector<double>*,         \
+                                      std::vector<double>*);                            \
+  template void BatchNormBackwardData(Tensor<T>, Tensor<T>, const std::vector<T>&,      \
+                                      const std::vector<T>&, const std::vector<T>&,     \
                                       const ReluMask<T>*, Tensor<T>)
 INSTANTIATE_BATCH_NORM(float);
 INSTANTIATE_BATCH_NORM(double);

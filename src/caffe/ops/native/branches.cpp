@@ -44,7 +44,8 @@ void AverageOfSum(const std::vector<Tensor<T>>& branches, T* mean) {
         Store<K>(lanes, sum);
         for (int l = 0; l < K; ++l) totals[l] += lanes[l];
       }
-      for (int l = 0; l < K; ++l) mean[tile * K + l] = static_cast<T>(totals[l] / spatial);
+      for (int l = 0; l < K; ++l)
+        mean[tile * K + l] = static_cast<T>(totals[l] / spatial);
     });
   });
 }
@@ -70,8 +71,8 @@ void WeightedSum(const T* a, Tensor<T> x, const T* b, Tensor<T> y, Tensor<T> dst
   });
 }
 
-#define INSTANTIATE_BRANCHES(T)                                        \
-  template void AverageOfSum(const std::vector<Tensor<T>>&, T*);       \
+#define INSTANTIATE_BRANCHES(T)                                  \
+  template void AverageOfSum(const std::vector<Tensor<T>>&, T*); \
   template void WeightedSum(const T*, Tensor<T>, const T*, Tensor<T>, Tensor<T>)
 INSTANTIATE_BRANCHES(float);
 INSTANTIATE_BRANCHES(double);

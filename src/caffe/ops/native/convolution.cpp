@@ -60,8 +60,8 @@ void UnfoldedConvolution<T>::Forward(const T* src, const T* weights, T* dst,
   const T* matrix = keep_unfolded && !pointwise_ ? unfolded_.data() : Unfold(src);
   for (int g = 0; g < problem_.group; ++g) {
     caffe_cpu_gemm<T>(CblasNoTrans, CblasNoTrans, group_out_, columns_, rows_, T(1),
-                      weights + g * group_out_ * rows_, matrix + g * rows_ * columns_, T(0),
-                      dst + g * group_out_ * columns_);
+                      weights + g * group_out_ * rows_, matrix + g * rows_ * columns_,
+                      T(0), dst + g * group_out_ * columns_);
   }
 }
 
@@ -71,14 +71,16 @@ void UnfoldedConvolution<T>::BackwardData(const T* diff_dst, const T* weights,
   T* matrix = pointwise_ ? diff_src : unfolded_.data();
   for (int g = 0; g < problem_.group; ++g) {
     caffe_cpu_gemm<T>(CblasTrans, CblasNoTrans, rows_, columns_, group_out_, T(1),
-                      weights + g * group_out_ * rows_, diff_dst + g * group_out_ * columns_,
-                      T(0), matrix + g * rows_ * columns_);
+                      weights + g * group_out_ * rows_,
+                      diff_dst + g * group_out_ * columns_, T(0),
+                      matrix + g * rows_ * columns_);
   }
   if (pointwise_) return;
   const ConvolutionProblem& p = problem_;
   if (p.spatial_axes() == 2) {
     col2im_cpu(matrix, p.src[1], p.src[2], p.src[3], p.kernel[0], p.kernel[1], p.pad[0],
-               p.pad[1], p.stride[0], p.stride[1], p.dilation[0], p.dilation[1], diff_src);
+               p.pad[1], p.stride[0], p.stride[1], p.dilation[0], p.dilation[1],
+               diff_src);
   } else {
     col2im_nd_cpu(matrix, p.spatial_axes(), im_shape_.data(), col_shape_.data(),
                   p.kernel.data(), p.pad.data(), p.stride.data(), p.dilation.data(),

@@ -158,7 +158,8 @@ void CorrelateRow(const PlaneGeometry& g, const float* plane, const float* diff,
     }
   }
   for (int j = 0; j < G; ++j) {
-    for (int k = 0; k < kTaps; ++k) Store<kBlock>(sums_out + (j * kTaps + k) * kBlock, sums[j][k]);
+    for (int k = 0; k < kTaps; ++k)
+      Store<kBlock>(sums_out + (j * kTaps + k) * kBlock, sums[j][k]);
   }
 }
 
@@ -167,7 +168,8 @@ using RowKernel = void (*)(const PlaneGeometry&, const float*, const float*, flo
 
 // The instantiation for group width, stride and dilation; null if there is none.
 template <template <int, int, int> class Kernel>
-auto Choose(int group_width, int stride, int dilation) -> decltype(Kernel<4, 1, 1>::run()) {
+auto Choose(int group_width, int stride, int dilation)
+    -> decltype(Kernel<4, 1, 1>::run()) {
   const auto by_window = [=]<int G>() -> decltype(Kernel<4, 1, 1>::run()) {
     if (stride == 1 && dilation == 1) return Kernel<G, 1, 1>::run();
     if (stride == 1 && dilation == 2) return Kernel<G, 1, 2>::run();
@@ -191,7 +193,9 @@ struct RowKernelOf {
 class GroupedWeights : public PackedTensor {
  public:
   GroupedWeights(int channels, int group_width, int kernel_rows)
-      : channels_(channels), width_(group_width), rows_(kernel_rows),
+      : channels_(channels),
+        width_(group_width),
+        rows_(kernel_rows),
         values_(size_t(channels) * group_width * kernel_rows * kTaps) {}
 
   void PackForward(const float* plain) {
@@ -230,7 +234,8 @@ class GroupedWeights : public PackedTensor {
       for (int kh = 0; kh < rows_; ++kh) {
         for (int j = 0; j < width_; ++j) {
           for (int kw = 0; kw < kTaps; ++kw) {
-            for (int l = 0; l < kBlock; ++l) function(packed++, block * kBlock + l, j, kh, kw);
+            for (int l = 0; l < kBlock; ++l)
+              function(packed++, block * kBlock + l, j, kh, kw);
           }
         }
       }
@@ -303,7 +308,8 @@ class GroupedConvolution : public ConvolutionOp<float> {
     packed.PackBackward(weights.Read(1));
     float* dx = diff_src.Write(kBlock);
     // A stride spreads the output gradients apart; then it is a plain convolution.
-    const PlaneGeometry geometry{src_h(), src_w(), problem_.kernel[0], src_w() + reach_w_};
+    const PlaneGeometry geometry{src_h(), src_w(), problem_.kernel[0],
+                                 src_w() + reach_w_};
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < tiles(); ++i) {
       const float* plane =
@@ -410,7 +416,8 @@ std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionPr
     if (p.src_channels() % kBlock != 0) return "C is not a multiple of the block";
     if (p.kernel[1] != kTaps) return "the kernel is not 3 wide";
     if (p.stride[0] != p.stride[1] || p.stride[0] > 2) return "stride is not 1 or 2";
-    if (p.dilation[0] != p.dilation[1] || p.dilation[0] > 2) return "dilation is not 1 or 2";
+    if (p.dilation[0] != p.dilation[1] || p.dilation[0] > 2)
+      return "dilation is not 1 or 2";
     if (p.stride[0] == 2 && p.dilation[0] == 2) return "both stride and dilation are 2";
     if (p.pad[0] > (p.kernel[0] - 1) * p.dilation[0] ||
         p.pad[1] > (p.kernel[1] - 1) * p.dilation[1]) {

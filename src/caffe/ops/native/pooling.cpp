@@ -145,7 +145,7 @@ void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
                          Tensor<T> diff_src) {
   const Extents e = ExtentsOf(diff_src, diff_dst);
   // A single window has no layout of its own: take the one the image wants.
-  const int block = diff_dst.block() > 1 ? diff_dst.block()
+  const int block = diff_dst.block() > 1     ? diff_dst.block()
                     : e.out_h * e.out_w == 1 ? PreferredBlock<T>(diff_src.shape())
                                              : 1;
   const T* dy = diff_dst.Read(block);
@@ -159,8 +159,8 @@ void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
       for (int oh = 0; oh < e.out_h; ++oh) {
         for (int ow = 0; ow < e.out_w; ++ow) {
           const Window win = WindowAt(p, e, oh, ow);
-          const V share = Load<K>(in + (int64_t{oh} * e.out_w + ow) * K) /
-                          static_cast<T>(win.area);
+          const V share =
+              Load<K>(in + (int64_t{oh} * e.out_w + ow) * K) / static_cast<T>(win.area);
           for (int h = win.h0; h < win.h1; ++h) {
             for (int w = win.w0; w < win.w1; ++w) {
               T* to = out + (int64_t{h} * e.width + w) * K;
@@ -173,11 +173,11 @@ void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
   });
 }
 
-#define INSTANTIATE_POOLING(T)                                                         \
+#define INSTANTIATE_POOLING(T)                                                           \
   template void MaxPool(const PoolingProblem&, Tensor<T>, Tensor<T>, std::vector<int>*); \
-  template void MaxPoolBackward(const PoolingProblem&, Tensor<T>,                      \
-                                const std::vector<int>&, int, Tensor<T>);              \
-  template void AveragePool(const PoolingProblem&, Tensor<T>, Tensor<T>);              \
+  template void MaxPoolBackward(const PoolingProblem&, Tensor<T>,                        \
+                                const std::vector<int>&, int, Tensor<T>);                \
+  template void AveragePool(const PoolingProblem&, Tensor<T>, Tensor<T>);                \
   template void AveragePoolBackward(const PoolingProblem&, Tensor<T>, Tensor<T>)
 INSTANTIATE_POOLING(float);
 INSTANTIATE_POOLING(double);

@@ -43,7 +43,8 @@ class SubsampledConvolution : public ConvolutionOp<float> {
         float* row = to + row_at;
         std::fill(row, row + int64_t{width} * K, 0.0f);
         for (int w = 0; kept && w < width; w += step_) {
-          Store<K>(row + int64_t{w} * K, Load<K>(from + kept_at + int64_t{w / step_} * K));
+          Store<K>(row + int64_t{w} * K,
+                   Load<K>(from + kept_at + int64_t{w / step_} * K));
         }
       });
     });
@@ -105,7 +106,8 @@ std::unique_ptr<ConvolutionOp<float>> MakeSubsampledConvolution(
   const int step = p.stride[0];
   ConvolutionProblem subsampled = p;
   for (int i = 0; i < 2; ++i) {
-    if (p.stride[i] != step || p.dilation[i] != step || step < 2 || p.pad[i] % step != 0) {
+    if (p.stride[i] != step || p.dilation[i] != step || step < 2 ||
+        p.pad[i] % step != 0) {
       *why = "stride, dilation and padding do not agree";
       return nullptr;
     }

@@ -28,10 +28,10 @@ class UnfoldedConvolution {
   const T* Unfold(const T* src);
 
   ConvolutionProblem problem_;
-  bool pointwise_;      // 1x1, stride 1, no padding: the image is the matrix
-  int64_t rows_;        // of one group's unfolded matrix
-  int64_t columns_;     // output positions
-  int64_t group_out_;   // output channels of one group
+  bool pointwise_;     // 1x1, stride 1, no padding: the image is the matrix
+  int64_t rows_;       // of one group's unfolded matrix
+  int64_t columns_;    // output positions
+  int64_t group_out_;  // output channels of one group
   int64_t src_image_, dst_image_;
   std::vector<int> im_shape_, col_shape_;
   std::vector<T> unfolded_;

@@ -74,9 +74,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
       LOG_FIRST_N(WARNING, 1) << "precision BF16 has no effect: this CPU has neither "
                                  "AVX512-BF16 nor AMX; computing in float32";
     }
-    forward_ = Create<dnnl::convolution_forward>([this](const Form& form) {
-      return ForwardDesc(form);
-    });
+    forward_ = Create<dnnl::convolution_forward>(
+        [this](const Form& form) { return ForwardDesc(form); });
     if (!forward_) {
       *why = "only a reference implementation for " + problem_.Text();
       return false;
@@ -91,7 +90,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
     const auto& [desc, primitive, form] = *forward_;
     std::unordered_map<int, memory> args = {
         {DNNL_ARG_SRC, ReadSrc(src, form)},
-        {DNNL_ARG_WEIGHTS, onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
+        {DNNL_ARG_WEIGHTS,
+         onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
         {DNNL_ARG_DST, Write(dst, problem_.dst, form.dst_plain)}};
     // A deconvolution's backward calls this without the bias.
     if (problem_.bias) args[DNNL_ARG_BIAS] = Wrap(bias_desc_, bias);
@@ -128,8 +128,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
     auto& created = backward_weights();
     if (!created) return fallback().BackwardWeights(src, diff_dst, diff_weights);
     const auto& [desc, primitive, form] = *created;
-    const memory gradient =
-        onednn::SharedBuffer(desc.diff_weights_desc(), onednn::Momentary::kWeightsGradient);
+    const memory gradient = onednn::SharedBuffer(desc.diff_weights_desc(),
+                                                 onednn::Momentary::kWeightsGradient);
     Execute(primitive,
             {{DNNL_ARG_SRC, ReadSrc(src, form)},
              {DNNL_ARG_DIFF_DST, ReadDiffDst(diff_dst, form)},
@@ -144,9 +144,10 @@ class OnednnConvolution : public ConvolutionOp<float> {
           CpuEngine(), desc.diff_weights_desc(), CpuEngine(), plain_weights_, attr);
       accumulate_ = dnnl::reorder(accumulate_desc_);
     }
-    Execute(accumulate_,
-            {{DNNL_ARG_FROM, gradient}, {DNNL_ARG_TO, Wrap(plain_weights_, diff_weights)}},
-            accumulate_desc_.scratchpad_desc());
+    Execute(
+        accumulate_,
+        {{DNNL_ARG_FROM, gradient}, {DNNL_ARG_TO, Wrap(plain_weights_, diff_weights)}},
+        accumulate_desc_.scratchpad_desc());
   }
 
   std::string name() const override {
@@ -163,8 +164,9 @@ class OnednnConvolution : public ConvolutionOp<float> {
     return ReadOperand(tensor, problem_.dst, form.dst_plain, form.operands,
                        onednn::Momentary::kDestinationGradient);
   }
-  static memory ReadOperand(Tensor<float> tensor, const std::vector<int>& shape, bool plain,
-                            memory::data_type type, onednn::Momentary purpose) {
+  static memory ReadOperand(Tensor<float> tensor, const std::vector<int>& shape,
+                            bool plain, memory::data_type type,
+                            onednn::Momentary purpose) {
     const float* values = tensor.Read(ActivationBlock(shape, plain));
     const memory::desc desc = ActivationDesc(shape, plain, type);
     if (type == kFloat) return Wrap(desc, values);
@@ -173,7 +175,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
     return rounded;
   }
   static memory Write(Tensor<float> tensor, const std::vector<int>& shape, bool plain) {
-    return Wrap(ActivationDesc(shape, plain), tensor.Write(ActivationBlock(shape, plain)));
+    return Wrap(ActivationDesc(shape, plain),
+                tensor.Write(ActivationBlock(shape, plain)));
   }
 
   // Tries bfloat16 if it is allowed, then float32; in the blocked layouts, then the
@@ -217,11 +220,13 @@ class OnednnConvolution : public ConvolutionOp<float> {
   dnnl::primitive_attr ForwardAttributes(const Form& form) const {
     dnnl::primitive_attr attributes = onednn::UserScratchpad();
     dnnl::post_ops post;
-    if (problem_.addend) post.append_binary(dnnl::algorithm::binary_add, Dst(form, false));
+    if (problem_.addend)
+      post.append_binary(dnnl::algorithm::binary_add, Dst(form, false));
 #if DNNL_VERSION_MAJOR >= 3
     if (problem_.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 #else
-    if (problem_.relu) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+    if (problem_.relu)
+      post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
 #endif
     attributes.set_post_ops(post);
     return attributes;
@@ -242,12 +247,13 @@ class OnednnConvolution : public ConvolutionOp<float> {
   dnnl::convolution_forward::primitive_desc ForwardDesc(
       const memory::desc& src, const memory::desc& weights, const memory::desc& dst,
       const dnnl::primitive_attr& attributes) const {
-    const auto kind =
-        problem_.training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+    const auto kind = problem_.training ? dnnl::prop_kind::forward_training
+                                        : dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl::convolution_forward::primitive_desc(
-        CpuEngine(), kind, dnnl::algorithm::convolution_direct, src, weights, bias_desc_, dst,
-        geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads, attributes);
+        CpuEngine(), kind, dnnl::algorithm::convolution_direct, src, weights, bias_desc_,
+        dst, geometry_.strides, geometry_.dilates, geometry_.pads, geometry_.pads,
+        attributes);
 #else
     const dnnl::convolution_forward::desc desc(
         kind, dnnl::algorithm::convolution_direct, src, weights, bias_desc_, dst,
@@ -278,10 +284,11 @@ class OnednnConvolution : public ConvolutionOp<float> {
   std::optional<Created<dnnl::convolution_backward_weights>>& backward_weights() {
     if (!asked_backward_weights_) {
       asked_backward_weights_ = true;
-      backward_weights_ = Create<dnnl::convolution_backward_weights>([this](const Form& form) {
-        return BackwardDesc<dnnl::convolution_backward_weights>(
-            Src(form, true), Weights(kFloat), Dst(form, true), form);
-      });
+      backward_weights_ =
+          Create<dnnl::convolution_backward_weights>([this](const Form& form) {
+            return BackwardDesc<dnnl::convolution_backward_weights>(
+                Src(form, true), Weights(kFloat), Dst(form, true), form);
+          });
     }
     return backward_weights_;
   }
@@ -307,8 +314,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
 
 }  // namespace
 
-std::unique_ptr<ConvolutionOp<float>> MakeOnednnConvolution(const ConvolutionProblem& problem,
-                                                            std::string* why) {
+std::unique_ptr<ConvolutionOp<float>> MakeOnednnConvolution(
+    const ConvolutionProblem& problem, std::string* why) {
   if (problem.spatial_axes() < 1 || problem.spatial_axes() > 3) {
     *why = Str(problem.spatial_axes(), " spatial axes");
     return nullptr;

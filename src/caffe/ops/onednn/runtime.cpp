@@ -85,8 +85,9 @@ memory::desc ActivationDesc(const std::vector<int>& shape, bool plain,
   for (std::size_t i = 2; i < probe.size(); ++i) probe[i] = 2;
   const int block = plain ? 1 : PreferredBlock<float>(probe);
   using Tag = memory::format_tag;
-  static const std::pair<Tag, Tag> kBlocked[] = {
-      {Tag::nCw8c, Tag::nCw16c}, {Tag::nChw8c, Tag::nChw16c}, {Tag::nCdhw8c, Tag::nCdhw16c}};
+  static const std::pair<Tag, Tag> kBlocked[] = {{Tag::nCw8c, Tag::nCw16c},
+                                                 {Tag::nChw8c, Tag::nChw16c},
+                                                 {Tag::nCdhw8c, Tag::nCdhw16c}};
   static const Tag kPlain[] = {Tag::ncw, Tag::nchw, Tag::ncdhw};
   const std::size_t axes = shape.size() - 3;
   const Tag tag = block == 1   ? kPlain[axes]

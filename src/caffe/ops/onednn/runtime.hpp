@@ -27,8 +27,9 @@ dnnl::memory::dims Dims(const std::vector<int>& shape);
 /// How an activation of `shape` lies in memory: blocked by PreferredBlock's unit
 /// whenever the channels divide (a single spatial position included, where the
 /// blocked and the plain layout are the same bytes), else plain.
-dnnl::memory::desc ActivationDesc(const std::vector<int>& shape, bool plain = false,
-                                  dnnl::memory::data_type type = dnnl::memory::data_type::f32);
+dnnl::memory::desc ActivationDesc(
+    const std::vector<int>& shape, bool plain = false,
+    dnnl::memory::data_type type = dnnl::memory::data_type::f32);
 
 /// The block to Read() or Write() for that description.
 int ActivationBlock(const std::vector<int>& shape, bool plain = false);

@@ -20,12 +20,11 @@ namespace caffe {
 template <typename Dtype>
 class UnitNormLayer : public Layer<Dtype> {
  public:
-  explicit UnitNormLayer(const LayerParameter& param)
-      : Layer<Dtype>(param) {}
+  explicit UnitNormLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
   virtual void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top);
+                          const vector<Blob<Dtype>*>& top);
   virtual void Reshape(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top);
+                       const vector<Blob<Dtype>*>& top);
 
   virtual inline const char* type() const { return "UnitNorm"; }
   virtual inline int ExactNumBottomBlobs() const { return 1; }
@@ -33,9 +32,10 @@ class UnitNormLayer : public Layer<Dtype> {
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
-      const vector<Blob<Dtype>*>& top);
+                           const vector<Blob<Dtype>*>& top);
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
-      const vector<bool>& propagate_down, const vector<Blob<Dtype>*>& bottom);
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
 
   Dtype eps_;
   // 1 / norm at every position: N x 1 x H x W.
