@@ -30,6 +30,9 @@ namespace caffe {
 ///   dbias = Σ dy, dscale = Σ dy x^,
 ///   dx = scale / std (dy - dbias / n - x^ dscale / n), or scale / std dy when the
 /// running values were used.
+/// In place x^ is computed from the top. In TRAIN a copy of the input is kept where that
+/// cannot be done (a later layer in place, a scale near 0); in TEST never, so that there
+/// dscale is right only where no later layer but ReLU works in place on the top.
 /// Source: Ioffe and Szegedy, ICML 2015; cuDNN's BatchNormalizationForwardTraining.
 template <typename Dtype>
 class CuDNNBatchNormLayer : public Layer<Dtype> {

@@ -9,7 +9,8 @@ from typing import Any
 from google.protobuf import text_format
 
 from sknet.batch_norms import write_file
-from sknet.torch_import import SOURCES, convert, read_state_dict, source
+from sknet.torch_import import convert, read_state_dict
+from sknet.torch_sources import SOURCES, source
 
 
 def add_commands(commands: Any) -> None:

@@ -24,9 +24,9 @@ struct CropBox {
   int top = 0, left = 0, height = 0, width = 0;
 };
 
-/// Throws ValueError unless 0 < min_area <= max_area <= 1 and 0 < min_aspect <=
-/// max_aspect.
-void CheckRange(const RandomResizedCrop& range);
+/// Throws ValueError if the fields of the augmentation are out of their ranges or
+/// contradict each other.
+void CheckAugmentation(const TransformationParameter& param);
 
 /// Draws area and aspect, up to ten times, then row and column.
 CropBox DrawCrop(const RandomResizedCrop& range, int height, int width,

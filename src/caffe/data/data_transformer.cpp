@@ -1,6 +1,7 @@
 #include "caffe/data_transformer.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <cstddef>
 #include <opencv2/core.hpp>
@@ -27,39 +28,6 @@ constexpr int kMaxJitteredChannels = 32;
 
 string ImageText(int channels, int height, int width) {
   return Str(channels, " x ", height, " x ", width, " (channels, height, width)");
-}
-
-}  // namespace
-
-namespace {
-
-void CheckAugmentation(const TransformationParameter& param) {
-  const auto need = [](bool met, const string& what) {
-    if (!met) throw ValueError("transform_param: " + what);
-  };
-  const float rotation = param.max_rotation(), jitter = param.max_jitter();
-  need(rotation >= 0 && rotation <= 180,
-       Str("max_rotation is ", rotation, ", expected 0 to 180 degrees"));
-  need(jitter >= 0 && std::isfinite(jitter),
-       Str("max_jitter is ", jitter, ", expected 0 or more grey levels"));
-  need(param.resize_short() <= static_cast<unsigned>(INT_MAX),
-       Str("resize_short is ", param.resize_short(), ", expected at most ", INT_MAX));
-  need(param.resize_short() == 0 || param.resize_short() >= param.crop_size(),
-       Str("a crop_size of ", param.crop_size(),
-           " does not fit into images whose shorter ", "side is ", param.resize_short(),
-           "; resize_short has to be as large at least"));
-  if (param.has_random_resized_crop()) {
-    CheckRange(param.random_resized_crop());
-    need(param.crop_size() > 0,
-         "random_resized_crop needs crop_size, the side that its crops are resized to");
-  }
-  const char* moving = param.has_random_resized_crop() ? "random_resized_crop"
-                       : param.resize_short() > 0      ? "resize_short"
-                       : rotation > 0                  ? "max_rotation"
-                                                       : nullptr;
-  need(!moving || !param.has_mean_file(),
-       Str("mean_file has a mean for every place of the image, and ",
-           moving ? moving : "", " moves the places; use mean_value"));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ from torch_networks import random_network, scores, timm, torchvision
 
 import caffe
 from sknet.cli import main
-from sknet.torch_import import SOURCES, convert, read_state_dict, source
+from sknet.torch_import import convert, read_state_dict
+from sknet.torch_sources import SOURCES, source
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5,) * 3, (0.5,) * 3
