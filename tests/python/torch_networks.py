@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import torch
+
+
+def _has_compiled_operators() -> bool:
+    """Whether torchvision's own operators load, and loads them."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        raise ImportError("torchvision is missing: pip install 'sknet-caffe[test]'")
+    try:
+        torch.ops.load_library(Path(spec.origin).with_name("_C.so"))
+    except OSError:
+        return False
+    return True
+
 
 # A torchvision built for GPUs beside a torch without has no compiled operators, and its
 # import stops at those it describes to the compiler. Its classifiers use none.
-for _name in ("nms", "qnms"):
-    try:
-        getattr(torch.ops.torchvision, _name)
-    except AttributeError:
+if not _has_compiled_operators():
+    for _name in ("nms", "qnms"):
         torch.library.define(
             f"torchvision::{_name}",
             "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
