@@ -163,6 +163,20 @@ def numbers(log, pattern):
     return [float(found.group(1)) for line in log if (found := re.match(pattern, line))]
 
 
+def children(parent):
+    """The processes that a process has started, read without ps, which is an extra."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in parentheses, may hold anything; the parent is two words on.
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return found
+
+
 class Running:
     """A training in two processes without an end."""
 
@@ -173,17 +187,15 @@ class Running:
         self.process = launch(2, CAFFE, "train", "-solver", file)
 
     def __enter__(self):
-        for line in self.process.stdout:
-            if "Iteration 100 " in line:
-                break
-        listed = subprocess.run(
-            ["ps", "--ppid", str(self.process.pid), "-o", "pid="],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        self.ranks = [int(word) for word in listed.stdout.split()]
-        assert len(self.ranks) == 2
+        try:
+            for line in self.process.stdout:
+                if "Iteration 100 " in line:
+                    break
+            self.ranks = children(self.process.pid)
+            assert len(self.ranks) == 2
+        except BaseException:
+            self.process.kill()
+            raise
         return self
 
     def __exit__(self, *_):

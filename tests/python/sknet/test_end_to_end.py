@@ -19,7 +19,7 @@ from sknet.evaluation import Preprocessing, Protocol, open_source
 # SKNet-26 made small: one block a stage, for the two classes of the photographs.
 SMALL = ["sknet26", "--depths", "1,1,1,1", "--widths", "32,32,32,64", "--classes", "2"]
 TRAIN, VAL = 32, 8
-EPOCHS = 6
+EPOCHS = 10
 
 
 @pytest.fixture(scope="module")
