@@ -61,7 +61,8 @@ class Message {
 /// what was streamed into it has thrown already: two exceptions end the process.
 class FatalMessage {
  public:
-  FatalMessage(const char* file, int line, const std::string& condition = "")
+  // Not = "": nvcc 13 stops in <string> of GCC 13 and 14 at that conversion.
+  FatalMessage(const char* file, int line, const std::string& condition = std::string())
       : file_(file),
         line_(line),
         exceptions_(std::uncaught_exceptions()),
