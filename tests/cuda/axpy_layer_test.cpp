@@ -1,4 +1,4 @@
-// Axpy's device code, emulated.
+// Axpy's device code, run by an emulation or on a GPU.
 
 #include "caffe/layers/axpy_layer.hpp"
 
@@ -18,8 +18,8 @@ namespace {
 constexpr const char* kAxpy = "type: 'Axpy'";
 
 template <typename T>
-class EmulatedAxpyTest : public GpuModeTest<T> {};
-TYPED_TEST_SUITE(EmulatedAxpyTest, FloatAndDouble);
+class AxpyDeviceTest : public GpuModeTest<T> {};
+TYPED_TEST_SUITE(AxpyDeviceTest, FloatAndDouble);
 
 struct Case {
   Shapes shapes;
@@ -40,7 +40,7 @@ const std::vector<Case>& Cases() {
   return cases;
 }
 
-TYPED_TEST(EmulatedAxpyTest, ForwardAndBackwardAreTheFormula) {
+TYPED_TEST(AxpyDeviceTest, ForwardAndBackwardAreTheFormula) {
   for (const Case& c : Cases()) {
     SCOPED_TRACE(c.spatial);
     LayerRun<TypeParam> run(kAxpy, c.shapes);
@@ -66,7 +66,7 @@ TYPED_TEST(EmulatedAxpyTest, ForwardAndBackwardAreTheFormula) {
   }
 }
 
-TYPED_TEST(EmulatedAxpyTest, Gradient) {
+TYPED_TEST(AxpyDeviceTest, Gradient) {
   for (const int bottom : {-1, 0, 1, 2}) {
     LayerRun<double> run(kAxpy, {{2, 3, 1, 1}, {2, 3, 2, 2}, {2, 3, 2, 2}});
     GradientChecker checker;
@@ -75,7 +75,7 @@ TYPED_TEST(EmulatedAxpyTest, Gradient) {
   }
 }
 
-TYPED_TEST(EmulatedAxpyTest, WorksInPlaceOfY) {
+TYPED_TEST(AxpyDeviceTest, WorksInPlaceOfY) {
   ExpectInPlaceMatches<TypeParam>(kAxpy, {{2, 3, 1, 1}, {2, 3, 7, 7}, {2, 3, 7, 7}}, 2);
 }
 

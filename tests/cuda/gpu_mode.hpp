@@ -1,5 +1,5 @@
-#ifndef CUDA_EMULATION_GPU_MODE_HPP_
-#define CUDA_EMULATION_GPU_MODE_HPP_
+#ifndef CAFFE_TESTS_GPU_MODE_HPP_
+#define CAFFE_TESTS_GPU_MODE_HPP_
 
 #include <gtest/gtest.h>
 
@@ -23,4 +23,4 @@ using FloatAndDouble = ::testing::Types<float, double>;
 }  // namespace test
 }  // namespace caffe
 
-#endif  // CUDA_EMULATION_GPU_MODE_HPP_
+#endif  // CAFFE_TESTS_GPU_MODE_HPP_

@@ -1,4 +1,5 @@
-// CuDNNBatchNorm's device code, emulated: built once with cuDNN's calls and once without.
+// CuDNNBatchNorm's device code, run by an emulation or on a GPU: built once with cuDNN's
+// calls and once without.
 
 #include "caffe/layers/cudnn_batch_norm_layer.hpp"
 
@@ -17,8 +18,8 @@ namespace test {
 namespace {
 
 template <typename T>
-class EmulatedBatchNormTest : public GpuModeTest<T> {};
-TYPED_TEST_SUITE(EmulatedBatchNormTest, FloatAndDouble);
+class BatchNormDeviceTest : public GpuModeTest<T> {};
+TYPED_TEST_SUITE(BatchNormDeviceTest, FloatAndDouble);
 
 std::string Text(const std::string& parameters = "", const std::string& top = "y") {
   return "type: 'CuDNNBatchNorm' bottom: 'x' top: '" + top +
@@ -133,7 +134,7 @@ const Shapes& InputShapes() {
   return shapes;
 }
 
-TYPED_TEST(EmulatedBatchNormTest, Training) {
+TYPED_TEST(BatchNormDeviceTest, Training) {
   for (const auto& shape : InputShapes()) {
     SCOPED_TRACE(ShapeText(shape));
     LayerRun<TypeParam> run(Text(), {shape});
@@ -142,13 +143,13 @@ TYPED_TEST(EmulatedBatchNormTest, Training) {
   }
 }
 
-TYPED_TEST(EmulatedBatchNormTest, TrainingOnOneValuePerChannel) {
+TYPED_TEST(BatchNormDeviceTest, TrainingOnOneValuePerChannel) {
   LayerRun<TypeParam> run(Text(), {{1, 3, 1, 1}});
   FillParameters(&run);
   ExpectMatchesReference(&run, false);
 }
 
-TYPED_TEST(EmulatedBatchNormTest, Frozen) {
+TYPED_TEST(BatchNormDeviceTest, Frozen) {
   for (const auto& shape : InputShapes()) {
     SCOPED_TRACE(ShapeText(shape));
     LayerRun<TypeParam> run(Text("frozen: true"), {shape});
@@ -157,13 +158,13 @@ TYPED_TEST(EmulatedBatchNormTest, Frozen) {
   }
 }
 
-TYPED_TEST(EmulatedBatchNormTest, TestPhase) {
+TYPED_TEST(BatchNormDeviceTest, TestPhase) {
   LayerRun<TypeParam> run(Text(), {{2, 3, 5, 4}}, 1, TEST);
   FillParameters(&run);
   ExpectMatchesReference(&run, true);
 }
 
-TYPED_TEST(EmulatedBatchNormTest, InPlaceRecoversTheInput) {
+TYPED_TEST(BatchNormDeviceTest, InPlaceRecoversTheInput) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
   run.layer->SetTopPreserved(true);
@@ -171,7 +172,7 @@ TYPED_TEST(EmulatedBatchNormTest, InPlaceRecoversTheInput) {
   ExpectMatchesReference(&run, false);
 }
 
-TYPED_TEST(EmulatedBatchNormTest, InPlaceKeepsTheInputOfAVanishingScale) {
+TYPED_TEST(BatchNormDeviceTest, InPlaceKeepsTheInputOfAVanishingScale) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
   run.layer->SetTopPreserved(true);
@@ -180,7 +181,7 @@ TYPED_TEST(EmulatedBatchNormTest, InPlaceKeepsTheInputOfAVanishingScale) {
   ExpectMatchesReference(&run, false);
 }
 
-TYPED_TEST(EmulatedBatchNormTest, InPlaceUnderALayerThatOverwritesItsTop) {
+TYPED_TEST(BatchNormDeviceTest, InPlaceUnderALayerThatOverwritesItsTop) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
   run.layer->SetTopPreserved(false);
@@ -188,7 +189,7 @@ TYPED_TEST(EmulatedBatchNormTest, InPlaceUnderALayerThatOverwritesItsTop) {
   ExpectMatchesReference(&run, false);
 }
 
-TYPED_TEST(EmulatedBatchNormTest, FrozenInPlace) {
+TYPED_TEST(BatchNormDeviceTest, FrozenInPlace) {
   LayerRun<TypeParam> run(Text("frozen: true", "x"), {{3, 4, 7, 7}});
   run.InPlace();
   run.layer->SetTopPreserved(true);
@@ -210,7 +211,7 @@ class FollowerLayer : public Layer<T> {
                     const vector<Blob<T>*>&) override {}
 };
 
-TYPED_TEST(EmulatedBatchNormTest, DoesTheWorkOfTheReluBehindIt) {
+TYPED_TEST(BatchNormDeviceTest, DoesTheWorkOfTheReluBehindIt) {
   for (const char* parameters : {"", "frozen: true"}) {
     SCOPED_TRACE(parameters);
     LayerRun<TypeParam> run(Text(parameters), {{3, 4, 7, 7}});
@@ -223,7 +224,7 @@ TYPED_TEST(EmulatedBatchNormTest, DoesTheWorkOfTheReluBehindIt) {
   }
 }
 
-TYPED_TEST(EmulatedBatchNormTest, RunningValuesAreReadAgainEveryTime) {
+TYPED_TEST(BatchNormDeviceTest, RunningValuesAreReadAgainEveryTime) {
   LayerRun<TypeParam> run(Text("frozen: true"), {{2, 3, 5, 4}});
   for (int round = 0; round < 2; ++round) {
     FillParameters(&run);
@@ -233,7 +234,7 @@ TYPED_TEST(EmulatedBatchNormTest, RunningValuesAreReadAgainEveryTime) {
   }
 }
 
-TYPED_TEST(EmulatedBatchNormTest, SkipsWhatIsNotAskedFor) {
+TYPED_TEST(BatchNormDeviceTest, SkipsWhatIsNotAskedFor) {
   for (const int learned : {0, 1}) {
     LayerRun<TypeParam> run(Text(), {{2, 3, 5, 4}});
     FillParameters(&run);
@@ -250,7 +251,7 @@ TYPED_TEST(EmulatedBatchNormTest, SkipsWhatIsNotAskedFor) {
   }
 }
 
-TYPED_TEST(EmulatedBatchNormTest, Gradient) {
+TYPED_TEST(BatchNormDeviceTest, Gradient) {
   LayerRun<double> run(Text(), {{3, 2, 2, 2}});
   FillParameters(&run);
   GradientChecker checker;

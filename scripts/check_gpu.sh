@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Checks the layers that have GPU code on the GPU of this machine: builds their device
+# code with CUDA and cuDNN, runs their tests on it, and prints how long they take.
+# Needs an NVIDIA driver, CUDA 12 or later with nvcc, and cuDNN with its headers.
+#   CUDACXX=/path/to/nvcc bash scripts/check_gpu.sh     chooses another CUDA
+#   bash scripts/check_gpu.sh -DCUDNN_INCLUDE_DIR=... -DCUDNN_LIBRARY=...   hands on to CMake
+set -euo pipefail
+EXTRAS=${EXTRAS:-demo}
+# shellcheck source=scripts/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+CUDACXX=${CUDACXX:-$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)}
+export CUDACXX
+[ -x "$CUDACXX" ] ||
+  die "no CUDA compiler at $CUDACXX; install NVIDIA's CUDA toolkit, or name its nvcc with CUDACXX=/path/to/nvcc"
+capability=$(nvidia-smi --id=0 --query-gpu=compute_cap --format=csv,noheader) ||
+  die "nvidia-smi found no GPU; this check needs one and its driver"
+
+configure() {
+  cmake -S . -B build/gpu -G Ninja -DCAFFE_BUILD_TESTS=ON -DCAFFE_TEST_GPU=ON \
+    "-DCMAKE_CUDA_ARCHITECTURES=${capability/./}" "$@"
+}
+compile() { cmake --build build/gpu --target caffe_gpu --parallel "$(nproc)"; }
+step "configure GPU tests" configure "$@"
+step "compile GPU tests" compile
+
+ctest --test-dir build/gpu -R '^gpu_' --output-on-failure --no-tests=error
+echo "Times with cuDNN:"
+build/gpu/tests/cuda/gpu/caffe_gpu_cudnn_layer_times
+echo "Times without cuDNN:"
+build/gpu/tests/cuda/gpu/caffe_gpu_native_layer_times
+if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+  echo "PyTorch's times:"
+  python benchmarks/gpu_layer_times.py
+fi
