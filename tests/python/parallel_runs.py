@@ -133,6 +133,14 @@ def launch(processes, *command):
     )
 
 
+def open_mpi_version():
+    """The first number of it."""
+    printed = subprocess.run(
+        ["mpirun", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    return int(re.search(r"\(Open MPI\) (\d+)", printed).group(1))
+
+
 def finish(process):
     """The output of a process, and its exit status."""
     try:

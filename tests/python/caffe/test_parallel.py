@@ -22,6 +22,7 @@ from parallel_runs import (
     images,
     launch,
     numbers,
+    open_mpi_version,
     raw,
     solver,
     train,
@@ -184,6 +185,8 @@ def test_signals_to_one_rank_reach_all(database, tmp_path):
 
 
 def test_interrupting_mpirun_leaves_a_snapshot(database, tmp_path):
+    if open_mpi_version() >= 5:
+        pytest.skip("Open MPI 5 kills its processes a quarter of a second after")
     with Running(database, tmp_path / "s") as run:
         run.process.send_signal(signal.SIGINT)
         output, _ = finish(run.process)
