@@ -27,7 +27,10 @@ void ParallelChunks(std::int64_t count, const Body& body) {
     const std::int64_t part = (count + threads * 64 - 1) / (threads * 64) * 64;
     const std::int64_t begin = std::min(count, omp_get_thread_num() * part);
     const std::int64_t end = std::min(count, begin + part);
-    if (begin < end) body(begin, end);
+    // A copy of its own: what the body holds then stays in registers, where a store
+    // of the loop cannot have changed it.
+    const Body own = body;
+    if (begin < end) own(begin, end);
   }
 }
 

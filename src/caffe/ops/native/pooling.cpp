@@ -60,29 +60,27 @@ void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
   T* y = dst.Write(block);
   if (mask) mask->resize(dst.count());
   ForBlock<T>(block, [&]<int K>() {
+    using V = LanesOf<T, K>;
+    using Indices = LanesOf<int, K>;
     ForEachTile<K>(e, [&](int64_t in_offset, int64_t out_offset) {
       const T* in = x + in_offset;
-      T best[K];
-      int where[K];
       for (int oh = 0; oh < e.out_h; ++oh) {
         for (int ow = 0; ow < e.out_w; ++ow) {
           const Window win = WindowAt(p, e, oh, ow);
-          std::fill(best, best + K, -std::numeric_limits<T>::max());
-          std::fill(where, where + K, -1);
+          V best = V{} - std::numeric_limits<T>::max();
+          Indices where = Indices{} - 1;
           for (int h = win.h0; h < win.h1; ++h) {
             for (int w = win.w0; w < win.w1; ++w) {
               const int at = h * e.width + w;
-              const T* values = in + int64_t{at} * K;
-              for (int l = 0; l < K; ++l) {
-                const bool larger = values[l] > best[l];
-                best[l] = larger ? values[l] : best[l];
-                where[l] = larger ? at : where[l];
-              }
+              const V values = Load<K>(in + int64_t{at} * K);
+              const auto larger = values > best;
+              best = Choose<K, T>(larger, values, best);
+              where = Choose<K, int>(larger, Indices{} + at, where);
             }
           }
           const int64_t to = out_offset + (int64_t{oh} * e.out_w + ow) * K;
-          std::copy(best, best + K, y + to);
-          if (mask) std::copy(where, where + K, mask->begin() + to);
+          Store<K>(y + to, best);
+          if (mask) Store<K>(mask->data() + to, where);
         }
       }
     });
