@@ -171,6 +171,11 @@ def numbers(log, pattern):
     return [float(found.group(1)) for line in log if (found := re.match(pattern, line))]
 
 
+def iteration_of(snapshot):
+    """The number in a snapshot's name."""
+    return int(snapshot.stem.rpartition("_")[2])
+
+
 def children(parent):
     """The processes that a process has started, read without ps, which is an extra."""
     found = []
@@ -188,9 +193,9 @@ def children(parent):
 class Running:
     """A training in two processes without an end."""
 
-    def __init__(self, database, folder):
-        net = classifier(*data(database, 2))
-        file = solver(folder, net, max_iter=10**9, display=100)
+    def __init__(self, database, folder, **fields):
+        self.net = classifier(*data(database, 2))
+        file = solver(folder, self.net, max_iter=10**9, display=100, **fields)
         self.folder = folder
         self.process = launch(2, CAFFE, "train", "-solver", file)
 
@@ -210,4 +215,5 @@ class Running:
         self.process.kill()
 
     def snapshots(self):
-        return sorted(self.folder.glob("s_iter_*.solverstate"))
+        found = self.folder.glob("s_iter_*.solverstate")
+        return sorted(found, key=iteration_of)
