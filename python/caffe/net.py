@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe import _caffe
+from caffe.closest import suggestion
 from caffe.proto.caffe_pb2 import NetParameter
 
 Array = npt.NDArray[Any]
@@ -512,6 +512,19 @@ class Net:
         )
 
 
+def read_net(path: Path) -> NetParameter:
+    """A prototxt or a caffemodel as a message, without building the net.
+
+    It is read as `Net` reads it, and upgraded: whatever its format and the Caffe that
+    wrote it, the result has only `layer`s, and inputs are layers of type Input.
+
+    Raises:
+        ValueError: The text is no net; with file, line and column.
+        OSError: The file cannot be read, or is something else.
+    """
+    return NetParameter.FromString(_caffe.read_net(os.fspath(path)))
+
+
 _Arguments = tuple[int, int, Sequence[str] | None, Weights | None]
 
 
@@ -534,8 +547,7 @@ def _old_form(
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"'{name}'" + (f"; the closest is '{close[0]}'" if close else "")
+    return f"'{name}'{suggestion(name, known)}"
 
 
 def _listed(names: Iterable[str]) -> str:
