@@ -1,4 +1,4 @@
-"""Nets and weights of other Caffes: loaded where the meaning is exact, else explained."""
+"""Files of other Caffes: loaded where the meaning is exact, else explained."""
 
 from __future__ import annotations
 
@@ -14,11 +14,22 @@ from sknet.evaluation.network import load_network, read_definition
 from sknet.shapes import infer
 
 INPUT = (
-    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 '
-    "dim: 6 dim: 5 } } }\n"
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 '
+    "dim: 4 dim: 6 dim: 5 } } }\n"
 )
 DEPTHWISE = ["ConvolutionDepthwise", "DepthwiseConvolution"]
 CHANNELS = 4
+
+
+@pytest.fixture
+def log(capfd):
+    """The lines that were logged, those that have a text."""
+    caffe.init_log(0)
+
+    def lines(text):
+        return [line for line in capfd.readouterr().err.split("\n") if text in line]
+
+    return lines
 
 
 @pytest.fixture
@@ -113,7 +124,8 @@ def test_ceil_mode(settings, side, pool, write_proto, tmp_path):
     path = write_proto(
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 '
         'dim: 1 dim: 4 dim: 4 } } } layer { name: "p" type: "Pooling" bottom: "data" '
-        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 {settings} }} }}'
+        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 {settings} '
+        "} }"
     )
     net = caffe.Net(str(path), caffe.TEST)
     image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
@@ -245,11 +257,11 @@ def test_what_was_split_is_saved_and_loads_again(write_proto, tmp_path, parts, d
     assert list(net.params) == ["bn1", "bn1/scale"]
 
 
-def test_it_is_said_once(write_proto, capfd):
+def test_it_is_said_once(write_proto, log):
     text = INPUT + BN.format("batch_norm_param { scale_bias: true }")
     text += text.split("\n")[1].replace("bn1", "bn2").replace('"data"', '"bn1"')
     caffe.Net(str(write_proto(text)), caffe.TEST)
-    lines = [line for line in capfd.readouterr().err.split("\n") if "becomes a" in line]
+    lines = log("becomes a")
     assert len(lines) == 1
     assert "layer 'bn1' (BatchNorm) and 1 more: a batch norm with scale" in lines[0]
 
@@ -300,7 +312,7 @@ def test_another_form_names_the_command_that_converts(
         tmp_path / "w.caffemodel", *([1.0] * size for size in sizes), kind=kind
     )
     path = write_proto(INPUT + BN.format("").replace('"BatchNorm"', f'"{definition}"'))
-    with pytest.raises(ValueError, match="layer 'bn1': .* has a") as caught:
+    with pytest.raises(ValueError, match=r"layer 'bn1': .* has a") as caught:
         caffe.Net(str(path), caffe.TEST, weights=weights)
     sentence = str(caught.value)
     assert ("scale_bias: true" in sentence) == (
@@ -355,7 +367,7 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
     network = load_network(
         read_definition(str(path)), tmp_path / "w.caffemodel", 8, 2, strict=True
     )
-    assert network.report.missing == network.report.unused == []
+    assert network.weights.missing == network.weights.unused == []
 
 
 # Types and fields.
@@ -390,8 +402,11 @@ def test_what_is_not_here_is_called_by_what_it_is(layer, parts, write_proto):
     assert "closest" not in str(caught.value)
 
 
-def test_ignored_settings_are_said_once(write_proto, capfd):
-    layer = 'layer {{ name: "{}" type: "ReLU" forward_type: FLOAT16 bottom: "data" top: "{}" }}'
+def test_ignored_settings_are_said_once(write_proto, log):
+    layer = (
+        'layer {{ name: "{}" type: "ReLU" forward_type: FLOAT16 bottom: "data" '
+        'top: "{}" }}'
+    )
     path = write_proto(
         "eltwise_mem_sharing: true\n"
         + INPUT
@@ -399,9 +414,7 @@ def test_ignored_settings_are_said_once(write_proto, capfd):
     )
     net = caffe.Net(str(path), caffe.TEST)
     assert list(net.blobs)[-3:] == ["a", "b", "c"]
-    lines = [
-        line for line in capfd.readouterr().err.split("\n") if "are ignored" in line
-    ]
+    lines = log("are ignored")
     assert len(lines) == 1
     assert lines[0].endswith("are ignored: eltwise_mem_sharing forward_type")
 
