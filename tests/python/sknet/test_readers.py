@@ -242,7 +242,7 @@ def test_a_stored_name_that_is_not_utf8(tmp_path):
 
 @pytest.mark.parametrize("name", [n for n in ACCEPTED if n not in ("2014", "2013")])
 def test_a_converted_text_keeps_the_rest(name, capsys, weights, tmp_path):
-    """Byte by byte but for the layers concerned and the brackets of lists."""
+    """Byte by byte but for the layers concerned and the punctuation of lists."""
     path, out = tmp_path / "net.prototxt", tmp_path / "out.prototxt"
     path.write_bytes(ACCEPTED[name])
     command(
@@ -257,4 +257,4 @@ def test_a_converted_text_keeps_the_rest(name, capsys, weights, tmp_path):
             assert one == other
     for line in ACCEPTED[name].splitlines():
         if b"layer" not in line and b"BatchNorm" not in line:
-            assert line in out.read_bytes()
+            assert line.removeprefix(b",").removesuffix(b"]") in out.read_bytes()
