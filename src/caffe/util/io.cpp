@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <string_view>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
@@ -60,7 +61,7 @@ constexpr int kMaxDepth = 100;
 // one is an error here, unless a known fork has it and its value changes no result.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
-  explicit FirstError(const string& text) : text_(text) {}
+  explicit FirstError(const string& text) : rest_(text) {}
   void AddError(int line, int column, const string& message) override {
     if (!message_.empty()) return;
     line_ = line;
@@ -71,7 +72,9 @@ class FirstError : public google::protobuf::io::ErrorCollector {
     string in, field;
     if (!IsUnknownField(message, &in, &field)) return AddError(line, column, message);
     const ForkField* known = FindForkField(in, field);
-    if (known != nullptr && IsNeutral(*known, ValueBehind(text_, line, column))) {
+    // Warnings come in the order of the text, so it is walked over once.
+    for (; line_read_ < line; ++line_read_) rest_.remove_prefix(rest_.find('\n') + 1);
+    if (known != nullptr && IsNeutral(*known, ValueBehind(rest_, 0, column))) {
       ignored_.insert(field);
     } else {
       AddError(line, column, message);
@@ -84,7 +87,8 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   const std::set<string>& ignored() const { return ignored_; }
 
  private:
-  const string& text_;
+  std::string_view rest_;  // from line_read_ on
+  int line_read_ = 0;
   int line_ = 0;
   int column_ = 0;
   string message_;

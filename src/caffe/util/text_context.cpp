@@ -126,7 +126,7 @@ TextContext FindTextContext(const std::string& text, const Descriptor* root, int
   return context;
 }
 
-std::string ValueBehind(const std::string& text, int line, int column) {
+std::string ValueBehind(std::string_view text, int line, int column) {
   // No token spans lines, so reading can begin with this one.
   std::size_t start = 0;
   for (; line > 0 && start < text.size(); --line) start = text.find('\n', start) + 1;

@@ -2,6 +2,7 @@
 #define CAFFE_UTIL_TEXT_CONTEXT_HPP_
 
 #include <string>
+#include <string_view>
 
 #include <google/protobuf/descriptor.h>
 
@@ -27,7 +28,7 @@ TextContext FindTextContext(const std::string& text,
 
 /// The value of the field whose name ends before (line, column), as it is written but for
 /// quotes; empty for messages and lists.
-std::string ValueBehind(const std::string& text, int line, int column);
+std::string ValueBehind(std::string_view text, int line, int column);
 
 /// If protobuf's parse error `message` is about a field that the schema lacks: its
 /// message, without the package, and its name.

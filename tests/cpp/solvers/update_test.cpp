@@ -303,8 +303,7 @@ TEST(UpdateErrorsTest, WrongHyperparametersAreNamed) {
   c.rms_decay = 1;
   EXPECT_THAT(message(c), HasSubstr("rms_decay is 1"));
   c.type = "SGDD";
-  EXPECT_THAT(message(c),
-              HasSubstr("unknown type 'SGDD'; the closest is 'SGD'"));
+  EXPECT_THAT(message(c), HasSubstr("unknown type 'SGDD'; the closest is 'SGD'"));
   EXPECT_THAT(message(Case(), " regularization_type: 'L3'"),
               HasSubstr("unknown regularization_type 'L3', expected 'L2' or 'L1'"));
   EXPECT_THAT(message(Case(), " lr_policy: 'stepp'"),

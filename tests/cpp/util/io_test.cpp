@@ -109,6 +109,14 @@ TEST(TextProtoTest, SettingsOfForksThatChangeNoResultAreIgnored) {
   EXPECT_EQ(solver.base_lr(), 2);
 }
 
+TEST(TextProtoTest, ManyIgnoredSettingsTakeNoLonger) {
+  std::string text;
+  for (int i = 0; i < 200000; ++i) text += "larc: false\nlarc_eta: 1\n";
+  SolverParameter solver;
+  ParseProtoTextOrDie(text + "base_lr: 2", "f", &solver);  // minutes if quadratic
+  EXPECT_EQ(solver.base_lr(), 2);
+}
+
 TEST(TextProtoTest, SettingsOfForksThatWouldChangeResultsAreRefused) {
   EXPECT_EQ(TextError<SolverParameter>("base_lr: 1\nlarc: true"),
             "f:2:1: 'larc: true' is a setting of NVIDIA's Caffe, which this version does "
