@@ -263,7 +263,7 @@ def test_state_dicts_of_other_networks(change, message, resnext):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match="'resnext50' .known: dpn92"):
+    with pytest.raises(ValueError, match=r"'resnext50' .known: dpn92"):
         convert({}, "resnext50")
 
 
