@@ -18,6 +18,8 @@ template <typename Dtype>
 class InferencePlan;
 template <typename Dtype>
 class MemoryPlan;
+template <typename Dtype>
+class OverwrittenData;
 
 /// A directed acyclic graph of layers, run in the order of the prototxt.
 ///
@@ -211,7 +213,7 @@ class Net {
                   map<string, int>* blob_name_to_idx);
   void FindBackwardLayers();
   void AbsorbInPlaceLayers();
-  void TellPreservedTops();
+  void TellLayers();
   vector<int> MemoryRoots() const;
   Dtype RunPlan();
   void MakeMemoryPlan();
@@ -263,6 +265,7 @@ class Net {
   NetParameter::Precision precision_ = NetParameter::FLOAT32;
   shared_ptr<MemoryPlan<Dtype>> memory_plan_;
   shared_ptr<HostMemoryPool> pool_;
+  shared_ptr<OverwrittenData<Dtype>> overwritten_data_;
   vector<Callback*> before_forward_;
   vector<Callback*> after_forward_;
   vector<Callback*> before_backward_;

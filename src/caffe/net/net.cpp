@@ -108,7 +108,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     layer_names_index_[layer_names_[i]] = i;
   ShareWeights();
   AbsorbInPlaceLayers();
-  TellPreservedTops();
+  TellLayers();
   if (Caffe::root_solver()) LOG(INFO) << "Network initialization done.";
 }
 
@@ -131,7 +131,9 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   }
   layer_names_.push_back(layer_param.name());
   Layer<Dtype>* layer = layers_[layer_id].get();
-  layer->SetPrecision(precision_);
+  LayerContext context;
+  context.precision = precision_;
+  layer->Prepare(context);
   if (Caffe::root_solver()) LOG(INFO) << "Creating Layer " << layer_param.name();
 
   bool need_backward = false;
@@ -300,6 +302,12 @@ void Net<Dtype>::AppendTop(const NetParameter& param, const int layer_id,
       LOG(INFO) << layer_param.name() << " -> " << blob_name << " (in-place)";
     }
     const int blob_id = (*blob_name_to_idx)[blob_name];
+    if (Caffe::root_solver() && std::count(net_input_blob_indices_.begin(),
+                                           net_input_blob_indices_.end(), blob_id)) {
+      LOG(WARNING) << "layer '" << layer_param.name() << "' works in place on input '"
+                   << blob_name << "': Forward leaves its result there, so fill the "
+                   << "input before every Forward";
+    }
     top_vecs_[layer_id].push_back(blobs_[blob_id].get());
     top_id_vecs_[layer_id].push_back(blob_id);
   } else if (blob_name_to_idx && blob_name_to_idx->count(blob_name)) {
