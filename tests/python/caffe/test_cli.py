@@ -450,3 +450,47 @@ def test_the_module_is_the_command(tmp_path):
     )
     assert run.stdout == f"caffe {caffe.__version__}\n"
     assert np.__version__  # the interpreter of this environment
+
+
+def test_the_last_test_is_of_the_last_snapshot(write_proto, tmp_path, capfd):
+    """No training batch moves the statistics of batch norms between the two."""
+    net = caffe.NetSpec()
+    net.data = L.DummyData(
+        shape={"dim": [8, 4, 3, 3]}, data_filler={"type": "gaussian"}
+    )
+    net.target = L.DummyData(shape={"dim": [8, 3]}, data_filler={"value": 1})
+    net.normal = L.BatchNorm(net.data)
+    net.fc = L.InnerProduct(net.normal, num_output=3, weight_filler={"value": 0.1})
+    net.loss = L.EuclideanLoss(net.fc, net.target)
+    message = net.to_proto()
+    message.layer[0].include.add(phase=caffe.TRAIN)
+    test_data = caffe_pb2.LayerParameter()
+    test_data.CopyFrom(message.layer[0])
+    test_data.include[0].phase = caffe.TEST
+    test_data.dummy_data_param.data_filler[0].CopyFrom(
+        caffe_pb2.FillerParameter(value=0.5)
+    )
+    message = caffe_pb2.NetParameter(layer=[test_data, *message.layer])
+    path = write_proto(message, "net.prototxt")
+    solver = write_proto(
+        caffe_pb2.SolverParameter(
+            net=str(path),
+            test_iter=[1],
+            test_interval=3,
+            test_initialization=False,
+            base_lr=0.01,
+            lr_policy="fixed",
+            display=1,
+            max_iter=3,
+            snapshot_prefix=str(tmp_path / "snap"),
+            random_seed=1,
+            solver_mode=caffe_pb2.SolverParameter.CPU,
+        ),
+        "solver.prototxt",
+    )
+    assert main(["train", "-solver", str(solver)]) == 0
+    (logged,) = re.findall(r"Test net output #0: loss = (\S+)", capfd.readouterr().err)
+    scored = caffe.Net(
+        str(path), caffe.TEST, weights=str(tmp_path / "snap_iter_3.caffemodel")
+    )
+    assert logged == f"{scored.forward()['loss'].item():.6g}"
