@@ -61,6 +61,22 @@ def test_a_model_is_trained_resumed_and_evaluated(databases, tmp_path):
     second = run(*train, "--epochs", "2")
     assert second.returncode == 0, second.stderr[-3000:]
     assert "sknet26_iter_2.solverstate" in second.stderr
+    # A run that is done stays as it is; other options are another run.
+    done = run(*train, "--epochs", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "complete: iteration 4 of 4" in done.stdout
+    solver = (out / "solver.prototxt").read_text()
+    for option, message in (
+        (["--kernels", "3,7"], "begun with no --kernels, now --kernels 3x3,3x3d3"),
+        (["--batch", "4", "--iter-size", "2"], "begun with --batch 8, now --batch 4"),
+        (["--crop", "96"], "begun with --crop 64, now --crop 96"),
+    ):
+        other = run(*train, "--epochs", "3", *option)
+        assert other.returncode == 1
+        assert message in other.stderr
+        assert "may change" in other.stderr
+        assert "Traceback" not in other.stderr
+    assert (out / "solver.prototxt").read_text() == solver
     weights = out / "snapshots" / "sknet26_iter_4.caffemodel"
     assert weights.exists()
     assert "Iteration 4, Testing net (#0)" in (out / "train.log").read_text()
@@ -75,6 +91,32 @@ def test_a_model_is_trained_resumed_and_evaluated(databases, tmp_path):
         assert record["warnings"] == []
     again = run(*evaluation, databases / "val_lmdb", out, "--batch", "2", "--strict")
     assert again.stdout.count("all done before") == 2
+
+    # The classes' folders may be some of those that a net knows.
+    fine = tmp_path / "fine"
+    tuned = run(
+        "train.sh", "sknet26", databases, fine, *TINY, *recipe, "--epochs", "1",
+        "--classifier", "animals", "-weights", weights, "-precision", "float32",
+    )  # fmt: skip
+    assert tuned.returncode == 0, tuned.stderr[-3000:]
+    assert "1 layer(s) found no weights" in tuned.stderr
+    net = caffe.Net(
+        str(fine / "train_val.prototxt"),
+        caffe.TEST,
+        weights=str(fine / "snapshots" / "sknet26_iter_2.caffemodel"),
+    )
+    assert net.params["animals"][0].data.shape[0] == 2
+
+
+def test_flags_of_caffe_train_are_checked(databases, tmp_path):
+    for flag, message in (
+        ("-wieghts", "no flag of `caffe train`"),
+        ("-snapshot", "set by the run folder"),
+    ):
+        done = run("train.sh", "sknet26", databases, tmp_path / "x", flag, "y")
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert not (tmp_path / "x").exists()
 
 
 def test_table_2_is_filled(ilsvrc, tmp_path):
@@ -107,6 +149,20 @@ def test_table_2_is_filled(ilsvrc, tmp_path):
         )
     assert re.search(r"^ResNeXt-50 .*100\.00", done.stdout, re.M)
     assert (out / "table2_224.png").stat().st_size > 10_000
+
+    # Again, with everything done, and with files that are no row or no net.
+    small = create_model("sknet26", depths=(1, 1, 1, 1), widths=(32, 32, 32, 64))
+    caffe.Net(deploy(small), caffe.TEST).save(str(weights / "sknet26.caffemodel"))
+    (weights / "lenet.caffemodel").write_bytes(b"")
+    (weights / "sknet50.caffemodel").write_bytes(b"no weights")
+    again = run("reproduce_table2.sh", ilsvrc, weights, out, *options)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stdout.count("all done before") == 2
+    for name in ("lenet", "sknet26", "sknet50"):
+        assert re.search(
+            rf"^note: left out .*{name}\.caffemodel: .", again.stdout, re.M
+        )
+    assert re.search(r"^ResNeXt-50 .*100\.00", again.stdout, re.M)
 
 
 @pytest.mark.parametrize(
