@@ -168,8 +168,8 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     LOG(INFO) << "Optimization stopped early.";
     return;
   }
-  // Differs from BVLC, which tests last: a Forward in training moves the running statistics
-  // of batch norms, and the last test is to be that of the last snapshot.
+  // Differs from BVLC, which tests last: a Forward in training moves the running
+  // statistics of batch norms, and the last test is to be that of the last snapshot.
   if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   // The loss with the last update in it; Step has logged the one before.
   if (param_.display() && iter_ % param_.display() == 0) {
