@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from caffe.proto import caffe_pb2
 from sknet.files import write_atomically
+from sknet.prototxt import to_text
 
 _FORMAT = "sknet run 1"
 # What may differ from one start to the next: how long the run is.
@@ -71,8 +72,8 @@ class RunFolder:
         self._compare(self.net, net, set())
         self._compare(self.solver, solver, _SCHEDULE)
         (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
-        write_atomically(self.net, text_format.MessageToString(net))
-        write_atomically(self.solver, text_format.MessageToString(solver))
+        write_atomically(self.net, to_text(net))
+        write_atomically(self.solver, to_text(solver))
         record = {"format": _FORMAT, "options": dict(options)}
         write_atomically(self.path / "run.json", json.dumps(record, indent=1) + "\n")
 
@@ -109,15 +110,15 @@ class RunFolder:
     def _compare(self, path: Path, now: Message, may_change: set[str]) -> None:
         if not path.exists():
             return
-        before = type(now)()
+        before, same = type(now)(), type(now)()
         try:
             text_format.Parse(path.read_text(encoding="utf-8"), before)
         except (text_format.ParseError, UnicodeDecodeError) as error:
             raise ValueError(
                 f"'{path}': no definition of ours ({error}); name another folder"
             ) from None
-        same = type(now)()
-        same.CopyFrom(now)
+        # As it would be read again: what is written leaves out defaults.
+        text_format.Parse(to_text(now), same)
         for message in (before, same):
             for name in may_change:
                 message.ClearField(name)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe.proto import caffe_pb2
@@ -29,6 +28,7 @@ from sknet.models import (
 )
 from sknet.models.recipe import SCHEDULES
 from sknet.models.sknet import Branch
+from sknet.prototxt import to_text
 from sknet.text import table
 
 
@@ -263,7 +263,7 @@ def _generate(arguments: argparse.Namespace) -> None:
     net = write(model, **_given(arguments, batch_size="batch"))
     if arguments.classifier:
         rename_classifier(net, arguments.classifier)
-    _write(net, arguments.output)
+    _write(net, arguments.output, explicit=style == "released")
 
 
 def model_of(arguments: argparse.Namespace) -> Model:
@@ -318,8 +318,8 @@ def _train_val(arguments: argparse.Namespace, model: Model) -> None:
         _write(definition, arguments.solver)
 
 
-def _write(definition: Message, path: Path | None) -> None:
-    text = text_format.MessageToString(definition)
+def _write(definition: Message, path: Path | None, *, explicit: bool = False) -> None:
+    text = to_text(definition, explicit=explicit)
     if path is None:
         sys.stdout.write(text)
     else:
