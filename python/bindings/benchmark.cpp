@@ -1,5 +1,7 @@
 #include "benchmark.hpp"
 
+#include <limits>
+
 #include "caffe/util/benchmark.hpp"
 
 namespace caffe::python {
@@ -10,8 +12,10 @@ LayerTimes TimeLayers(NetHandle& handle) {
   CHECK(!net.optimized()) << "layers of an optimised net do not run one by one";
   const std::size_t count = net.layers().size();
   LayerTimes times;
-  times.forward_ms.resize(count);
-  times.backward_ms.resize(count);
+  // What does not run by itself was not measured.
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  times.forward_ms.assign(count, none);
+  times.backward_ms.assign(count, none);
   Timer total, timer;
   total.Start();
   // By the layers' own methods: the net's would add its housekeeping to each.

@@ -254,6 +254,12 @@ void BindNet(nb::module_& m) {
             Settle(*self.net);
           },
           nb::arg("file"))
+      .def_prop_ro("weights_report",
+                   [](const NetHandle& self) {
+                     const WeightsReport& report = self.net->weights_report();
+                     return nb::make_tuple(report.matched, report.without_weights,
+                                           report.without_layer);
+                   })
       .def(
           "share_with",
           [](NetHandle& self, const NetHandle& other) {

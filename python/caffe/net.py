@@ -6,7 +6,7 @@ import difflib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,20 @@ Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
 Network = Path | NetParameter
 Weights = Path | Sequence[Path]
+
+
+class WeightsReport(NamedTuple):
+    """How stored weights and a net fit, by the names of layers.
+
+    Attributes:
+        matched: Layers that got weights.
+        without_weights: Layers of the net that got none.
+        without_layer: Stored layers that the net lacks; not told of HDF5 files.
+    """
+
+    matched: list[str]
+    without_weights: list[str]
+    without_layer: list[str]
 
 
 class Net:
@@ -398,17 +412,42 @@ class Net:
         """Sets the gradients of all learned blobs to zero."""
         self._engine.clear_param_diffs()
 
-    def copy_from(self, filename: Path) -> None:
+    def copy_from(self, filename: Path) -> WeightsReport:
         """Fills the layers from those of the same names in a caffemodel or HDF5 file.
+
+        Returns:
+            Which layers of the net and of the file found each other.
 
         Raises:
             ValueError: A layer there has blobs of other shapes or another number.
         """
         self._engine.copy_from(os.fspath(filename))
+        return WeightsReport(*self._engine.weights_report)
 
-    def load_hdf5(self, filename: Path) -> None:
+    def load_hdf5(self, filename: Path) -> WeightsReport:
         """Like `copy_from`, for HDF5 files of any name."""
         self._engine.copy_from_hdf5(os.fspath(filename))
+        return WeightsReport(*self._engine.weights_report)
+
+    def check_weights(self) -> None:
+        """Makes sure that all learned values are numbers.
+
+        Raises:
+            ValueError: Names the blobs with NaN or infinite values, and how many.
+        """
+        damaged = [
+            f"layer '{layer}', blob {index}: {bad:,} of {blob.count:,}"
+            for layer, blobs in self.params.items()
+            for index, blob in enumerate(blobs)
+            if (bad := blob.count - int(np.isfinite(blob.data).sum()))
+        ]
+        if damaged:
+            more = f" and {len(damaged) - 3} more blobs" if len(damaged) > 3 else ""
+            raise ValueError(
+                f"net '{self.name}': values that are NaN or infinite in "
+                f"{'; '.join(damaged[:3])}{more}; the weights are damaged, or training "
+                "diverged"
+            )
 
     def share_with(self, other: Net) -> None:
         """Uses the learned blobs of `other` in the layers of the same names."""

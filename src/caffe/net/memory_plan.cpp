@@ -187,7 +187,7 @@ MemoryPlan<Dtype>::MemoryPlan(const Net<Dtype>& net, const vector<int>& memory_r
 
 template <typename Dtype>
 string MemoryPlan<Dtype>::Why(const char* half, int blob) const {
-  return Str("the ", half, " of blob '", net_.blob_names()[blob], "' of net '",
+  return Str("the ", half, " of blob '", net_.blob_names()[roots_[blob]], "' of net '",
              net_.name(),
              "' is not kept: training frees what it needs no more; use `caffe train "
              "-keep_blobs` (set_keep_blobs(True), Net::set_keep_blobs) to see all blobs");

@@ -40,10 +40,19 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
 }
 
 template <typename Dtype>
-void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) {
-  const string message = error.what();
-  if (message.find("'" + layer.name() + "'") != string::npos) throw;
-  RethrowWithPrefix(error, Str("layer '", layer.name(), "' (", layer.type(), "): "));
+void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) const {
+  string message = error.what();
+  // The copies that Split made are the blob that the prototxt names.
+  for (const auto& [copy, name] : split_blobs_) {
+    const string quoted = "'" + copy + "'";
+    for (size_t at; (at = message.find(quoted)) != string::npos;) {
+      message.replace(at, quoted.size(), "'" + name + "'");
+    }
+  }
+  if (message.find("'" + layer.name() + "'") == string::npos) {
+    message = Str("layer '", layer.name(), "' (", layer.type(), "): ") + message;
+  }
+  RethrowWithPrefix(Error(error.kind(), message), "");
 }
 
 template <typename Dtype>
@@ -130,6 +139,12 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
     RethrowFor(layer_param, error);
   }
   layer_names_.push_back(layer_param.name());
+  if (layer_param.type() == "Split") {
+    for (const string& top : layer_param.top()) {
+      const string& source = layer_param.bottom(0);
+      split_blobs_[top] = split_blobs_.count(source) ? split_blobs_[source] : source;
+    }
+  }
   Layer<Dtype>* layer = layers_[layer_id].get();
   LayerContext context;
   context.precision = precision_;
@@ -477,7 +492,7 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   template int Net<Dtype>::LayerIndex(const string&) const;                             \
   template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&)      \
       const;                                                                            \
-  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&)
+  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&) const
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);
 

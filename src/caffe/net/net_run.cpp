@@ -5,6 +5,7 @@
 #include "caffe/net/inference_plan.hpp"
 #include "caffe/net/memory_plan.hpp"
 #include "caffe/net/overwritten_data.hpp"
+#include "caffe/util/zero_denormals.hpp"
 
 // Forward, Backward, Update and the debug lines of a Net.
 
@@ -45,6 +46,7 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
 
 template <typename Dtype>
 Dtype Net<Dtype>::RunPlan() {
+  const ZeroDenormals zero_denormals;
   Dtype loss = 0;
   for (int i = 0; i < plan_->size(); ++i) {
     try {
