@@ -265,7 +265,9 @@ class TestTest:
 
 class TestTime:
     def test_times_every_layer(self, run_tool, write_proto):
-        model = write_proto(nets.convolutional(size=8))
+        net = nets.convolutional(size=8)
+        net.force_backward = True
+        model = write_proto(net)
         run = run_tool("caffe", "time", "-model", model, "-iterations", "4")
         assert run.returncode == 0, run.stderr
         log = messages(run.stderr)
