@@ -5,6 +5,8 @@
 namespace caffe::python {
 
 LayerTimes TimeLayers(NetHandle& handle) {
+  Locked lock(handle.session);
+  handle.users->BeginAnew();
   Computing computing(handle.session);
   Net<float>& net = *handle.net;
   CHECK(!net.optimized()) << "layers of an optimised net do not run one by one";

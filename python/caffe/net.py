@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, overload
 
 import numpy as np
@@ -29,8 +31,12 @@ class Net:
 
     All methods raise ValueError for wrong definitions, shapes and names, OSError for
     files, and NotImplementedError and RuntimeError for what the engine cannot do. The
-    interpreter's lock is released while computing; two threads that use one net take
-    turns.
+    interpreter's lock is released while computing.
+
+    Threads that use one net take turns, and a call with its inputs and results is one
+    turn; `turn` joins several calls. Only in the thread that made the net, and until
+    another runs it, are the results of runs arrays over the net's memory; from then
+    on, and in all other threads, they are copies.
     """
 
     @overload
@@ -105,6 +111,8 @@ class Net:
 
     def _attach(self, engine: _caffe.Net) -> None:
         self._engine = engine
+        self._open_turns = 0
+        self._warned_of_threads = False
         self._blob_names = engine.blob_names
         self._layer_names = engine.layer_names
         self._inputs = engine.inputs
@@ -216,6 +224,25 @@ class Net:
                 known = self._blob_names
                 raise ValueError(f"net '{self.name}': no blob {_unknown(name, known)}")
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keeps other threads from the net, and from nets that share its weights.
+
+            with net.turn():
+                net.blobs["data"].data[...] = image
+                net.forward()
+                scores = net.blobs["prob"].data.copy()
+
+        What a single call does is one turn without it.
+        """
+        with self._engine.turn():
+            self._engine.take_over()
+            self._open_turns += 1
+            try:
+                yield
+            finally:
+                self._open_turns -= 1
+
     def forward(
         self,
         blobs: Sequence[str] | None = None,
@@ -232,8 +259,8 @@ class Net:
             **kwargs: Values of all the input blobs, by name.
 
         Returns:
-            Arrays by blob name. They share the net's memory: copy what has to
-            outlast the next run.
+            Arrays by blob name. They share the net's memory, so copy what has to
+            outlast the next run; where several threads run the net they are copies.
         """
         return self._run_forward(blobs or (), start, end, kwargs)
 
@@ -249,10 +276,32 @@ class Net:
         names = self.outputs if end is None else self.top_names[end]
         wanted = list(dict.fromkeys([*names, *blobs]))
         self._check_blobs(wanted)
-        if inputs:
-            self._fill(inputs, self.inputs, "data")
-        self._forward(first, last)
-        return {name: self._blobs[name].data for name in wanted}
+        with self._engine.turn():
+            if inputs:
+                self._fill(inputs, self.inputs, "data")
+            self._forward(first, last)
+            if self._inputs and not inputs and first == 0:
+                self._warn_of_threads()
+            return self._results(wanted, data=True)
+
+    def _results(self, names: list[str], data: bool) -> dict[str, Array]:
+        blobs = [self._blob_names.index(name) for name in names]
+        return dict(zip(names, self._engine.results(blobs, data), strict=True))
+
+    def _warn_of_threads(self) -> None:
+        """Once, when threads outside of `turn` run what has been put into the blobs."""
+        if self._warned_of_threads or self._open_turns:
+            return
+        if self._engine.several_threads:
+            self._warned_of_threads = True
+            _caffe.log(
+                f"net '{self.name}': several threads run it on inputs that lie in its "
+                "blobs; give the inputs to forward(), or write them, run and read the "
+                "results in one `with net.turn():`",
+                1,
+                __file__,
+                sys._getframe().f_lineno,
+            )
 
     def _forward(self, start: int, end: int) -> float:
         """Runs the layers start..end by index; returns their weighted loss."""
@@ -275,7 +324,8 @@ class Net:
             **kwargs: Gradients of all the output blobs, by name.
 
         Returns:
-            Arrays of gradients by blob name, which share the net's memory.
+            Arrays of gradients by blob name, which share the net's memory or are
+            copies, as those of `forward`.
         """
         return self._run_backward(diffs or (), start, end, kwargs)
 
@@ -291,10 +341,11 @@ class Net:
         names = self.inputs if end is None else self.bottom_names[end]
         wanted = list(dict.fromkeys([*names, *diffs]))
         self._check_blobs(wanted)
-        if gradients:
-            self._fill(gradients, self.outputs, "diff")
-        self._backward(first, last)
-        return {name: self._blobs[name].diff for name in wanted}
+        with self._engine.turn():
+            if gradients:
+                self._fill(gradients, self.outputs, "diff")
+            self._backward(first, last)
+            return self._results(wanted, data=False)
 
     def _backward(self, start: int, end: int) -> None:
         """Runs the layers start..end backwards by index; start >= end."""
@@ -348,14 +399,13 @@ class Net:
         for batch, diff in zip(
             self._batches(inputs), self._batches(outputs), strict=True
         ):
-            for name, array in self._run_forward(
-                blobs or (), None, None, batch
-            ).items():
-                data.setdefault(name, []).append(array.copy())
-            for name, array in self._run_backward(
-                diffs or (), None, None, diff
-            ).items():
-                gradients.setdefault(name, []).append(array.copy())
+            with self._engine.turn():
+                values = self._run_forward(blobs or (), None, None, batch)
+                for name, array in values.items():
+                    data.setdefault(name, []).append(array.copy())
+                values = self._run_backward(diffs or (), None, None, diff)
+                for name, array in values.items():
+                    gradients.setdefault(name, []).append(array.copy())
         return self._joined(data, inputs), self._joined(gradients, inputs)
 
     def _batches(self, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
@@ -432,6 +482,8 @@ class Net:
         Args:
             data: float32 (N, channels, height, width); N a multiple of the batch size.
             labels: N labels.
+
+        Where several threads do so, each sets and runs in one `with net.turn():`.
         """
         self._engine.set_input_arrays(
             np.ascontiguousarray(data, dtype=np.float32),
