@@ -164,12 +164,6 @@ NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
 }
 
 void BindNet(nb::module_& m) {
-  nb::class_<LayerTimes>(m, "LayerTimes",
-                         "One forward and backward run, in milliseconds.")
-      .def_ro("forward_ms", &LayerTimes::forward_ms, "By layer.")
-      .def_ro("backward_ms", &LayerTimes::backward_ms, "By layer.")
-      .def_ro("total_ms", &LayerTimes::total_ms, "Both passes.");
-
   nb::class_<Turn>(m, "Turn", "A net's turn, for a `with` statement.")
       .def("__enter__", &Turn::Enter)
       .def("__exit__", [](Turn& self, const nb::args&) { self.Exit(); },

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import os
+import reprlib
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,8 +15,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from caffe import _caffe
-from caffe.proto.caffe_pb2 import NetParameter
+from caffe import _arguments, _caffe
+from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 
 Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
@@ -84,21 +86,18 @@ class Net:
             *args: These in this order, or the old form `(weights, phase)`.
             **kwargs: The same by name.
         """
-        if args and isinstance(args[0], (str, os.PathLike)):
-            phase, level, stages, weights = _old_form(*args, **kwargs)
-        else:
-            phase, level, stages, weights = _new_form(*args, **kwargs)
-        make = (int(phase), int(level), list(stages or ()))
+        who = f"caffe.{type(self).__name__}"
+        make, weights = _constructor_values(who, args, kwargs)
         if isinstance(network_file, NetParameter):
             engine = _caffe.Net.from_message(network_file.SerializeToString(), *make)
         else:
-            engine = _caffe.Net.from_file(os.fspath(network_file), *make)
+            file = _arguments.path(
+                network_file, who, "network_file", " or a NetParameter"
+            )
+            engine = _caffe.Net.from_file(file, *make)
         self._attach(engine)
-        if weights is not None:
-            if isinstance(weights, (str, os.PathLike)):
-                weights = [weights]
-            for file in weights:
-                self.copy_from(file)
+        for file in weights:
+            self.copy_from(file)
         if optimize:
             engine.optimize()
 
@@ -454,23 +453,29 @@ class Net:
         Raises:
             ValueError: A layer there has blobs of other shapes or another number.
         """
-        self._engine.copy_from(os.fspath(filename))
+        self._engine.copy_from(_arguments.path(filename, "copy_from", "filename"))
 
     def load_hdf5(self, filename: Path) -> None:
         """Like `copy_from`, for HDF5 files of any name."""
-        self._engine.copy_from_hdf5(os.fspath(filename))
+        self._engine.copy_from_hdf5(_arguments.path(filename, "load_hdf5", "filename"))
 
     def share_with(self, other: Net) -> None:
         """Uses the learned blobs of `other` in the layers of the same names."""
+        if not isinstance(other, Net):
+            raise TypeError(
+                f"share_with: other is {reprlib.repr(other)}, expected a caffe.Net"
+            )
         self._engine.share_with(other._engine)
 
     def save(self, filename: Path, write_diff: bool = False) -> None:
         """Writes a caffemodel: complete or not at all."""
-        self._engine.save(os.fspath(filename), write_diff)
+        self._engine.save(_arguments.path(filename, "save", "filename"), write_diff)
 
     def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
         """Writes the learned blobs in HDF5 format: completely or not at all."""
-        self._engine.save_hdf5(os.fspath(filename), write_diff)
+        self._engine.save_hdf5(
+            _arguments.path(filename, "save_hdf5", "filename"), write_diff
+        )
 
     def to_proto(self, write_diff: bool = False) -> NetParameter:
         """The net with its learned blobs as a message."""
@@ -538,19 +543,27 @@ class Net:
 
     def before_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs forward."""
-        self._engine.before_forward(function)
+        self._engine.before_forward(
+            _arguments.function(function, "before_forward", "function")
+        )
 
     def after_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` after each layer has run forward."""
-        self._engine.after_forward(function)
+        self._engine.after_forward(
+            _arguments.function(function, "after_forward", "function")
+        )
 
     def before_backward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs backward."""
-        self._engine.before_backward(function)
+        self._engine.before_backward(
+            _arguments.function(function, "before_backward", "function")
+        )
 
     def after_backward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` after each layer has run backward."""
-        self._engine.after_backward(function)
+        self._engine.after_backward(
+            _arguments.function(function, "after_backward", "function")
+        )
 
     def _top_ids(self, layer: int) -> list[int]:
         return self._engine.top_ids(layer)
@@ -564,25 +577,84 @@ class Net:
         )
 
 
-_Arguments = tuple[int, int, Sequence[str] | None, Weights | None]
+# The arguments behind network_file, in the order of either form.
+_NEW_FORM = ("phase", "level", "stages", "weights")
+_OLD_FORM = ("weights", "phase", "level", "stages")
 
 
-def _new_form(
-    phase: int,
-    level: int = 0,
-    stages: Sequence[str] | None = None,
-    weights: Weights | None = None,
-) -> _Arguments:
-    return phase, level, stages, weights
+def _constructor_values(
+    who: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[int, int, list[str]], list[str]]:
+    """Phase, level, stages and weights, from either form of the constructor."""
+    is_old = bool(args) and isinstance(args[0], (str, bytes, os.PathLike, list, tuple))
+    form = _OLD_FORM if is_old else _NEW_FORM
+    if len(args) > len(form):
+        raise TypeError(
+            f"{who}: got {len(args) + 1} values, expected at most network_file, "
+            f"{', '.join(form)}"
+        )
+    given = dict(zip(form, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in form:
+            known = [*form, "optimize"]
+            raise TypeError(f"{who}: no argument {_unknown(name, known)}")
+        if name in given:
+            raise TypeError(f"{who}: got {name} twice, by position and by name")
+        given[name] = value
+    weights = given.get("weights")
+    if "phase" not in given and weights in ("TRAIN", "TEST", "train", "test"):
+        given["phase"] = weights  # the first of the others, as it should be
+    if "phase" not in given:
+        raise TypeError(
+            f"{who}: the phase is missing, expected caffe.TRAIN or caffe.TEST behind "
+            + ("the weights" if is_old else "network_file")
+        )
+    make = (
+        _phase(given["phase"], who),
+        _level(given.get("level", 0), who),
+        _stages(given.get("stages"), who),
+    )
+    return make, _weights(weights, who)
 
 
-def _old_form(
-    weights: Weights,
-    phase: int,
-    level: int = 0,
-    stages: Sequence[str] | None = None,
-) -> _Arguments:
-    return phase, level, stages, weights
+def _phase(value: Any, who: str) -> int:
+    wrong = f"{who}: phase is {reprlib.repr(value)}, expected caffe.TRAIN or caffe.TEST"
+    try:
+        phase = operator.index(value)
+    except TypeError:
+        raise TypeError(wrong) from None
+    if phase not in (TRAIN, TEST):
+        raise ValueError(wrong)
+    return phase
+
+
+def _level(value: Any, who: str) -> int:
+    if isinstance(value, (str, bytes, os.PathLike, list, tuple)):
+        raise TypeError(
+            f"{who}: level is {reprlib.repr(value)}, expected a whole number; give "
+            "weights and stages by name, as in weights='net.caffemodel'"
+        )
+    return _arguments.whole_number(value, who, "level")
+
+
+def _stages(value: Any, who: str) -> list[str]:
+    stages = [] if value is None else value
+    # A text is a sequence as well: of its letters.
+    if isinstance(stages, (list, tuple, set, frozenset)) and all(
+        isinstance(stage, str) for stage in stages
+    ):
+        return list(stages)
+    raise TypeError(
+        f"{who}: stages is {reprlib.repr(value)}, expected a list of names such as "
+        "['deploy']"
+    )
+
+
+def _weights(value: Any, who: str) -> list[str]:
+    files = [] if value is None else value
+    if not isinstance(files, (list, tuple)):
+        files = [files]
+    return [_arguments.path(f, who, "weights", ", or a list of them") for f in files]
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
