@@ -67,7 +67,8 @@ nb::object BlobHandle::View(bool data, std::shared_ptr<Pin>* pin) const {
   data ? blob.cpu_data() : blob.cpu_diff();  // throws if the values were not kept
   // Python may write to the array, so the copies in other layouts are given up.
   float* values = data ? blob.mutable_cpu_data() : blob.mutable_cpu_diff();
-  auto* held = new auto(std::make_shared<Pin>(data ? blob.data() : blob.diff(), session_));
+  auto* held =
+      new auto(std::make_shared<Pin>(data ? blob.data() : blob.diff(), session_));
   nb::capsule owner(held, [](void* held) noexcept { delete static_cast<Held*>(held); });
   if (pin) *pin = *held;
   return nb::cast(

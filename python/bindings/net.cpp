@@ -166,8 +166,9 @@ NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
 void BindNet(nb::module_& m) {
   nb::class_<Turn>(m, "Turn", "A net's turn, for a `with` statement.")
       .def("__enter__", &Turn::Enter)
-      .def("__exit__", [](Turn& self, const nb::args&) { self.Exit(); },
-           nb::sig("def __exit__(self, *args: object) -> None"));
+      .def(
+          "__exit__", [](Turn& self, const nb::args&) { self.Exit(); },
+          nb::sig("def __exit__(self, *args: object) -> None"));
 
   nb::class_<NetHandle>(m, "Net", nb::type_slots(kSlots),
                         "The engine's side of caffe.Net.")
@@ -227,8 +228,9 @@ void BindNet(nb::module_& m) {
       .def("results", &Results, nb::arg("blobs"), nb::arg("data"),
            nb::sig("def results(self, blobs: collections.abc.Sequence[int], data: bool) "
                    "-> list[numpy.typing.NDArray[numpy.float32]]"))
-      .def("turn", [](const NetHandle& self) { return new Turn(self.session); },
-           nb::rv_policy::take_ownership)
+      .def(
+          "turn", [](const NetHandle& self) { return new Turn(self.session); },
+          nb::rv_policy::take_ownership)
       .def("take_over", [](NetHandle& self) { self.users->TakeOver(); })
       .def_prop_ro("several_threads",
                    [](const NetHandle& self) { return self.users->several(); })

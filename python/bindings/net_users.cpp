@@ -101,12 +101,12 @@ void NetUsers::LeaveLentBuffers() {
   for (const auto& [memory, holders] : lent) {
     // An array got from the blob itself shows every run, one got from forward its own.
     if (memory->pins() == holders.count && memory->owns_cpu_data()) continue;
-    throw RuntimeFailure(
-        Str("net '", net_, "', blob '", holders.blob,
-            "': this run of another thread would overwrite a result that the thread which "
-            "made the net still holds, beside an array of the blob itself; keep a copy of "
-            "the result there, as by forward(...)['",
-            holders.blob, "'].copy(), and drop the other"));
+    throw RuntimeFailure(Str(
+        "net '", net_, "', blob '", holders.blob,
+        "': this run of another thread would overwrite a result that the thread which "
+        "made the net still holds, beside an array of the blob itself; keep a copy of "
+        "the result there, as by forward(...)['",
+        holders.blob, "'].copy(), and drop the other"));
   }
   for (const auto& [memory, holders] : lent) holders.one->memory().LeaveBuffer();
   lent_.clear();

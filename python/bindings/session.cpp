@@ -18,9 +18,8 @@ thread_local bool pausing = false;
 thread_local std::vector<const Session*> turns;
 
 bool InTurn(const SessionPtr& session) {
-  return std::any_of(turns.begin(), turns.end(), [&](const Session* open) {
-    return open->group == session->group;
-  });
+  return std::any_of(turns.begin(), turns.end(),
+                     [&](const Session* open) { return open->group == session->group; });
 }
 
 bool TryJoin(const SessionPtr& a, const SessionPtr& b) {

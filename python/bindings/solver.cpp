@@ -31,7 +31,6 @@ nb::object OrNone(const std::optional<T>& function) {
   return function ? nb::object(*function) : nb::none();
 }
 
-
 SolverHandle* FromMessage(const nb::bytes& serialized) {
   auto param = ParseMessage<SolverParameter>(serialized);
   UpgradeSolverAsNeeded("SolverParameter", &param);

@@ -12,9 +12,9 @@
 
 // Bodies for the device half of a layer in a build without CUDA.
 
-#define NO_GPU                                                             \
-  throw ::caffe::RuntimeFailure(                                           \
-      "this build of Caffe has no GPU support; to run on the CPU, leave "  \
+#define NO_GPU                                                              \
+  throw ::caffe::RuntimeFailure(                                            \
+      "this build of Caffe has no GPU support; to run on the CPU, leave "   \
       "caffe.set_mode_gpu(), caffe.set_device() and the flag -gpu out and " \
       "write `solver_mode: CPU` in the solver")
 

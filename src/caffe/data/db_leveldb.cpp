@@ -32,7 +32,8 @@ void Check(const leveldb::Status& status, const string& source, const char* acti
 
 // The library wants its iterators gone before the database, which holds the lock.
 struct LevelDB::Connection {
-  Connection(leveldb::DB* database, string path) : db(database), source(std::move(path)) {}
+  Connection(leveldb::DB* database, string path)
+      : db(database), source(std::move(path)) {}
   leveldb::DB* Database() const {
     if (!db) throw ValueError(Str("database '", source, "' has been closed"));
     return db.get();
@@ -55,8 +56,8 @@ class LevelDB::LevelDBCursor : public Cursor {
     options.verify_checksums = true;
     // One pass over everything would only drive useful blocks out of the cache.
     options.fill_cache = false;
-    slot_ = connection_->iterators.emplace(
-        connection_->iterators.end(), connection_->Database()->NewIterator(options));
+    slot_ = connection_->iterators.emplace(connection_->iterators.end(),
+                                           connection_->Database()->NewIterator(options));
     Read([](leveldb::Iterator& at) { at.SeekToFirst(); });
   }
   ~LevelDBCursor() override { connection_->iterators.erase(slot_); }
