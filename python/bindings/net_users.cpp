@@ -16,25 +16,17 @@ std::uint64_t NextNumber() {
 // Not the system's number: it gives those of ended threads to new ones.
 thread_local const std::uint64_t this_thread = NextNumber();
 
+// By the number of the net; what a thread knows of it ends with the thread.
+thread_local std::unordered_map<std::uint64_t, NetUsers::Marks> marks;
+
 }  // namespace
 
 NetUsers::NetUsers(std::string net)
     : net_(std::move(net)), id_(NextNumber()), maker_(this_thread) {}
 
-namespace {
+NetUsers::~NetUsers() { marks.erase(id_); }
 
-// By the number of the net: what a thread knows of it ends with the thread.
-template <typename Marks>
-std::unordered_map<std::uint64_t, Marks>& AllOfThisThread() {
-  thread_local std::unordered_map<std::uint64_t, Marks> marks;
-  return marks;
-}
-
-}  // namespace
-
-NetUsers::~NetUsers() { AllOfThisThread<Marks>().erase(id_); }
-
-NetUsers::Marks& NetUsers::Mine() const { return AllOfThisThread<Marks>()[id_]; }
+NetUsers::Marks& NetUsers::Mine() const { return marks[id_]; }
 
 void NetUsers::BeginForward(bool from_first_layer) {
   Marks& mine = Mine();

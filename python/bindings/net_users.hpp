@@ -40,12 +40,13 @@ class NetUsers {
   /// The data or diff of a blob, for the caller of a run.
   nb::object Result(const BlobHandle& blob, bool data, const std::string& name);
 
- private:
   /// What a thread has done last with a net: the number of that call, 0 if none.
   struct Marks {
     std::uint64_t forward = 0;
     std::uint64_t arrays = 0;
   };
+
+ private:
   struct Lent {
     std::weak_ptr<Pin> pin;
     std::string blob;

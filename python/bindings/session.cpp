@@ -81,8 +81,13 @@ Locked::Locked(const SessionPtr& session) {
 Locked::~Locked() { group_->turn.unlock(); }
 
 Turn::~Turn() {
-  // Only its own thread can give a turn back; a lost one stays taken.
-  if (locked_ && thread_ != std::this_thread::get_id()) std::ignore = locked_.release();
+  if (!locked_) return;
+  if (thread_ == std::this_thread::get_id()) {
+    Exit();
+  } else {
+    // Only its own thread could give it back: it stays taken.
+    std::ignore = locked_.release();
+  }
 }
 
 void Turn::Enter() {

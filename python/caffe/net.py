@@ -602,8 +602,8 @@ def _constructor_values(
             raise TypeError(f"{who}: got {name} twice, by position and by name")
         given[name] = value
     weights = given.get("weights")
-    if "phase" not in given and weights in ("TRAIN", "TEST", "train", "test"):
-        given["phase"] = weights  # the first of the others, as it should be
+    if isinstance(weights, str) and weights.upper() in ("TRAIN", "TEST"):
+        given.setdefault("phase", weights)  # meant as such, where none is given
     if "phase" not in given:
         raise TypeError(
             f"{who}: the phase is missing, expected caffe.TRAIN or caffe.TEST behind "
@@ -638,12 +638,13 @@ def _level(value: Any, who: str) -> int:
 
 
 def _stages(value: Any, who: str) -> list[str]:
-    stages = [] if value is None else value
     # A text is a sequence as well: of its letters.
-    if isinstance(stages, (list, tuple, set, frozenset)) and all(
-        isinstance(stage, str) for stage in stages
-    ):
-        return list(stages)
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        stages = list(value)
+        if all(isinstance(stage, str) for stage in stages):
+            return stages
+    elif value is None:
+        return []
     raise TypeError(
         f"{who}: stages is {reprlib.repr(value)}, expected a list of names such as "
         "['deploy']"
@@ -651,9 +652,10 @@ def _stages(value: Any, who: str) -> list[str]:
 
 
 def _weights(value: Any, who: str) -> list[str]:
-    files = [] if value is None else value
-    if not isinstance(files, (list, tuple)):
-        files = [files]
+    if value is None:
+        return []
+    is_one = isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
+    files = [value] if is_one else value
     return [_arguments.path(f, who, "weights", ", or a list of them") for f in files]
 
 

@@ -30,10 +30,10 @@ namespace {
 PartialFolder::PartialFolder(const std::string& target) : target_(target) {
   while (target_.size() > 1 && target_.back() == '/') target_.pop_back();
   if (target_.empty()) throw ValueError("the database has no name");
-  std::error_code none;
-  const auto kind = std::filesystem::symlink_status(target_, none).type();
+  std::error_code ignored;
+  const auto kind = std::filesystem::symlink_status(target_, ignored).type();
   const bool is_empty_folder = kind == std::filesystem::file_type::directory &&
-                               std::filesystem::is_empty(target_, none);
+                               std::filesystem::is_empty(target_, ignored);
   if (kind != std::filesystem::file_type::not_found && !is_empty_folder) {
     FailExists(target_);
   }
