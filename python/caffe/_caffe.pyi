@@ -98,6 +98,28 @@ class LayerTimes:
     def total_ms(self) -> float:
         """Both passes."""
 
+class Timer:
+    """A stopwatch."""
+
+    def __init__(self) -> None: ...
+    def start(self) -> None:
+        """Begins to measure."""
+
+    def stop(self) -> None:
+        """Ends the measurement."""
+
+    @property
+    def ms(self) -> float:
+        """
+        Milliseconds from start to stop, or to now if it still runs, which stops it.
+        """
+
+class Turn:
+    """A net's turn, for a `with` statement."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
+
 class Net:
     """The engine's side of caffe.Net."""
 
@@ -131,6 +153,13 @@ class Net:
     def memory_bytes(self) -> int: ...
     def forward(self, start: int, end: int) -> float: ...
     def backward(self, start: int, end: int) -> None: ...
+    def results(
+        self, blobs: Sequence[int], data: bool
+    ) -> list[numpy.typing.NDArray[numpy.float32]]: ...
+    def turn(self) -> Turn: ...
+    def take_over(self) -> None: ...
+    @property
+    def several_threads(self) -> bool: ...
     def time_layers(self) -> LayerTimes: ...
     def optimize(self) -> None: ...
     @property

@@ -194,13 +194,15 @@ void Solver<Dtype>::Step(int iters) {
   iteration_timer_.Start();
 
   while (iter_ < stop_iter) {
-    net_->ClearParamDiffs();
     if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
         (iter_ > 0 || param_.test_initialization())) {
       if (TakesPart()) TestAll();
       if (requested_early_exit_) break;
     }
 
+    // Differs from BVLC, which clears before the test: other threads have their turn
+    // in between, and may run backward.
+    net_->ClearParamDiffs();
     for (Callback* callback : callbacks_) callback->on_start();
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());

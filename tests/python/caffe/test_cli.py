@@ -315,6 +315,7 @@ def test_device_query(run_tool):
     run = run_tool("caffe", "device_query", "-gpu", "0")
     assert run.returncode == 1
     assert "caffe device_query: error:" in run.stderr
+    assert "to run on the CPU, leave" in run.stderr
 
 
 class TestUsage:
@@ -394,7 +395,25 @@ class TestErrors:
         solver_file.write_text(text)
         run = run_tool("caffe", "train", "-solver", solver_file)
         assert run.returncode == 1
-        assert "write `solver_mode: CPU`" in run.stderr
+        assert run.stderr.splitlines()[-1] == (
+            f"caffe train: error: '{solver_file}' has `solver_mode: GPU`, but this "
+            "build has no GPU support; write `solver_mode: CPU` there to train on the "
+            "CPU"
+        )
+
+    def test_the_gpu_flag_says_what_to_do(self, run_tool, solver_file, write_proto):
+        model = write_proto("", "empty.prototxt")
+        for arguments in (
+            ["train", "-solver", solver_file],
+            ["test", "-model", model, "-weights", model],
+            ["time", "-model", model],
+        ):
+            run = run_tool("caffe", *arguments, "-gpu", "0,1")
+            assert run.returncode == 1
+            assert run.stderr.splitlines()[-1] == (
+                f"caffe {arguments[0]}: error: flag -gpu asks for GPU 0,1, but this "
+                "build has no GPU support; leave the flag out to run on the CPU"
+            )
 
     def test_bad_nets(self, run_tool, write_proto, tmp_path):
         model = write_proto('layer { name: "x" type: "Relu" top: "x" }')

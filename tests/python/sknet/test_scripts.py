@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,44 @@ def test_usage(script):
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: {script} ")
     assert run(script).returncode == 2
+
+
+def find_python(folder, environment=""):
+    """What set-up chooses where only the interpreters in `folder` can be found."""
+    setup = (ROOT / "scripts" / "setup.sh").read_text()
+    function = re.search(r"^find_python\(\) \{.*?^\}", setup, re.MULTILINE | re.DOTALL)
+    command = (
+        f'die() {{ echo "$1"; exit 1; }}; {environment}\n{function[0]}\nfind_python'
+    )
+    return subprocess.run(
+        [shutil.which("bash"), "-c", command],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+
+
+def test_set_up_takes_any_python_from_the_oldest_on(tmp_path):
+    for tool in ("grep", "sort"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+
+    def interpreter(name, version):
+        text = (
+            f"#!{sys.executable}\nimport sys\n"
+            f"sys.version_info, sys.executable = {version}, {name!r}\n"
+            "exec(sys.argv[2])\n"
+        )
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    interpreter("python3", (3, 9))
+    assert "no Python from 3.10 on found" in find_python(tmp_path)
+    for minor in (8, 10, 99, 100):
+        interpreter(f"python3.{minor}", (3, minor))
+    interpreter("python3.200-config", (3, 200))
+    assert find_python(tmp_path) == "python3.100"
+    assert find_python(tmp_path, "PYTHON=python3.10") == "python3.10"
+    assert "tried python3.8" in find_python(tmp_path, "PYTHON=python3.8")
+    interpreter("python3", (3, 15))
+    assert find_python(tmp_path) == "python3"
