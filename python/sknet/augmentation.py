@@ -362,7 +362,7 @@ def _rotated(
     """The window of the image resized to `size`, turned; each pixel interpolated once.
 
     Not by `cv2.remap` or `cv2.warpAffine`: before OpenCV 5 these round places to 1/32
-    of a pixel, in float32 images too, and are off by six levels and more.
+    of a pixel, in float32 images too, and are off by several levels.
     """
     angle = math.radians(degrees)
     cosine, sine = math.cos(angle), math.sin(angle)
