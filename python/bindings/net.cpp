@@ -11,6 +11,7 @@
 #include "blob.hpp"
 #include "caffe/layers/memory_data_layer.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
 #include "layer.hpp"
 
 namespace caffe::python {
@@ -42,6 +43,29 @@ NetHandle* FromMessage(const nb::bytes& serialized, int phase, int level,
     net = std::make_shared<Net<float>>(param);
   }
   return new NetHandle(std::move(net), std::move(session));
+}
+
+nb::bytes Serialized(const NetParameter& param, const string& source) {
+  string serialized;
+  if (!param.SerializeToString(&serialized)) {
+    throw ValueError(Str("'", source, "': larger than a message may be, 2 GiB"));
+  }
+  return nb::bytes(serialized.data(), serialized.size());
+}
+
+nb::bytes ReadNet(const string& file) {
+  NetParameter param;
+  {
+    nb::gil_scoped_release release;
+    ReadNetParamsFromFileOrDie(file, &param);
+  }
+  return Serialized(param, file);
+}
+
+nb::bytes ParseNet(const nb::bytes& text, const string& source) {
+  NetParameter param;
+  ParseProtoTextOrDie(string(text.c_str(), text.size()), source, &param);
+  return Serialized(param, source);
 }
 
 nb::list Blobs(const NetHandle& self) {
@@ -169,6 +193,12 @@ void BindNet(nb::module_& m) {
       .def(
           "__exit__", [](Turn& self, const nb::args&) { self.Exit(); },
           nb::sig("def __exit__(self, *args: object) -> None"));
+
+  m.def("read_net", &ReadNet, nb::arg("file"),
+        "A prototxt or caffemodel, upgraded, as a serialized NetParameter.");
+  m.def("parse_net", &ParseNet, nb::arg("text"), nb::arg("source"),
+        "The text of a prototxt, as it is, as a serialized NetParameter; errors call it "
+        "`source`.");
 
   nb::class_<NetHandle>(m, "Net", nb::type_slots(kSlots),
                         "The engine's side of caffe.Net.")

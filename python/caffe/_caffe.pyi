@@ -254,6 +254,14 @@ class Solver:
         on_test: Callable[[int, list[tuple[str, float]]], object] | None,
     ) -> None: ...
 
+def read_net(file: str) -> bytes:
+    """A prototxt or caffemodel, upgraded, as a serialized NetParameter."""
+
+def parse_net(text: bytes, source: str) -> bytes:
+    """
+    The text of a prototxt, as it is, as a serialized NetParameter; errors call it `source`.
+    """
+
 def read_solver(file: str) -> bytes:
     """A solver prototxt, upgraded, as a serialized SolverParameter."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 import reprlib
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe import _arguments, _caffe
+from caffe.closest import suggestion
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 
 Array = npt.NDArray[Any]
@@ -616,6 +616,19 @@ class Net:
         )
 
 
+def read_net(path: Path) -> NetParameter:
+    """A prototxt or a caffemodel as a message, without building the net.
+
+    It is read as `Net` reads it, and upgraded: whatever its format and the Caffe that
+    wrote it, the result has only `layer`s, and inputs are layers of type Input.
+
+    Raises:
+        ValueError: The text is no net; with file, line and column.
+        OSError: The file cannot be read, or is something else.
+    """
+    return NetParameter.FromString(_caffe.read_net(os.fspath(path)))
+
+
 # The arguments behind network_file, in the order of either form.
 _NEW_FORM = ("phase", "level", "stages", "weights")
 _OLD_FORM = ("weights", "phase", "level", "stages")
@@ -699,8 +712,7 @@ def _weights(value: Any, who: str) -> list[str]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"'{name}'" + (f"; the closest is '{close[0]}'" if close else "")
+    return f"'{name}'{suggestion(name, known)}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ from caffe._caffe import (
     solver_count,
     solver_rank,
 )
-from caffe.net import Net
+from caffe.net import Net, read_net
 from caffe.solver import (
     AdaDeltaSolver,
     AdaGradSolver,
@@ -60,6 +60,7 @@ __all__ = [
     "layer_type_list",
     "load_plugin",
     "log",
+    "read_net",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",

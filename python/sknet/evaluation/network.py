@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
-
 import caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named
@@ -80,18 +77,8 @@ def read_definition(model: str) -> Definition:
 
 def read_prototxt(path: Path) -> Any:
     """A NetParameter without weights, of old formats, too."""
-    net = caffe_pb2.NetParameter()
-    try:
-        text_format.Parse(path.read_text(encoding="utf-8", errors="replace"), net)
-        if net.layer:
-            return net
-    except text_format.ParseError:
-        pass
-    # Old formats and spellings: the engine knows how to upgrade them, and tells best
-    # what is wrong with the others.
     with quiet():
-        upgraded = caffe.Net(str(path), caffe.TEST)._engine.to_proto(False)
-    net = caffe_pb2.NetParameter.FromString(upgraded)
+        net = caffe.read_net(path)
     for layer in net.layer:
         layer.ClearField("blobs")
     return net
@@ -350,12 +337,14 @@ def _fill(
             raise ValueError(
                 f"weights '{weights}' do not belong to net '{definition.name}': {error}"
             ) from None
-    stored: Any = caffe_pb2.NetParameter()
-    try:
-        stored.ParseFromString(weights.read_bytes())
-    except DecodeError as error:
-        raise OSError(f"weights '{weights}': {error}") from None
-    names = {layer.name for layer in (*stored.layer, *stored.layers) if layer.blobs}
+        stored = caffe.read_net(weights).layer
+    names = {layer.name for layer in stored if layer.blobs}
+    # What NVIDIA's and intel's batch norms store in one layer the engine has in two.
+    names |= {
+        f"{layer.name}/scale"
+        for layer in stored
+        if layer.type == "BatchNorm" and len(layer.blobs) > 3
+    }
     layers = list(net.params)
     report = WeightsReport(
         matched=[name for name in layers if name in names],

@@ -11,6 +11,7 @@
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "caffe/util/upgrade_steps.hpp"
 
 // Construction of a Net from its description; net_run.cpp runs it, net_plans.cpp
 // plans how, and net_weights.cpp moves weights in and out.
@@ -60,6 +61,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   phase_ = in_param.state().phase();
   NetParameter upgraded_param(in_param);
   UpgradeNetAsNeeded("<memory>", &upgraded_param);
+  SplitScaledBatchNorms(&upgraded_param);
   NetParameter filtered_param;
   FilterNet(upgraded_param, &filtered_param);
   if (Caffe::root_solver()) {
@@ -449,8 +451,7 @@ const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) 
   const auto found = blob_names_index_.find(blob_name);
   if (found == blob_names_index_.end()) {
     throw ValueError(Str("net '", name_, "' has no blob '", blob_name,
-                         "'; the closest name is '", ClosestName(blob_name, blob_names_),
-                         "'"));
+                         "'", Suggestion(blob_name, blob_names_)));
   }
   return blobs_[found->second];
 }
@@ -471,8 +472,7 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   const int index = LayerIndex(layer_name);
   if (index < 0) {
     throw ValueError(Str("net '", name_, "' has no layer '", layer_name,
-                         "'; the closest name is '",
-                         ClosestName(layer_name, layer_names_), "'"));
+                         "'", Suggestion(layer_name, layer_names_)));
   }
   return layers_[index];
 }

@@ -9,6 +9,7 @@
 #include "caffe/util/input_file.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "caffe/util/upgrade_steps.hpp"
 
 // Weights of a Net: shared with another net, read from and written to files.
 
@@ -170,6 +171,14 @@ template <typename Dtype>
 void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string& trained_filename) {
   NetParameter param;
   ReadNetParamsFromBinaryFileOrDie(trained_filename, &param);
+  SplitStoredBatchNorms(
+      trained_filename,
+      [this](const string& name) -> pair<string, int> {
+        const int id = LayerIndex(name);
+        if (id < 0) return {};
+        return {layers_[id]->type(), static_cast<int>(layers_[id]->blobs().size())};
+      },
+      &param);
   try {
     CopyTrainedLayersFrom(param);
   } catch (const Error& error) {
