@@ -11,6 +11,7 @@
 #include "blob.hpp"
 #include "caffe/layers/memory_data_layer.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_proto.hpp"
 #include "layer.hpp"
 
 namespace caffe::python {
@@ -324,6 +325,16 @@ void BindNet(nb::module_& m) {
             Register(self, &Net<float>::add_after_backward, std::move(function));
           },
           nb::arg("function"));
+
+  m.def(
+      "read_net",
+      [](const string& file) {
+        NetParameter param;
+        ReadNetParamsFromTextFileOrDie(file, &param);
+        const string serialized = param.SerializeAsString();
+        return nb::bytes(serialized.data(), serialized.size());
+      },
+      nb::arg("file"), "A net's prototxt, upgraded, as a serialized NetParameter.");
 }
 
 }  // namespace caffe::python

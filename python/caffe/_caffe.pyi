@@ -166,6 +166,9 @@ class Net:
     def before_backward(self, function: Callable[[int], object]) -> None: ...
     def after_backward(self, function: Callable[[int], object]) -> None: ...
 
+def read_net(file: str) -> bytes:
+    """A net's prototxt, upgraded, as a serialized NetParameter."""
+
 class SolverAction(enum.Enum):
     """What a solver can be asked for."""
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 import caffe
+from caffe import _caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named
 from sknet.complexity import used_in
@@ -79,19 +79,9 @@ def read_definition(model: str) -> Definition:
 
 
 def read_prototxt(path: Path) -> Any:
-    """A NetParameter without weights, of old formats, too."""
-    net = caffe_pb2.NetParameter()
-    try:
-        text_format.Parse(path.read_text(encoding="utf-8", errors="replace"), net)
-        if net.layer:
-            return net
-    except text_format.ParseError:
-        pass
-    # Old formats and spellings: the engine knows how to upgrade them, and tells best
-    # what is wrong with the others.
+    """A NetParameter without weights, in today's format, as the engine reads it."""
     with quiet():
-        upgraded = caffe.Net(str(path), caffe.TEST)._engine.to_proto(False)
-    net = caffe_pb2.NetParameter.FromString(upgraded)
+        net = caffe_pb2.NetParameter.FromString(_caffe.read_net(str(path)))
     for layer in net.layer:
         layer.ClearField("blobs")
     return net
