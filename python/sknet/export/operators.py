@@ -286,9 +286,16 @@ def _batch_norm(graph: Graph, layer: Layer) -> None:
 def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
     """BatchNorm with `use_global_stats: false`, in TEST too."""
     (bottom,), (top,) = layer.bottoms, layer.tops
-    axes = [axis for axis in range(len(bottom.shape)) if axis != 1]
-    mean = graph.reduce("ReduceMean", bottom.name, axes, layer.value("mean"), keep=True)
-    centred = graph.add("Sub", [bottom.name, mean], [layer.value("centred")])
+    shape = bottom.shape
+    value, output = bottom.name, top.name
+    if len(shape) > 3:
+        # As one axis: OpenCV's sums over four axes of a volume are wrong.
+        lines = (*shape[:2], math.prod(shape[2:]))
+        value = _reshaped(graph, value, lines, layer.value("lines"))
+        output = layer.value("normalised")
+    axes = [axis for axis in (0, 2) if axis < len(shape)]
+    mean = graph.reduce("ReduceMean", value, axes, layer.value("mean"), keep=True)
+    centred = graph.add("Sub", [value, mean], [layer.value("centred")])
     square = graph.add("Mul", [centred, centred], [layer.value("square")])
     variance = graph.reduce(
         "ReduceMean", square, axes, layer.value("variance"), keep=True
@@ -296,7 +303,9 @@ def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
     eps = _scalar(graph, layer, "eps", layer.param.batch_norm_param.eps)
     raised = graph.add("Add", [variance, eps], [layer.value("raised")])
     deviation = graph.add("Sqrt", [raised], [layer.value("deviation")])
-    graph.add("Div", [centred, deviation], [top.name])
+    graph.add("Div", [centred, deviation], [output])
+    if output != top.name:
+        _reshaped(graph, output, top.shape, top.name)
 
 
 def _affine(
@@ -637,6 +646,10 @@ def _reduction(graph: Graph, layer: Layer) -> None:
     (bottom,), (top,) = layer.bottoms, layer.tops
     axis = canonical(param.axis, bottom.shape)
     value = bottom.name
+    if axis < len(bottom.shape) - 1:
+        # As one axis: OpenCV's sums over three axes of a volume are wrong.
+        rows = (*bottom.shape[:axis], math.prod(bottom.shape[axis:]))
+        value = _reshaped(graph, value, rows, layer.value("rows"))
     if param.operation == param.ASUM:
         # Not ReduceL1, whose axes OpenVINO passes over in operator sets 13 to 17.
         value = graph.add("Abs", [value], [layer.value("absolute")])
@@ -646,10 +659,9 @@ def _reduction(graph: Graph, layer: Layer) -> None:
         param.SUMSQ: "ReduceSumSquare",
         param.MEAN: "ReduceMean",
     }[param.operation]
-    axes = range(axis, len(bottom.shape))
     weighed = param.coeff != 1
     output = layer.value("reduced") if weighed else top.name
-    graph.reduce(op, value, axes, output, keep=False)
+    graph.reduce(op, value, [axis], output, keep=False)
     if weighed:
         factor = _scalar(graph, layer, "coeff", param.coeff)
         graph.add("Mul", [output, factor], [top.name])
