@@ -76,7 +76,7 @@ def _few_levels(values: Array) -> Array:
     levels = np.asarray(np.rint(values / np.float32(step)) * np.float32(step))
     planes = levels.reshape(math.prod(levels.shape[:2]), -1)
     planes[::4] = 0
-    planes[1::4] = 0 - np.abs(planes[1::4])
+    planes[1::4] = -step - np.abs(planes[1::4])
     return levels
 
 
