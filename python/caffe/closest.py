@@ -18,8 +18,8 @@ _FEW = 12
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate with the fewest edits, or None if none is close.
 
-    An edit inserts, deletes or replaces a character or swaps two neighbours; case counts
-    only among equals. Close is at most one edit for every three characters of the
+    An edit inserts, deletes or replaces a character or swaps two neighbours; case
+    counts only among equals. Close is at most one edit for every three characters of the
     shorter name.
     """
     wanted = name[:_MAX_LENGTH]
@@ -39,7 +39,8 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
 def suggestion(name: str, candidates: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: "; the closest is 'x'".
 
-    If none is close, the candidates where they are few, and nothing where they are many.
+    If none is close, the candidates where they are few, and nothing where they are
+    many.
     """
     known = list(candidates)
     close = closest(name, known)

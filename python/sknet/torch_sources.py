@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from caffe.closest import suggestion
+
 Names = Callable[[Any], Iterable[str]]
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 import caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named

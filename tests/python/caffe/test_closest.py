@@ -47,7 +47,7 @@ def unknown_field(name):
     L.Convolution(**{name: 1}).to_proto()
 
 
-# What each place says about a name near one of its own, and about one that is near none.
+# What each place says about a name near one of its own, and one that is near none.
 SITES = [
     (unknown_flag, "wieghts", "weights", UsageError),
     (unknown_field, "num_ouput", "num_output", AttributeError),

@@ -1,4 +1,4 @@
-"""Nets and weights of other Caffes: loaded where the meaning is exact, else explained."""
+"""Nets and weights of other Caffes: loaded if the meaning is exact, else explained."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sknet.evaluation.network import load_network, read_definition
 from sknet.shapes import infer
 
 INPUT = (
-    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 '
-    "dim: 6 dim: 5 } } }\n"
+    'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 '
+    "dim: 4 dim: 6 dim: 5 } } }\n"
 )
 DEPTHWISE = ["ConvolutionDepthwise", "DepthwiseConvolution"]
 CHANNELS = 4
@@ -113,7 +113,8 @@ def test_ceil_mode(settings, side, pool, write_proto, tmp_path):
     path = write_proto(
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 '
         'dim: 1 dim: 4 dim: 4 } } } layer { name: "p" type: "Pooling" bottom: "data" '
-        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 {settings} }} }}'
+        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 '
+        f"{settings} }} }}"
     )
     net = caffe.Net(str(path), caffe.TEST)
     image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
@@ -300,7 +301,7 @@ def test_another_form_names_the_command_that_converts(
         tmp_path / "w.caffemodel", *([1.0] * size for size in sizes), kind=kind
     )
     path = write_proto(INPUT + BN.format("").replace('"BatchNorm"', f'"{definition}"'))
-    with pytest.raises(ValueError, match="layer 'bn1': .* has a") as caught:
+    with pytest.raises(ValueError, match=r"layer 'bn1': .* has a") as caught:
         caffe.Net(str(path), caffe.TEST, weights=weights)
     sentence = str(caught.value)
     assert ("scale_bias: true" in sentence) == (
@@ -391,7 +392,10 @@ def test_what_is_not_here_is_called_by_what_it_is(layer, parts, write_proto):
 
 
 def test_ignored_settings_are_said_once(write_proto, capfd):
-    layer = 'layer {{ name: "{}" type: "ReLU" forward_type: FLOAT16 bottom: "data" top: "{}" }}'
+    layer = (
+        'layer {{ name: "{}" type: "ReLU" forward_type: FLOAT16 bottom: "data" '
+        'top: "{}" }}'
+    )
     path = write_proto(
         "eltwise_mem_sharing: true\n"
         + INPUT

@@ -1,4 +1,4 @@
-"""One reader of prototxts: every command and function takes and refuses the same texts."""
+"""One reader of prototxts: all commands and functions take and refuse the same."""
 
 from __future__ import annotations
 
