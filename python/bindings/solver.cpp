@@ -127,12 +127,15 @@ void BindSolver(nb::module_& m) {
       .value("SNAPSHOT", SolverAction::SNAPSHOT, "Write a snapshot and go on.");
 
   nb::class_<SignalHandler>(m, "SignalHandler",
-                            "Turns SIGINT and SIGHUP into actions of a solver.")
+                            "Turns SIGINT, SIGHUP and SIGTERM into actions of a solver.")
       .def(nb::init<SolverAction::Enum, SolverAction::Enum>(), nb::arg("sigint"),
            nb::arg("sighup"))
       .def(
           "__call__", [](SignalHandler& self) { return self.GetActionFunction()(); },
-          "The action of the signal that came in, if any.");
+          "The action of the signal that came in, if any.")
+      .def_prop_ro(
+          "stopped_by", [](SignalHandler& self) { return self.StoppedBy(); },
+          "The signal whose action was to stop, 0 if there was none.");
 
   nb::class_<SolverHandle>(m, "Solver", nb::type_slots(kSlots),
                            "The engine's side of caffe.Solver.")

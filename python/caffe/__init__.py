@@ -1,22 +1,30 @@
 """pycaffe: nets, solvers and file formats of Caffe from Python.
 
-The compiled engine is loaded when a name that needs it is first used, so that nets can
-be written (`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where it is missing.
+Everything is loaded when a name that needs it is first used: nets can be written
+(`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where the compiled engine is
+missing, and the commands take signals in hand before anything is (`caffe.cli.signals`).
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import TYPE_CHECKING, Any
-
-from caffe.net_spec import NetSpec, layers, params, to_proto
-from caffe.proto.caffe_pb2 import TEST, TRAIN, SolverParameter
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from caffe import classifier, coord_map, detector, draw, io, pycaffe
+    from typing import Any
+
+    from caffe import (
+        classifier,
+        coord_map,
+        detector,
+        draw,
+        io,
+        net_spec,
+        proto,
+        pycaffe,
+    )
     from caffe.classifier import Classifier
     from caffe.detector import Detector
+    from caffe.net_spec import NetSpec, layers, params, to_proto
+    from caffe.proto.caffe_pb2 import TEST, TRAIN, SolverParameter
     from caffe.pycaffe import (
         NCCL,
         AdaDeltaSolver,
@@ -50,9 +58,23 @@ if TYPE_CHECKING:
     )
 
 _SUBMODULES = (
-    *("_caffe", "classifier", "coord_map", "detector", "draw", "io", "pycaffe"),
+    "_caffe",
+    "classifier",
+    "coord_map",
+    "detector",
+    "draw",
+    "io",
+    "net_spec",
+    "proto",
+    "pycaffe",
 )
-_HOMES = {"Classifier": "caffe.classifier", "Detector": "caffe.detector"}
+# Where names are that are not of the engine.
+_HOMES = {
+    "Classifier": "caffe.classifier",
+    "Detector": "caffe.detector",
+    **dict.fromkeys(("NetSpec", "layers", "params", "to_proto"), "caffe.net_spec"),
+    **dict.fromkeys(("TEST", "TRAIN", "SolverParameter"), "caffe.proto.caffe_pb2"),
+}
 
 __all__ = [
     "NCCL",
@@ -86,7 +108,9 @@ __all__ = [
     "layers",
     "load_plugin",
     "log",
+    "net_spec",
     "params",
+    "proto",
     "pycaffe",
     "read_net",
     "set_device",
@@ -103,7 +127,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what the engine provides on first use."""
+    """Loads the module that has the name."""
     if name not in (*__all__, *_SUBMODULES):
         raise AttributeError(f"module 'caffe' has no attribute '{name}'")
     if name in _SUBMODULES:
@@ -114,6 +138,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _import(module: str) -> Any:
+    import importlib.util
+
     try:
         return importlib.import_module(module)
     except ImportError as error:

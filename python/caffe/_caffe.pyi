@@ -210,11 +210,15 @@ class SolverAction(enum.Enum):
     """Write a snapshot and go on."""
 
 class SignalHandler:
-    """Turns SIGINT and SIGHUP into actions of a solver."""
+    """Turns SIGINT, SIGHUP and SIGTERM into actions of a solver."""
 
     def __init__(self, sigint: SolverAction, sighup: SolverAction) -> None: ...
     def __call__(self) -> SolverAction:
         """The action of the signal that came in, if any."""
+
+    @property
+    def stopped_by(self) -> int:
+        """The signal whose action was to stop, 0 if there was none."""
 
 class Solver:
     """The engine's side of caffe.Solver."""
@@ -435,6 +439,11 @@ def set_random_seed(seed: int) -> None:
 def join_group() -> None:
     """
     Connects to the other processes that mpirun started, as making a solver does.
+    """
+
+def finish_group() -> None:
+    """
+    Says that this process needs the others no more; see ProcessGroup::Finish.
     """
 
 def solver_count() -> int:

@@ -19,8 +19,8 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate with the fewest edits, or None if none is close.
 
     An edit inserts, deletes or replaces a character or swaps two neighbours; case
-    counts only among equals. Close is at most one edit for every three characters of the
-    shorter name.
+    counts only among equals. Close is at most one edit for every three characters of
+    the shorter name.
     """
     wanted = name[:_MAX_LENGTH]
     best: tuple[int, int] | None = None

@@ -144,6 +144,8 @@ class TestTrain:
         ("number", "effect", "stops"),
         [
             (signal.SIGINT, [], True),
+            (signal.SIGTERM, [], True),
+            (signal.SIGTERM, ["-sigint_effect=none"], True),
             (signal.SIGINT, ["-sigint_effect=snapshot"], False),
             (signal.SIGHUP, [], False),
             (signal.SIGHUP, ["-sighup_effect", "stop"], True),
@@ -166,7 +168,7 @@ class TestTrain:
                 process.send_signal(number)
                 if stops:
                     process.stderr.read()
-                    assert process.wait(60) == 0
+                    assert process.wait(60) == 128 + number
                     assert list(tmp_path.glob("snap_iter_*.solverstate"))
                     return
                 snapshots = effect != ["-sigint_effect", "none"]
