@@ -325,9 +325,9 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
 def _affine_parts(param: Any) -> int:
     """How many of scale and bias a batch norm has; only NVIDIA's and intel's do."""
     if param.use_weight_bias:
-        return 1 + bool(param.bias_term or not param.HasField("bias_term"))
+        return 1 if param.HasField("bias_term") and not param.bias_term else 2
     fillers = param.HasField("scale_filler") or param.HasField("bias_filler")
-    return 2 * bool(param.scale_bias or fillers)
+    return 2 if param.scale_bias or fillers else 0
 
 
 def _convolution(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:

@@ -20,9 +20,8 @@ using TopIndex = std::pair<int, int>;  // (layer, top of that layer)
   for (const auto& entry : producers) known.push_back(entry.first);
   throw ValueError(Str("layer '", layer.name(), "' (", layer.type(), "), bottom[",
                        bottom_index, "]: unknown blob '", layer.bottom(bottom_index), "'",
-                       known.empty()
-                           ? string("; no layer before it has a top")
-                           : Suggestion(layer.bottom(bottom_index), known)));
+                       known.empty() ? string("; no layer before it has a top")
+                                     : Suggestion(layer.bottom(bottom_index), known)));
 }
 
 }  // namespace

@@ -450,8 +450,8 @@ template <typename Dtype>
 const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) const {
   const auto found = blob_names_index_.find(blob_name);
   if (found == blob_names_index_.end()) {
-    throw ValueError(Str("net '", name_, "' has no blob '", blob_name,
-                         "'", Suggestion(blob_name, blob_names_)));
+    throw ValueError(Str("net '", name_, "' has no blob '", blob_name, "'",
+                         Suggestion(blob_name, blob_names_)));
   }
   return blobs_[found->second];
 }
@@ -471,8 +471,8 @@ template <typename Dtype>
 const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_name) const {
   const int index = LayerIndex(layer_name);
   if (index < 0) {
-    throw ValueError(Str("net '", name_, "' has no layer '", layer_name,
-                         "'", Suggestion(layer_name, layer_names_)));
+    throw ValueError(Str("net '", name_, "' has no layer '", layer_name, "'",
+                         Suggestion(layer_name, layer_names_)));
   }
   return layers_[index];
 }

@@ -157,8 +157,7 @@ constexpr char kTransform[] = "TransformationParameter";
 constexpr char kLeaveOut[] = "leave it out";
 constexpr char kWriteRelu[] = "leave it out, and write a ReLU layer behind this one";
 constexpr char kWriteDilation[] = "write it as dilation";
-constexpr char kWriteWarmup[] =
-    "leave it out, or see warmup_iter and warmup_start_lr";
+constexpr char kWriteWarmup[] = "leave it out, or see warmup_iter and warmup_start_lr";
 constexpr char kPrepare[] = "leave it out, and prepare the images in this way beforehand";
 
 constexpr ForkField kFields[] = {

@@ -185,7 +185,8 @@ std::string ClosestValue(const EnumDescriptor* type, const std::string& value) {
   std::vector<std::string> names;
   for (int i = 0; i < type->value_count(); ++i) names.push_back(type->value(i)->name());
   const std::string closest = ClosestName(value, names);
-  return closest.empty() ? "; it is one of " : "; the closest is " + closest + ", out of ";
+  return closest.empty() ? "; it is one of "
+                         : "; the closest is " + closest + ", out of ";
 }
 
 std::string ExplainForkField(const ForkField& field, const std::string& value) {

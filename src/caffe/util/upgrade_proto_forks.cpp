@@ -286,7 +286,8 @@ void SplitStoredBatchNorms(const string& file, const FindBlobs& net,
         "layer '", layer.name(), "': '", file, "' has a ", layer.type(), " of ",
         layer.blobs_size(), " blobs, expected a ", type, " of ", blobs,
         "; it is another Caffe's batch norm: ",
-        scaled ? "write `batch_norm_param { scale_bias: true }` in the prototxt, or " : "",
+        scaled ? "write `batch_norm_param { scale_bias: true }` in the prototxt, or "
+               : "",
         "convert both with `sknet convert-bn ", file, " ", Renamed(file, form), " --to ",
         form, " --prototxt NET.prototxt --out-prototxt NET_", form, ".prototxt`"));
   }

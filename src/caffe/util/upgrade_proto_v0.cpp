@@ -260,8 +260,8 @@ V1LayerParameter_LayerType UpgradeV0LayerType(const string& type) {
     if (type == row.name) return row.type;
     names.push_back(row.name);
   }
-  throw ValueError(Str("unknown layer type '", type,
-                       "' in the V0 format", Suggestion(type, names)));
+  throw ValueError(
+      Str("unknown layer type '", type, "' in the V0 format", Suggestion(type, names)));
 }
 
 }  // namespace caffe

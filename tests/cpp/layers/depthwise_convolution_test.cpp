@@ -23,9 +23,8 @@ std::string Depthwise(const std::string& type, const std::string& param) {
 }
 
 TEST(DepthwiseConvolutionTest, IsAConvolutionWithAGroupForEachChannel) {
-  const ConvolutionCase c =
-      MakeCase("depthwise", {2, 4, 6, 5}, 4,
-               {.kernel = {3}, .stride = {2}, .pad = {1}}, 4, true);
+  const ConvolutionCase c = MakeCase("depthwise", {2, 4, 6, 5}, 4,
+                                     {.kernel = {3}, .stride = {2}, .pad = {1}}, 4, true);
   for (const char* type : kTypes) {
     // What may be left out is the number of channels.
     for (const char* given :

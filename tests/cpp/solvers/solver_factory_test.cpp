@@ -32,7 +32,7 @@ TEST(SolverFactoryTest, UnknownTypeNamesTheClosest) {
   SolverParameter param;
   param.set_type("Nesterow");
   EXPECT_THAT(test::MessageOf<ValueError>([&] { GetSolver<double>(param); }),
-              HasSubstr("unknown type 'Nesterow'; the closest known type is 'Nesterov'"));
+              HasSubstr("unknown type 'Nesterow'; the closest is 'Nesterov'"));
 }
 
 }  // namespace

@@ -115,17 +115,21 @@ TEST(CaffeProtoTest, AdditionsAreOutOfTheWay) {
     bvlc.insert(row.owner + "." + row.name);
     messages.insert(row.owner);
   }
-  // SKNet's batch norm, whose numbers are given.
-  const std::set<string> sknet = {"LayerParameter.cudnn_batch_norm_param",
+  // SKNet's batch norm and NVIDIA's stored values, whose numbers are given.
+  const std::set<string> given = {"LayerParameter.cudnn_batch_norm_param",
                                   "BatchNormParameter.scale_filler",
-                                  "BatchNormParameter.bias_filler"};
+                                  "BatchNormParameter.bias_filler",
+                                  "BlobProto.raw_data_type",
+                                  "BlobProto.raw_diff_type",
+                                  "BlobProto.raw_data",
+                                  "BlobProto.raw_diff"};
   const auto* file = NetParameter::descriptor()->file();
   for (int i = 0; i < file->message_type_count(); ++i) {
     const Descriptor* message = file->message_type(i);
     if (messages.count(message->name()) == 0) continue;  // all ours
     for (int j = 0; j < message->field_count(); ++j) {
       const string name = message->name() + "." + message->field(j)->name();
-      if (bvlc.count(name) == 0 && sknet.count(name) == 0) {
+      if (bvlc.count(name) == 0 && given.count(name) == 0) {
         EXPECT_GE(message->field(j)->number(), 10000) << name;
       }
     }

@@ -102,7 +102,8 @@ TEST(TextProtoTest, SettingsOfForksThatChangeNoResultAreIgnored) {
   EXPECT_EQ(net.layer(1).convolution_param().num_output(), 2u);
   SolverParameter solver;
   ParseProtoTextOrDie(
-      "larc: false larc_eta: 0.1 momentum_policy: \"fixed\" min_lr: 0. rampup_interval: 0\n"
+      "larc: false larc_eta: 0.1 momentum_policy: \"fixed\" min_lr: 0. rampup_interval: "
+      "0\n"
       "solver_data_type: FLOAT16 base_lr: 2",
       "f", &solver);
   EXPECT_EQ(solver.base_lr(), 2);
@@ -144,9 +145,8 @@ TEST(TextProtoTest, FindsTheLayerWhenItsNameStandsBehindTheError) {
 }
 
 TEST(TextProtoTest, UnknownEnumValueNamesTheClosest) {
-  EXPECT_EQ(
-      TextError("layer { name: 'p' pooling_param {\n  pool: MEAN } }"),
-      "f:2:9: layer 'p': pool cannot be 'MEAN'; it is one of MAX, AVE, STOCHASTIC");
+  EXPECT_EQ(TextError("layer { name: 'p' pooling_param {\n  pool: MEAN } }"),
+            "f:2:9: layer 'p': pool cannot be 'MEAN'; it is one of MAX, AVE, STOCHASTIC");
   EXPECT_EQ(
       TextError("layer { name: 'p' pooling_param {\n  pool: MAXX } }"),
       "f:2:9: layer 'p': pool cannot be 'MAXX'; the closest is MAX, out of MAX, AVE, "

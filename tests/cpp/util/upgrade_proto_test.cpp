@@ -495,15 +495,15 @@ TEST(ForkUpgradeTest, CeilModeBecomesRoundMode) {
                            "layer { type: 'Pooling' pooling_param { stride: 2 } }"));
   EXPECT_FALSE(NetNeedsUpgrade(got));
   // In the format of 2014 as well.
-  EXPECT_EQ(
-      Upgraded("layers { type: POOLING pooling_param { ceil_mode: false } }")
-          .layer(0)
-          .pooling_param()
-          .round_mode(),
-      PoolingParameter_RoundMode_FLOOR);
+  EXPECT_EQ(Upgraded("layers { type: POOLING pooling_param { ceil_mode: false } }")
+                .layer(0)
+                .pooling_param()
+                .round_mode(),
+            PoolingParameter_RoundMode_FLOOR);
   EXPECT_THAT(MessageOf<ValueError>([] {
-                Upgraded("layer { name: 'p' pooling_param { ceil_mode: false "
-                         "round_mode: CEIL } }");
+                Upgraded(
+                    "layer { name: 'p' pooling_param { ceil_mode: false "
+                    "round_mode: CEIL } }");
               }),
               HasSubstr("layer 'p' (): ceil_mode and round_mode say the opposite"));
 }
@@ -512,22 +512,23 @@ TEST(ForkUpgradeTest, RawBlobsOfNvidiaBecomeData) {
   NetParameter net = FromText(
       "layer { name: 'a' blobs { shape { dim: 2 } raw_data_type: FLOAT "
       "  raw_data: '\\000\\000\\200\\077\\000\\000\\000\\300' } "
-      "blobs { raw_data_type: DOUBLE raw_data: '\\000\\000\\000\\000\\000\\000\\004\\100' "
+      "blobs { raw_data_type: DOUBLE raw_data: "
+      "'\\000\\000\\000\\000\\000\\000\\004\\100' "
       "  raw_diff_type: FLOAT raw_diff: '\\000\\000\\200\\277' } "
       // 1, -2, 65504, 2^-24, infinity, in 16 bits.
       "blobs { raw_data_type: FLOAT16 raw_data: "
       "  '\\000\\074\\000\\300\\377\\173\\001\\000\\000\\174' } }");
   EXPECT_TRUE(NetNeedsUpgrade(net));
   UpgradeNetAsNeeded("f", &net);
-  ExpectSame(net, FromText("layer { name: 'a' blobs { shape { dim: 2 } data: 1 data: -2 } "
-                           "blobs { double_data: 2.5 diff: -1 } "
-                           "blobs { data: 1 data: -2 data: 65504 data: 5.9604645e-8 "
-                           "data: inf } }"));
-  NetParameter damaged = FromText(
-      "layer { name: 'a' blobs { raw_data_type: FLOAT raw_data: '12345' } }");
-  EXPECT_THAT(
-      MessageOf<ValueError>([&] { UpgradeNetAsNeeded("f", &damaged); }),
-      HasSubstr("layer 'a' (): 5 raw bytes, expected a multiple of 4"));
+  ExpectSame(net,
+             FromText("layer { name: 'a' blobs { shape { dim: 2 } data: 1 data: -2 } "
+                      "blobs { double_data: 2.5 diff: -1 } "
+                      "blobs { data: 1 data: -2 data: 65504 data: 5.9604645e-8 "
+                      "data: inf } }"));
+  NetParameter damaged =
+      FromText("layer { name: 'a' blobs { raw_data_type: FLOAT raw_data: '12345' } }");
+  EXPECT_THAT(MessageOf<ValueError>([&] { UpgradeNetAsNeeded("f", &damaged); }),
+              HasSubstr("layer 'a' (): 5 raw bytes, expected a multiple of 4"));
 }
 
 NetParameter Split(const string& text) {
@@ -568,8 +569,9 @@ TEST(ForkUpgradeTest, ABatchNormWithScaleIsSplit) {
       "eps: 1 scale_bias: false } }";
   ExpectSame(Split(plain), FromText(plain));
   EXPECT_THAT(MessageOf<ValueError>([] {
-                Split("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' "
-                      "batch_norm_param { scale_bias: true } } layer { name: 'n/scale' }");
+                Split(
+                    "layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' "
+                    "batch_norm_param { scale_bias: true } } layer { name: 'n/scale' }");
               }),
               HasSubstr("would become layer 'n/scale', which the net has already"));
 }

@@ -47,7 +47,7 @@ def unknown_field(name):
     L.Convolution(**{name: 1}).to_proto()
 
 
-# What each place says about a name near one of its own, and one that is near none.
+# A name near one that the place knows.
 SITES = [
     (unknown_flag, "wieghts", "weights", UsageError),
     (unknown_field, "num_ouput", "num_output", AttributeError),

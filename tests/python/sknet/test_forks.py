@@ -1,4 +1,4 @@
-"""Nets and weights of other Caffes: loaded if the meaning is exact, else explained."""
+"""Files of other Caffes: loaded where the meaning is exact, else explained."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ INPUT = (
 )
 DEPTHWISE = ["ConvolutionDepthwise", "DepthwiseConvolution"]
 CHANNELS = 4
+
+
+@pytest.fixture
+def log(capfd):
+    """The lines that were logged, those that have a text."""
+    caffe.init_log(0)
+
+    def lines(text):
+        return [line for line in capfd.readouterr().err.split("\n") if text in line]
+
+    return lines
 
 
 @pytest.fixture
@@ -113,8 +124,8 @@ def test_ceil_mode(settings, side, pool, write_proto, tmp_path):
     path = write_proto(
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 '
         'dim: 1 dim: 4 dim: 4 } } } layer { name: "p" type: "Pooling" bottom: "data" '
-        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 '
-        f"{settings} }} }}"
+        f'top: "p" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 {settings} '
+        "} }"
     )
     net = caffe.Net(str(path), caffe.TEST)
     image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
@@ -246,11 +257,11 @@ def test_what_was_split_is_saved_and_loads_again(write_proto, tmp_path, parts, d
     assert list(net.params) == ["bn1", "bn1/scale"]
 
 
-def test_it_is_said_once(write_proto, capfd):
+def test_it_is_said_once(write_proto, log):
     text = INPUT + BN.format("batch_norm_param { scale_bias: true }")
     text += text.split("\n")[1].replace("bn1", "bn2").replace('"data"', '"bn1"')
     caffe.Net(str(write_proto(text)), caffe.TEST)
-    lines = [line for line in capfd.readouterr().err.split("\n") if "becomes a" in line]
+    lines = log("becomes a")
     assert len(lines) == 1
     assert "layer 'bn1' (BatchNorm) and 1 more: a batch norm with scale" in lines[0]
 
@@ -356,7 +367,7 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
     network = load_network(
         read_definition(str(path)), tmp_path / "w.caffemodel", 8, 2, strict=True
     )
-    assert network.report.missing == network.report.unused == []
+    assert network.weights.missing == network.weights.unused == []
 
 
 # Types and fields.
@@ -391,7 +402,7 @@ def test_what_is_not_here_is_called_by_what_it_is(layer, parts, write_proto):
     assert "closest" not in str(caught.value)
 
 
-def test_ignored_settings_are_said_once(write_proto, capfd):
+def test_ignored_settings_are_said_once(write_proto, log):
     layer = (
         'layer {{ name: "{}" type: "ReLU" forward_type: FLOAT16 bottom: "data" '
         'top: "{}" }}'
@@ -403,9 +414,7 @@ def test_ignored_settings_are_said_once(write_proto, capfd):
     )
     net = caffe.Net(str(path), caffe.TEST)
     assert list(net.blobs)[-3:] == ["a", "b", "c"]
-    lines = [
-        line for line in capfd.readouterr().err.split("\n") if "are ignored" in line
-    ]
+    lines = log("are ignored")
     assert len(lines) == 1
     assert lines[0].endswith("are ignored: eltwise_mem_sharing forward_type")
 

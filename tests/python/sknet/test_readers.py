@@ -1,4 +1,4 @@
-"""One reader of prototxts: all commands and functions take and refuse the same."""
+"""One reader of prototxts: all that read one take and refuse the same texts."""
 
 from __future__ import annotations
 
@@ -190,7 +190,8 @@ def test_texts_that_every_reader_refuses(name, readers, tmp_path):
         sentences[reader] = str(caught.value)
     # All say the same: what Net says is part of it.
     for reader, sentence in sentences.items():
-        assert sentences["read_net"] in sentence, reader
+        # … but for what a file that is no text might have been.
+        assert sentences["read_net"].split(", expected")[0] in sentence, reader
 
 
 def test_read_net_reads_caffemodels(weights):
@@ -251,9 +252,9 @@ def test_a_converted_text_keeps_the_rest(name, capsys, weights, tmp_path):
     )
     before, after = caffe.read_net(path), caffe.read_net(out)
     for one, other in zip(before.layer, after.layer, strict=True):
-        assert (one.type in ("BatchNorm",)) == (other.type == "CuDNNBatchNorm")
+        assert (one.type == "BatchNorm") == (other.type == "CuDNNBatchNorm")
         if one.type != "BatchNorm":
             assert one == other
     for line in ACCEPTED[name].splitlines():
-        if b"layer" not in line:
+        if b"layer" not in line and b"BatchNorm" not in line:
             assert line in out.read_bytes()
