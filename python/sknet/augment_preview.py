@@ -1,6 +1,6 @@
 """A contact sheet of what training makes of images: the engine's own draws, as pixels.
 
-Needs Pillow, which `pip install sknet-caffe[plot]` brings.
+Needs Pillow, of the extra `plot`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from caffe.proto import caffe_pb2
 from sknet.complexity import used_in
 from sknet.evaluation.images import ImageSource, quiet
 from sknet.evaluation.network import read_prototxt
+from sknet.extras import missing
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
 
 try:
     from PIL import Image, ImageDraw
 except ImportError:
-    raise ImportError(
-        "contact sheets need Pillow; pip install 'sknet-caffe[plot]'"
-    ) from None
+    raise ImportError(missing("Pillow", "a contact sheet", "plot")) from None
 
 Array = npt.NDArray[Any]
 _GAP = 4
