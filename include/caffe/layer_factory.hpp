@@ -24,12 +24,18 @@ class LayerRegistry {
   static CreatorRegistry& Registry();
   /// Throws ValueError when `type` is taken.
   static void AddCreator(const string& type, Creator creator);
-  /// Throws ValueError naming the closest known type when it is unknown.
+  /// Adds another name, under which forks of Caffe have a type of LayerTypeList().
+  /// A layer that is registered under this name, such as a plugin's, comes first.
+  static void AddSpelling(const string& type, Creator creator);
+  /// Throws ValueError when the type is unknown, saying which fork has it, or which
+  /// known type is close.
   static shared_ptr<Layer<Dtype>> CreateLayer(const LayerParameter& param);
   static vector<string> LayerTypeList();
 
  private:
   LayerRegistry() {}
+  static CreatorRegistry& Spellings();
+  static string UnknownType(const string& type);
 };
 
 template <typename Dtype>

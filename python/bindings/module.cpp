@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "benchmark.hpp"
 #include "blob.hpp"
 #include "caffe/common.hpp"
 #include "caffe/parallel.hpp"
@@ -131,6 +132,7 @@ NB_MODULE(_caffe, m) {
   TranslateErrors();
   BindBlobs(m);
   BindLayers(m);
+  BindBenchmark(m);
   BindNet(m);
   BindSolver(m);
   BindData(m);

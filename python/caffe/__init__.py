@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from caffe.classifier import Classifier
     from caffe.detector import Detector
     from caffe.pycaffe import (
+        NCCL,
         AdaDeltaSolver,
         AdaGradSolver,
         AdamSolver,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         RMSPropSolver,
         SGDSolver,
         Solver,
+        Timer,
         __version__,
         get_solver,
         has_nccl,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         layer_type_list,
         load_plugin,
         log,
+        read_net,
         set_device,
         set_mode_cpu,
         set_mode_gpu,
@@ -46,10 +49,13 @@ if TYPE_CHECKING:
         solver_rank,
     )
 
-_SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "pycaffe")
+_SUBMODULES = (
+    *("_caffe", "classifier", "coord_map", "detector", "draw", "io", "pycaffe"),
+)
 _HOMES = {"Classifier": "caffe.classifier", "Detector": "caffe.detector"}
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
@@ -66,6 +72,7 @@ __all__ = [
     "SGDSolver",
     "Solver",
     "SolverParameter",
+    "Timer",
     "__version__",
     "classifier",
     "coord_map",
@@ -81,6 +88,7 @@ __all__ = [
     "log",
     "params",
     "pycaffe",
+    "read_net",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
@@ -96,7 +104,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Loads what the engine provides on first use."""
-    if name not in __all__:
+    if name not in (*__all__, *_SUBMODULES):
         raise AttributeError(f"module 'caffe' has no attribute '{name}'")
     if name in _SUBMODULES:
         return _import(f"caffe.{name}")

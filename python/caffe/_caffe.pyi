@@ -84,7 +84,7 @@ def layer_type_list() -> list[str]:
     """Names of all registered layer types, sorted."""
 
 class LayerTimes:
-    """One forward and backward run, in milliseconds."""
+    """One forward and backward run, in milliseconds; NaN for what did not run."""
 
     @property
     def forward_ms(self) -> list[float]:
@@ -97,6 +97,28 @@ class LayerTimes:
     @property
     def total_ms(self) -> float:
         """Both passes."""
+
+class Timer:
+    """A stopwatch."""
+
+    def __init__(self) -> None: ...
+    def start(self) -> None:
+        """Begins to measure."""
+
+    def stop(self) -> None:
+        """Ends the measurement."""
+
+    @property
+    def ms(self) -> float:
+        """
+        Milliseconds from start to stop, or to now if it still runs, which stops it.
+        """
+
+class Turn:
+    """A net's turn, for a `with` statement."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
 
 class Net:
     """The engine's side of caffe.Net."""
@@ -131,6 +153,13 @@ class Net:
     def memory_bytes(self) -> int: ...
     def forward(self, start: int, end: int) -> float: ...
     def backward(self, start: int, end: int) -> None: ...
+    def results(
+        self, blobs: Sequence[int], data: bool
+    ) -> list[numpy.typing.NDArray[numpy.float32]]: ...
+    def turn(self) -> Turn: ...
+    def take_over(self) -> None: ...
+    @property
+    def several_threads(self) -> bool: ...
     def time_layers(self) -> LayerTimes: ...
     def optimize(self) -> None: ...
     @property
@@ -147,6 +176,8 @@ class Net:
     def clear_param_diffs(self) -> None: ...
     def copy_from(self, file: str) -> None: ...
     def copy_from_hdf5(self, file: str) -> None: ...
+    @property
+    def weights_report(self) -> tuple[list[str], list[str], list[str]]: ...
     def share_with(self, other: Net) -> None: ...
     def save(self, file: str, write_diff: bool) -> None: ...
     def save_hdf5(self, file: str, write_diff: bool) -> None: ...
@@ -165,9 +196,6 @@ class Net:
     def after_forward(self, function: Callable[[int], object]) -> None: ...
     def before_backward(self, function: Callable[[int], object]) -> None: ...
     def after_backward(self, function: Callable[[int], object]) -> None: ...
-
-def read_net(file: str) -> bytes:
-    """A net's prototxt, upgraded, as a serialized NetParameter."""
 
 class SolverAction(enum.Enum):
     """What a solver can be asked for."""
@@ -225,6 +253,14 @@ class Solver:
         on_display: Callable[[float, float], object] | None,
         on_test: Callable[[int, list[tuple[str, float]]], object] | None,
     ) -> None: ...
+
+def read_net(file: str) -> bytes:
+    """A prototxt or caffemodel, upgraded, as a serialized NetParameter."""
+
+def parse_net(text: bytes, source: str) -> bytes:
+    """
+    The text of a prototxt, as it is, as a serialized NetParameter; errors call it `source`.
+    """
 
 def read_solver(file: str) -> bytes:
     """A solver prototxt, upgraded, as a serialized SolverParameter."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from caffe.net_spec import Function, Top
+from caffe.net_spec import CONVOLUTIONS, Function, Top
 from caffe.net_spec import layers as L
 
 # Layers that keep every coordinate.
@@ -79,7 +79,7 @@ def coord_map(fn: Function) -> CoordMap:
     Raises:
         UndefinedMapException: The type has none, or its parameters do not define it.
     """
-    if fn.type_name in ("Convolution", "Pooling", "Im2col"):
+    if fn.type_name in (*CONVOLUTIONS, "Pooling", "Im2col"):
         axis, stride, extent, pad = conv_params(fn)
         return CoordMap(axis, 1 / stride, (pad - (extent - 1) / 2) / stride)
     if fn.type_name == "Deconvolution":

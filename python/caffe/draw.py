@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
 
 _LAYER_COLOR = "#6495ED"
 _LAYER_COLORS = {
-    "Convolution": "#FF5050",
+    **dict.fromkeys(CONVOLUTIONS, "#FF5050"),
     "Deconvolution": "#FF5050",
     "Pooling": "#FF9900",
     "InnerProduct": "#CC33FF",
@@ -33,7 +34,7 @@ def get_layer_label(
     Parts are put beside each other when the net runs downwards ("TB", "BT").
     """
     parts = [layer.name, f"({layer.type})"]
-    if layer.type in ("Convolution", "Deconvolution"):
+    if layer.type in (*CONVOLUTIONS, "Deconvolution"):
         conv = layer.convolution_param
         parts += _geometry(conv)
         parts += [
@@ -72,7 +73,7 @@ def _join(values: Iterable[float]) -> str:
 
 def _edge_label(layer: caffe_pb2.LayerParameter) -> str:
     """The number of channels a layer makes, where its parameters tell."""
-    if layer.type in ("Convolution", "Deconvolution"):
+    if layer.type in (*CONVOLUTIONS, "Deconvolution"):
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
         return str(layer.inner_product_param.num_output)

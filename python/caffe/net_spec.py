@@ -17,18 +17,22 @@ module needs no compiled code.
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from google.protobuf.message import Message
 
+from caffe.closest import suggestion
 from caffe.proto import caffe_pb2
+
+# Convolution, and what forks call one whose group is the number of channels.
+CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 
 # Types whose parameters live in a message of another name, besides or instead of one of
 # their own.
 _BORROWED: dict[str, tuple[str, ...]] = {
+    "ConvolutionDepthwise": ("convolution_param",),
     "Deconvolution": ("convolution_param",),
     "Im2col": ("convolution_param",),
     "LSTM": ("recurrent_param",),
@@ -64,10 +68,9 @@ def assign_proto(proto: Message, name: str, value: Any) -> None:
     """
     fields = proto.DESCRIPTOR.fields_by_name
     if name not in fields:
-        message = f"{proto.DESCRIPTOR.name} has no field '{name}'"
-        if close := difflib.get_close_matches(name, fields, n=1):
-            message += f"; the closest is '{close[0]}'"
-        raise AttributeError(message)
+        raise AttributeError(
+            f"{proto.DESCRIPTOR.name} has no field '{name}'{suggestion(name, fields)}"
+        )
     field = fields[name]
     target = getattr(proto, name)
     if hasattr(target, "extend"):  # a repeated field
@@ -276,10 +279,9 @@ class NetSpec:
 
     def __getitem__(self, name: str) -> Top:
         if name not in self.tops:
-            message = f"this net has no '{name}'"
-            if close := difflib.get_close_matches(name, self.tops, n=1):
-                message += f"; the closest is '{close[0]}'"
-            raise NoSuchTopError(message)
+            raise NoSuchTopError(
+                f"this net has no '{name}'{suggestion(name, self.tops)}"
+            )
         return cast(Top, self.tops[name])
 
     def __delattr__(self, name: str) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
 from caffe.proto import caffe_pb2
 from sknet.blobs import store
@@ -69,25 +68,6 @@ class BatchNorm:
     eps: float
     momentum: float
     rates: tuple[Any, ...] = field(default=(), compare=False)
-
-
-def read_model(path: Path) -> Any:
-    """Reads a caffemodel.
-
-    Raises:
-        ValueError: It is none, or one in the format of 2014.
-    """
-    net = caffe_pb2.NetParameter()
-    try:
-        net.ParseFromString(path.read_bytes())
-    except DecodeError:
-        raise ValueError(f"{path}: not a caffemodel, or a damaged one") from None
-    if net.layers:
-        raise ValueError(
-            f"{path}: layers in the format of 2014, which had no batch norm; save it "
-            "from caffe.Net first"
-        )
-    return net
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -169,94 +149,95 @@ def convert(
     return result
 
 
-def convert_text(prototxt: str, form: str, norms: Sequence[BatchNorm]) -> str:
+def convert_text(prototxt: bytes, form: str, norms: Sequence[BatchNorm]) -> bytes:
     """A prototxt with all its batch norms in one form.
 
-    Everything but the layers concerned, comments too, stays as it is.
+    Everything but the layers concerned, comments too and in whatever encoding, stays as
+    it is; lists of layers (`layer [{...}, {...}]`) become single ones.
+
+    Raises:
+        ValueError: The text is no prototxt; with line and column.
     """
+    from caffe import _caffe
+
+    net = caffe_pb2.NetParameter.FromString(_caffe.parse_net(prototxt, "prototxt"))
     by_name = {norm.name: norm for norm in norms}
     scales = {norm.scale_layer: norm for norm in norms if norm.scale_layer}
-    blocks = list(layer_blocks(prototxt))
-    by_layer = {layer.name: layer for _, _, layer in blocks}
-    pieces = []
-    end = 0
-    for start, stop, layer in blocks:
+    by_layer = {layer.name: layer for layer in net.layer}
+    # One character a byte: positions are the same, whatever the encoding.
+    text = prototxt.decode("latin-1")
+    blocks, edits = _layer_blocks(text)
+    for (start, stop), layer in zip(blocks, net.layer, strict=True):
         norm = by_name.get(layer.name) or scales.get(layer.name)
         if norm is None or _has_form(norm, form):
             continue
-        pieces.append(prototxt[end:start])
-        end = stop
+        written = ""
         if layer.name == norm.name:
-            net = caffe_pb2.NetParameter()
             scale = by_layer.get(norm.scale_layer or "")
-            net.layer.extend(_written(norm, form, layer, scale, text=True))
-            written = text_format.MessageToString(net).rstrip("\n")
-            pieces.append(written.replace(_MARK, _SWITCHES.get(form, "")))
-        elif pieces and prototxt[stop : stop + 1] == "\n":
-            # The Scale layer goes with its line.
-            end += 1
-    return "".join([*pieces, prototxt[end:]])
+            made = caffe_pb2.NetParameter(
+                layer=_written(norm, form, layer, scale, text=True)
+            )
+            written = text_format.MessageToString(made, as_utf8=True).rstrip("\n")
+            written = written.encode().decode("latin-1")
+        elif match := _BEHIND.match(text, stop):
+            # The Scale layer goes with its separator and its line.
+            stop = match.end()
+        edits = [edit for edit in edits if not start <= edit[0] < stop]
+        edits.append((start, stop, written))
+    pieces = []
+    end = 0
+    for start, stop, replacement in sorted(edits):
+        pieces += [text[end:start], replacement]
+        end = stop
+    return "".join([*pieces, text[end:]]).encode("latin-1")
 
 
-# A field that only a fork's schema knows is put in the place of this one of ours.
-_MARK = "    frozen: false\n"
-_SWITCHES = {
-    "nvidia": "    scale_bias: true\n",
-    "intel": "    use_weight_bias: true\n    bias_term: true\n",
-    "intel2": "    use_weight_bias: true\n    bias_term: true\n",
-}
 _TOKEN = re.compile(
-    r"#[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\w+|[{}]|\s+|.", re.DOTALL
+    r"#[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|\w+|\s+|.",
+    re.DOTALL | re.ASCII,
 )
+_BEHIND = re.compile(r"[ \t]*[,;]?\n?")
+_Edit = tuple[int, int, str]
 
 
-def layer_blocks(prototxt: str) -> Iterator[tuple[int, int, Any]]:
-    """Start, end and message of every `layer { … }` in a prototxt.
+def _layer_blocks(prototxt: str) -> tuple[list[tuple[int, int]], list[_Edit]]:
+    """Start and end of every layer in the text of a net that the engine has read.
 
-    Fields of a batch norm that our schema lacks are ignored: forks have their own.
-
-    Raises:
-        ValueError: The text is no prototxt; with its line.
+    Also the replacements that make single layers of lists, after which every block
+    starts with `layer`.
     """
-    depth = start = 0
-    word = opened = ""
+    blocks = []
+    edits: list[_Edit] = []
+    depth = start = opened_at = 0
+    word = field = ""
     word_at = 0
+    in_list = False
     for match in _TOKEN.finditer(prototxt):
         token = match[0]
-        if token == "{":
+        at = match.start()
+        if token == "[" and depth == 0:
+            in_list, field, opened_at = True, word, word_at
+            if field == "layer":
+                edits.append((opened_at, match.end(), ""))
+        elif token in "]," and depth == 0 and in_list:
+            if field == "layer":
+                edits.append((at, match.end(), ""))
+            in_list = token == ","
+        elif token in "{<":
             if depth == 0:
-                opened, start = word, word_at
+                if not in_list:
+                    field = word
+                elif field == "layer":
+                    edits.append((at, at, "layer "))
+                start = at if in_list else word_at
             depth += 1
-        elif token == "}":
+        elif token in "}>":
             depth -= 1
-            line = prototxt.count("\n", 0, match.start()) + 1
-            if depth < 0:
-                raise ValueError(f"line {line}: '}}' without '{{'")
-            if depth == 0 and opened in ("layer", "layers"):
-                block = prototxt[start : match.end()]
-                yield start, match.end(), _parsed(block, prototxt.count("\n", 0, start))
+            if depth == 0 and field == "layer":
+                blocks.append((start, match.end()))
         elif token[0].isalnum() or token[0] == "_":
-            word, word_at = token, match.start()
-    if depth:
-        raise ValueError(f"line {prototxt.count(chr(10)) + 1}: {depth} '}}' missing")
-
-
-def _parsed(block: str, lines_before: int) -> Any:
-    net = caffe_pb2.NetParameter()
-    try:
-        text_format.Parse(block, net, allow_unknown_field=True)
-        if net.layer and net.layer[0].type not in _TYPES:
-            text_format.Parse(block, caffe_pb2.NetParameter())
-    except text_format.ParseError as error:
-        # Lines count from 1 in the block.
-        line = (error.GetLine() or 1) + lines_before
-        raise ValueError(f"line {line}: {str(error).split(' : ', 1)[-1]}") from None
-    if not net.layer:
-        raise ValueError(
-            f"line {lines_before + 1}: a layer in the format of 2014, which had no "
-            "batch norm; save the net from caffe.Net first"
-        )
-    return net.layer[0]
+            word, word_at = token, at
+    return blocks, edits
 
 
 def _array(blob: Any) -> Array:
@@ -441,8 +422,11 @@ def _written(
     else:
         made.batch_norm_param.moving_average_fraction = norm.momentum
         made.batch_norm_param.eps = eps
-        if text and form in _SWITCHES:
-            made.batch_norm_param.frozen = False
+        if text and form == "nvidia":
+            made.batch_norm_param.scale_bias = True
+        elif text and form in ("intel", "intel2"):
+            made.batch_norm_param.use_weight_bias = True
+            made.batch_norm_param.bias_term = True
         if form == "intel2":
             blobs = [scale, norm.bias]
             made.param.extend(rates)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
-from sknet.shapes import Shape, canonical, conv_geometry, infer
+from sknet.shapes import Shape, canonical, conv_geometry, conv_outputs, infer
 
 
 @dataclass
@@ -204,7 +205,7 @@ def analyse(
     if len(net.layers):
         raise ValueError(
             f"net '{net.name}': has `layers` of Caffe's first format, expected "
-            "`layer`; load it with caffe.Net and write its definition again"
+            "`layer`; caffe.read_net() reads such a file into that"
         )
     replaced = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
     blobs = {**_net_inputs(net), **replaced}
@@ -224,6 +225,9 @@ def analyse(
             shapes = [replaced[name] for name in layer.top]
         else:
             shapes = infer(layer, bottoms)
+            if not layer.bottom:
+                tops = zip(layer.top, shapes, strict=True)
+                shapes = [replaced.get(name, shape) for name, shape in tops]
         blobs.update(zip(layer.top, shapes, strict=True))
         cost = _cost(layer, bottoms, shapes)
         _forget_shared(layer, cost, counted)
@@ -278,7 +282,7 @@ def _forget_shared(layer: Any, cost: Cost, counted: set[str]) -> None:
 def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:
     elements = math.prod(shapes[0]) if shapes else 0
     kind = layer.type
-    if kind in ("Convolution", "Deconvolution"):
+    if kind in (*CONVOLUTIONS, "Deconvolution"):
         return _convolution(layer, bottoms, shapes)
     if kind == "InnerProduct":
         param = layer.inner_product_param
@@ -291,9 +295,10 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
         channels = bottoms[0][1]
         return Cost(2 * channels, 4 * channels, bn_elements=elements)
     if kind == "BatchNorm":
-        # Mean, variance and the factor they are divided by; nothing learned.
+        # Mean, variance and the factor they are divided by are not learned.
         channels = bottoms[0][1] if len(bottoms[0]) > 1 else 1
-        return Cost(stored=2 * channels + 1, bn_elements=elements)
+        learned = _affine_parts(layer.batch_norm_param) * channels
+        return Cost(learned, learned + 2 * channels + 1, bn_elements=elements)
     if kind == "Scale" and len(bottoms) == 2:
         bias = math.prod(bottoms[1]) * layer.scale_param.bias_term
         return Cost(bias, bias, select_elements=elements)
@@ -317,13 +322,22 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
     return Cost()
 
 
+def _affine_parts(param: Any) -> int:
+    """How many of scale and bias a batch norm has; only NVIDIA's and intel's do."""
+    if param.use_weight_bias:
+        return 1 + bool(param.bias_term or not param.HasField("bias_term"))
+    fillers = param.HasField("scale_filler") or param.HasField("bias_filler")
+    return 2 * bool(param.scale_bias or fillers)
+
+
 def _convolution(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:
     param = layer.convolution_param
     channel = canonical(param.axis, bottoms[0])
     axes = len(bottoms[0]) - channel - 1
     kernel = math.prod(extents[0] for extents in conv_geometry(param, axes))
-    weights = bottoms[0][channel] * param.num_output * kernel // param.group
-    learned = weights + param.bias_term * param.num_output
+    num_output, group = conv_outputs(layer, bottoms[0][channel])
+    weights = bottoms[0][channel] * num_output * kernel // group
+    learned = weights + param.bias_term * num_output
     cost = Cost(learned=learned, stored=learned)
     for bottom, top in zip(bottoms, shapes, strict=True):
         # A deconvolution spreads every input pixel, a convolution gathers per output.

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from caffe.net_spec import CONVOLUTIONS
+
 Shape = tuple[int, ...]
 ShapeRule = Callable[[Any, Sequence[Shape]], list[Shape]]
 
@@ -75,16 +77,34 @@ def conv_geometry(param: Any, axes: int) -> list[tuple[int, int, int, int]]:
     )
 
 
+def conv_outputs(layer: Any, channels: int) -> tuple[int, int]:
+    """(num_output, group) of a convolution that reads so many channels.
+
+    Both are the number of channels in forks' depthwise layers, given or not.
+    """
+    param = layer.convolution_param
+    if layer.type not in CONVOLUTIONS[1:]:
+        return param.num_output, param.group
+    for name in ("num_output", "group"):
+        if param.HasField(name) and getattr(param, name) != channels:
+            raise ValueError(
+                f"{name} is {getattr(param, name)}, expected {channels}, the channels "
+                "of bottom[0], or nothing; write type Convolution for another number"
+            )
+    return channels, channels
+
+
 def _convolution(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.convolution_param
     transposed = layer.type == "Deconvolution"
     tops = []
     for bottom in bottoms:
         channel = canonical(param.axis, bottom)
-        if bottom[channel] % param.group or param.num_output % param.group:
+        num_output, group = conv_outputs(layer, bottom[channel])
+        if bottom[channel] % group or num_output % group:
             raise ValueError(
-                f"group {param.group} does not divide the {bottom[channel]} input and "
-                f"{param.num_output} output channels"
+                f"group {group} does not divide the {bottom[channel]} input and "
+                f"{num_output} output channels"
             )
         sizes = bottom[channel + 1 :]
         out = []
@@ -97,7 +117,7 @@ def _convolution(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
                 if transposed
                 else (size + 2 * pad - extent) // stride + 1
             )
-        tops.append((*bottom[:channel], param.num_output, *out))
+        tops.append((*bottom[:channel], num_output, *out))
     return tops
 
 
@@ -109,7 +129,10 @@ def _pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     if param.global_pooling:
         return [(*bottom[:2], 1, 1)] * 2
     out = []
-    floor = param.round_mode == param.FLOOR
+    # The second is other forks' word for it, which the engine's reader replaces.
+    floor = param.round_mode == param.FLOOR or (
+        param.HasField("ceil_mode") and not param.ceil_mode
+    )
     for size, kernel, stride, pad in zip(
         bottom[2:],
         _spatial(param, "kernel_size", 2, 0),
@@ -268,7 +291,7 @@ _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
     "Axpy": _axpy,
     "Concat": _concat,
-    "Convolution": _convolution,
+    **dict.fromkeys(CONVOLUTIONS, _convolution),
     "Data": _data,
     "Deconvolution": _convolution,
     "Eltwise": _eltwise,

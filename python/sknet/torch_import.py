@@ -17,7 +17,6 @@ The architectures are the same but for details, and each is carried over exactly
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe.closest import suggestion
 from caffe.proto import caffe_pb2
 from sknet.blobs import store
 from sknet.complexity import analyse
@@ -205,10 +205,9 @@ def _check_names(state: Mapping[str, Array], modules: list[str], name: str) -> N
         )
     for module in modules:
         if f"{module}.weight" not in state:
-            close = difflib.get_close_matches(f"{module}.weight", state, n=1)
-            hint = f"; the closest is '{close[0]}'" if close else ""
             raise ValueError(
-                f"array '{module}.weight' of {name} is not in the file{hint}"
+                f"array '{module}.weight' of {name} is not in the file"
+                f"{suggestion(f'{module}.weight', state)}"
             )
 
 

@@ -6,10 +6,11 @@ the layers here, and in which details it differs.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from caffe.closest import suggestion
 
 Names = Callable[[Any], Iterable[str]]
 
@@ -236,9 +237,8 @@ def source(name: str) -> Source:
         ValueError: No such network, with the closest name.
     """
     if name not in SOURCES:
-        close = difflib.get_close_matches(name, SOURCES, n=1, cutoff=0.0)[0]
         raise ValueError(
-            f"unknown network '{name}'; the closest known is '{close}' (known: "
+            f"unknown network '{name}'{suggestion(name, SOURCES)} (known: "
             f"{', '.join(SOURCES)})"
         )
     return SOURCES[name]

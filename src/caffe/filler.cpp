@@ -126,10 +126,9 @@ Filler<Dtype>* GetFiller(const FillerParameter& param) {
   if (type == "xavier") return new XavierFiller<Dtype>(param);
   if (type == "msra") return new MSRAFiller<Dtype>(param);
   if (type == "bilinear") return new BilinearFiller<Dtype>(param);
-  throw ValueError(Str("unknown filler type '", type, "'; the closest known type is '",
-                       ClosestName(type, {"constant", "gaussian", "positive_unitball",
-                                          "uniform", "xavier", "msra", "bilinear"}),
-                       "'"));
+  throw ValueError(Str("unknown filler type '", type, "'",
+                       Suggestion(type, {"constant", "gaussian", "positive_unitball",
+                                         "uniform", "xavier", "msra", "bilinear"})));
 }
 
 #define INSTANTIATE_FILLERS(Dtype)              \

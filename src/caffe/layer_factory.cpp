@@ -5,6 +5,7 @@
 
 #include "caffe/layer.hpp"
 #include "caffe/util/closest.hpp"
+#include "caffe/util/forks.hpp"
 #include "caffe/util/registration_log.hpp"
 
 namespace caffe {
@@ -14,6 +15,17 @@ typename LayerRegistry<Dtype>::CreatorRegistry& LayerRegistry<Dtype>::Registry()
   // Never destroyed: plugins may outlive static destruction.
   static CreatorRegistry* registry = new CreatorRegistry();
   return *registry;
+}
+
+template <typename Dtype>
+typename LayerRegistry<Dtype>::CreatorRegistry& LayerRegistry<Dtype>::Spellings() {
+  static CreatorRegistry* spellings = new CreatorRegistry();
+  return *spellings;
+}
+
+template <typename Dtype>
+void LayerRegistry<Dtype>::AddSpelling(const string& type, Creator creator) {
+  Spellings()[type] = creator;
 }
 
 template <typename Dtype>
@@ -29,13 +41,25 @@ shared_ptr<Layer<Dtype>> LayerRegistry<Dtype>::CreateLayer(const LayerParameter&
   const string& type = param.type();
   const auto found = Registry().find(type);
   if (found == Registry().end()) {
-    throw ValueError(Str("layer '", param.name(), "': unknown layer type '", type,
-                         "'; the closest known type is '",
-                         ClosestName(type, LayerTypeList()),
-                         "' (a layer of your own is loaded with caffe.load_plugin() or "
-                         "caffe train -plugin)"));
+    const auto spelling = Spellings().find(type);
+    if (spelling != Spellings().end()) return spelling->second(param);
+    throw ValueError(Str("layer '", param.name(), "': ", UnknownType(type)));
   }
   return found->second(param);
+}
+
+template <typename Dtype>
+string LayerRegistry<Dtype>::UnknownType(const string& type) {
+  const string home = HomeOfLayerType(type);
+  if (!home.empty()) {
+    return Str("type '", type, "' is a layer of ", home,
+               ", which this version does not have; ", kLoadAsPlugin);
+  }
+  vector<string> known = LayerTypeList();
+  for (const auto& entry : Spellings()) known.push_back(entry.first);
+  return Str("unknown layer type '", type, "'", Suggestion(type, known),
+             " (a layer of your own is loaded with caffe.load_plugin() or caffe train "
+             "-plugin)");
 }
 
 template <typename Dtype>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "caffe/layer.hpp"
 #include "util/temporary_folder.hpp"
@@ -15,6 +16,7 @@ namespace {
 using test::MessageOf;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 template <typename T>
 class LayerFactoryTest : public testing::Test {};
@@ -94,6 +96,90 @@ TYPED_TEST(LayerFactoryTest, AnUnknownTypeNamesTheClosest) {
   EXPECT_THAT(
       MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
       HasSubstr("'ReLU'"));
+}
+
+// All that BVLC's Caffe registers, its later additions included.
+constexpr const char* kBvlcTypes[] = {
+    "AbsVal",         "Accuracy",         "ArgMax",
+    "BNLL",           "BatchNorm",        "BatchReindex",
+    "Bias",           "Clip",             "Concat",
+    "ContrastiveLoss", "Convolution",     "Crop",
+    "Data",           "Deconvolution",    "Dropout",
+    "DummyData",      "ELU",              "Eltwise",
+    "Embed",          "EuclideanLoss",    "Exp",
+    "Filter",         "Flatten",          "HDF5Data",
+    "HDF5Output",     "HingeLoss",        "Im2col",
+    "ImageData",      "InfogainLoss",     "InnerProduct",
+    "Input",          "LRN",              "LSTM",
+    "LSTMUnit",       "Log",              "MVN",
+    "MemoryData",     "MultinomialLogisticLoss", "PReLU",
+    "Parameter",      "Pooling",          "Power",
+    "RNN",            "ReLU",             "Reduction",
+    "Reshape",        "SPP",              "Scale",
+    "Sigmoid",        "SigmoidCrossEntropyLoss", "Silence",
+    "Slice",          "Softmax",          "SoftmaxWithLoss",
+    "Split",          "Swish",            "TanH",
+    "Threshold",      "Tile",             "WindowData",
+};
+
+TYPED_TEST(LayerFactoryTest, EveryTypeOfCaffeIsHereOrSaidToBeMissing) {
+  const auto list = LayerRegistry<TypeParam>::LayerTypeList();
+  for (const char* type : kBvlcTypes) {
+    if (std::find(list.begin(), list.end(), type) != list.end()) continue;
+    LayerParameter param;
+    param.set_name("x");
+    param.set_type(type);
+    EXPECT_THAT(
+        MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
+        AllOf(HasSubstr(Str("layer 'x': type '", type, "' is a layer of BVLC's Caffe, ",
+                            "which this version does not have; load it as a plugin")),
+              Not(HasSubstr("closest"))));
+  }
+}
+
+TYPED_TEST(LayerFactoryTest, TypesOfForksAreCalledWhatTheyAre) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"Permute", "SSD's"},          {"Normalize", "SSD's"},
+      {"PriorBox", "SSD's"},         {"ROIPooling", "Fast R-CNN's"},
+      {"PSROIPooling", "R-FCN's"},   {"BN", "SegNet's"},
+      {"Upsample", "SegNet's"},      {"SpatialDropout", "ENet's"},
+      {"ImageSegData", "DeepLab's"}, {"DenseCRF", "DeepLab's"},
+      {"Correlation", "FlowNet's"},  {"MultiStageMeanfield", "CRF-RNN's"},
+      {"ReLU6", "MobileNets"},       {"Reorg", "YOLO's"},
+      {"DetectNetTransformation", "NVIDIA's"},
+  };
+  for (const auto& [type, home] : rows) {
+    LayerParameter param;
+    param.set_type(type);
+    EXPECT_THAT(
+        MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
+        AllOf(HasSubstr(Str("type '", type, "' is a layer of")), HasSubstr(home)));
+  }
+}
+
+TYPED_TEST(LayerFactoryTest, AFarAwayTypeHasNoSuggestion) {
+  LayerParameter param;
+  param.set_type("Quux");
+  EXPECT_THAT(
+      MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
+      AllOf(HasSubstr("unknown layer type 'Quux' (a layer of your own"),
+            Not(HasSubstr("closest"))));
+}
+
+TYPED_TEST(LayerFactoryTest, ARegisteredTypeComesBeforeASpelling) {
+  using Registry = LayerRegistry<TypeParam>;
+  const auto make = [](const char* type) {
+    LayerParameter param;
+    param.set_type(type);
+    return std::string(Registry::CreateLayer(param)->type());
+  };
+  Registry::AddSpelling("TestSpelling", Registry::Registry().at("ReLU"));
+  EXPECT_EQ(make("TestSpelling"), "ReLU");
+  const auto list = Registry::LayerTypeList();
+  EXPECT_EQ(std::find(list.begin(), list.end(), "TestSpelling"), list.end());
+  Registry::AddCreator("TestSpelling", Registry::Registry().at("TanH"));
+  EXPECT_EQ(make("TestSpelling"), "TanH");
+  Registry::Registry().erase("TestSpelling");
 }
 
 // Stored weights come with the parameters, as in nets with inline blobs.

@@ -16,6 +16,10 @@ namespace caffe {
 void ReadNetParamsFromTextFileOrDie(const string& param_file, NetParameter* param);
 void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param);
 
+/// Either, as the file's contents say. Names that are not UTF-8 are refused here too, so
+/// that programs in any language can read what comes out.
+void ReadNetParamsFromFileOrDie(const string& param_file, NetParameter* param);
+
 /// Reads and upgrades a solver, its inline nets, and its snapshot prefix.
 void ReadSolverParamsFromTextFileOrDie(const string& param_file, SolverParameter* param);
 
@@ -61,6 +65,11 @@ void UpgradeNetBatchNorm(NetParameter* net_param);
 /// other layers, where it is another fork's field.
 bool NetNeedsCuDNNBatchNormUpgrade(const NetParameter& net_param);
 void UpgradeNetCuDNNBatchNorm(NetParameter* net_param);
+
+/// Other forks' spellings of what is here: ceil_mode of a pooling becomes round_mode, and
+/// blobs that NVIDIA's Caffe stored become `data` and `diff`.
+bool NetNeedsForkUpgrade(const NetParameter& net_param);
+void UpgradeNetForks(NetParameter* net_param);
 
 /// solver_type (an enum) becomes type (a string).
 bool SolverNeedsTypeUpgrade(const SolverParameter& solver_param);

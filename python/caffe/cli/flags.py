@@ -7,10 +7,11 @@ arguments that look like flags.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from caffe.closest import closest
 
 _TRUE = ("1", "t", "true", "y", "yes")
 _FALSE = ("0", "f", "false", "n", "no")
@@ -127,9 +128,8 @@ def parse(
 
 def _unknown(argument: str, name: str, known: dict[str, Flag]) -> str:
     message = f"unknown flag '{argument.partition('=')[0]}'"
-    if close := difflib.get_close_matches(name, known, n=1):
-        message += f"; the closest is '-{close[0]}'"
-    return message
+    close = closest(name, known)
+    return message if close is None else f"{message}; the closest is '-{close}'"
 
 
 def describe(flags: Sequence[Flag]) -> str:

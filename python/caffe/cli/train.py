@@ -49,6 +49,11 @@ def run(flags: Values) -> int:
         and param.HasField("solver_mode")
         and param.solver_mode == SolverParameter.GPU
     ):
+        if not _caffe.has_gpu:
+            raise RuntimeError(
+                f"'{file}' has `solver_mode: GPU`, but this build has no GPU support; "
+                "write `solver_mode: CPU` there to train on the CPU"
+            )
         flags = flags.replace(gpu=str(param.device_id))
     use_device(flags)
     # Weights that the prototxt names are for a new run, and yield to the flag.

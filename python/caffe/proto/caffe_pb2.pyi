@@ -34,22 +34,30 @@ class ArgMaxParameter(_message.Message):
     def __init__(self, out_max_val: bool = ..., top_k: _Optional[int] = ..., axis: _Optional[int] = ...) -> None: ...
 
 class BatchNormParameter(_message.Message):
-    __slots__ = ["bias_filler", "eps", "frozen", "momentum", "moving_average_fraction", "scale_filler", "use_global_stats"]
+    __slots__ = ["bias_filler", "bias_term", "eps", "filler", "frozen", "momentum", "moving_average_fraction", "scale_bias", "scale_filler", "use_global_stats", "use_weight_bias"]
     BIAS_FILLER_FIELD_NUMBER: _ClassVar[int]
+    BIAS_TERM_FIELD_NUMBER: _ClassVar[int]
     EPS_FIELD_NUMBER: _ClassVar[int]
+    FILLER_FIELD_NUMBER: _ClassVar[int]
     FROZEN_FIELD_NUMBER: _ClassVar[int]
     MOMENTUM_FIELD_NUMBER: _ClassVar[int]
     MOVING_AVERAGE_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    SCALE_BIAS_FIELD_NUMBER: _ClassVar[int]
     SCALE_FILLER_FIELD_NUMBER: _ClassVar[int]
     USE_GLOBAL_STATS_FIELD_NUMBER: _ClassVar[int]
+    USE_WEIGHT_BIAS_FIELD_NUMBER: _ClassVar[int]
     bias_filler: FillerParameter
+    bias_term: bool
     eps: float
+    filler: FillerParameter
     frozen: bool
     momentum: float
     moving_average_fraction: float
+    scale_bias: bool
     scale_filler: FillerParameter
     use_global_stats: bool
-    def __init__(self, use_global_stats: bool = ..., moving_average_fraction: _Optional[float] = ..., eps: _Optional[float] = ..., scale_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., frozen: bool = ..., momentum: _Optional[float] = ...) -> None: ...
+    use_weight_bias: bool
+    def __init__(self, use_global_stats: bool = ..., moving_average_fraction: _Optional[float] = ..., eps: _Optional[float] = ..., scale_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., bias_filler: _Optional[_Union[FillerParameter, _Mapping]] = ..., frozen: bool = ..., momentum: _Optional[float] = ..., scale_bias: bool = ..., use_weight_bias: bool = ..., bias_term: bool = ..., filler: _Optional[_Union[FillerParameter, _Mapping]] = ...) -> None: ...
 
 class BiasParameter(_message.Message):
     __slots__ = ["axis", "filler", "num_axes"]
@@ -62,14 +70,23 @@ class BiasParameter(_message.Message):
     def __init__(self, axis: _Optional[int] = ..., num_axes: _Optional[int] = ..., filler: _Optional[_Union[FillerParameter, _Mapping]] = ...) -> None: ...
 
 class BlobProto(_message.Message):
-    __slots__ = ["channels", "data", "diff", "double_data", "double_diff", "height", "num", "shape", "width"]
+    __slots__ = ["channels", "data", "diff", "double_data", "double_diff", "height", "num", "raw_data", "raw_data_type", "raw_diff", "raw_diff_type", "shape", "width"]
+    class RawType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = []
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     DIFF_FIELD_NUMBER: _ClassVar[int]
+    DOUBLE: BlobProto.RawType
     DOUBLE_DATA_FIELD_NUMBER: _ClassVar[int]
     DOUBLE_DIFF_FIELD_NUMBER: _ClassVar[int]
+    FLOAT: BlobProto.RawType
+    FLOAT16: BlobProto.RawType
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     NUM_FIELD_NUMBER: _ClassVar[int]
+    RAW_DATA_FIELD_NUMBER: _ClassVar[int]
+    RAW_DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    RAW_DIFF_FIELD_NUMBER: _ClassVar[int]
+    RAW_DIFF_TYPE_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     channels: int
@@ -79,9 +96,13 @@ class BlobProto(_message.Message):
     double_diff: _containers.RepeatedScalarFieldContainer[float]
     height: int
     num: int
+    raw_data: bytes
+    raw_data_type: BlobProto.RawType
+    raw_diff: bytes
+    raw_diff_type: BlobProto.RawType
     shape: BlobShape
     width: int
-    def __init__(self, shape: _Optional[_Union[BlobShape, _Mapping]] = ..., data: _Optional[_Iterable[float]] = ..., diff: _Optional[_Iterable[float]] = ..., double_data: _Optional[_Iterable[float]] = ..., double_diff: _Optional[_Iterable[float]] = ..., num: _Optional[int] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
+    def __init__(self, shape: _Optional[_Union[BlobShape, _Mapping]] = ..., data: _Optional[_Iterable[float]] = ..., diff: _Optional[_Iterable[float]] = ..., double_data: _Optional[_Iterable[float]] = ..., double_diff: _Optional[_Iterable[float]] = ..., raw_data_type: _Optional[_Union[BlobProto.RawType, str]] = ..., raw_diff_type: _Optional[_Union[BlobProto.RawType, str]] = ..., raw_data: _Optional[bytes] = ..., raw_diff: _Optional[bytes] = ..., num: _Optional[int] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
 
 class BlobProtoVector(_message.Message):
     __slots__ = ["blobs"]
@@ -136,6 +157,8 @@ class ConvolutionParameter(_message.Message):
     KERNEL_H_FIELD_NUMBER: _ClassVar[int]
     KERNEL_SIZE_FIELD_NUMBER: _ClassVar[int]
     KERNEL_W_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: ConvolutionParameter.Engine
+    MKLDNN: ConvolutionParameter.Engine
     NUM_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     PAD_FIELD_NUMBER: _ClassVar[int]
     PAD_H_FIELD_NUMBER: _ClassVar[int]
@@ -456,6 +479,8 @@ class LRNParameter(_message.Message):
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     LOCAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: LRNParameter.Engine
+    MKLDNN: LRNParameter.Engine
     NORM_REGION_FIELD_NUMBER: _ClassVar[int]
     WITHIN_CHANNEL: LRNParameter.NormRegion
     alpha: float
@@ -739,7 +764,7 @@ class ParameterParameter(_message.Message):
     def __init__(self, shape: _Optional[_Union[BlobShape, _Mapping]] = ...) -> None: ...
 
 class PoolingParameter(_message.Message):
-    __slots__ = ["engine", "global_pooling", "kernel_h", "kernel_size", "kernel_w", "pad", "pad_h", "pad_w", "pool", "round_mode", "stride", "stride_h", "stride_w"]
+    __slots__ = ["ceil_mode", "engine", "global_pooling", "kernel_h", "kernel_size", "kernel_w", "pad", "pad_h", "pad_w", "pool", "round_mode", "stride", "stride_h", "stride_w"]
     class Engine(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     class PoolMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -749,6 +774,7 @@ class PoolingParameter(_message.Message):
     AVE: PoolingParameter.PoolMethod
     CAFFE: PoolingParameter.Engine
     CEIL: PoolingParameter.RoundMode
+    CEIL_MODE_FIELD_NUMBER: _ClassVar[int]
     CUDNN: PoolingParameter.Engine
     DEFAULT: PoolingParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -758,6 +784,8 @@ class PoolingParameter(_message.Message):
     KERNEL_SIZE_FIELD_NUMBER: _ClassVar[int]
     KERNEL_W_FIELD_NUMBER: _ClassVar[int]
     MAX: PoolingParameter.PoolMethod
+    MKL2017: PoolingParameter.Engine
+    MKLDNN: PoolingParameter.Engine
     PAD_FIELD_NUMBER: _ClassVar[int]
     PAD_H_FIELD_NUMBER: _ClassVar[int]
     PAD_W_FIELD_NUMBER: _ClassVar[int]
@@ -767,6 +795,7 @@ class PoolingParameter(_message.Message):
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     STRIDE_H_FIELD_NUMBER: _ClassVar[int]
     STRIDE_W_FIELD_NUMBER: _ClassVar[int]
+    ceil_mode: bool
     engine: PoolingParameter.Engine
     global_pooling: bool
     kernel_h: int
@@ -780,7 +809,7 @@ class PoolingParameter(_message.Message):
     stride: int
     stride_h: int
     stride_w: int
-    def __init__(self, pool: _Optional[_Union[PoolingParameter.PoolMethod, str]] = ..., pad: _Optional[int] = ..., pad_h: _Optional[int] = ..., pad_w: _Optional[int] = ..., kernel_size: _Optional[int] = ..., kernel_h: _Optional[int] = ..., kernel_w: _Optional[int] = ..., stride: _Optional[int] = ..., stride_h: _Optional[int] = ..., stride_w: _Optional[int] = ..., engine: _Optional[_Union[PoolingParameter.Engine, str]] = ..., global_pooling: bool = ..., round_mode: _Optional[_Union[PoolingParameter.RoundMode, str]] = ...) -> None: ...
+    def __init__(self, pool: _Optional[_Union[PoolingParameter.PoolMethod, str]] = ..., pad: _Optional[int] = ..., pad_h: _Optional[int] = ..., pad_w: _Optional[int] = ..., kernel_size: _Optional[int] = ..., kernel_h: _Optional[int] = ..., kernel_w: _Optional[int] = ..., stride: _Optional[int] = ..., stride_h: _Optional[int] = ..., stride_w: _Optional[int] = ..., engine: _Optional[_Union[PoolingParameter.Engine, str]] = ..., global_pooling: bool = ..., round_mode: _Optional[_Union[PoolingParameter.RoundMode, str]] = ..., ceil_mode: bool = ...) -> None: ...
 
 class PowerParameter(_message.Message):
     __slots__ = ["power", "scale", "shift"]
@@ -824,6 +853,8 @@ class ReLUParameter(_message.Message):
     CUDNN: ReLUParameter.Engine
     DEFAULT: ReLUParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: ReLUParameter.Engine
+    MKLDNN: ReLUParameter.Engine
     NEGATIVE_SLOPE_FIELD_NUMBER: _ClassVar[int]
     engine: ReLUParameter.Engine
     negative_slope: float
@@ -881,6 +912,8 @@ class SPPParameter(_message.Message):
     DEFAULT: SPPParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     MAX: SPPParameter.PoolMethod
+    MKL2017: SPPParameter.Engine
+    MKLDNN: SPPParameter.Engine
     POOL_FIELD_NUMBER: _ClassVar[int]
     PYRAMID_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     STOCHASTIC: SPPParameter.PoolMethod
@@ -911,6 +944,8 @@ class SigmoidParameter(_message.Message):
     CUDNN: SigmoidParameter.Engine
     DEFAULT: SigmoidParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: SigmoidParameter.Engine
+    MKLDNN: SigmoidParameter.Engine
     engine: SigmoidParameter.Engine
     def __init__(self, engine: _Optional[_Union[SigmoidParameter.Engine, str]] = ...) -> None: ...
 
@@ -933,6 +968,8 @@ class SoftmaxParameter(_message.Message):
     CUDNN: SoftmaxParameter.Engine
     DEFAULT: SoftmaxParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: SoftmaxParameter.Engine
+    MKLDNN: SoftmaxParameter.Engine
     axis: int
     engine: SoftmaxParameter.Engine
     def __init__(self, engine: _Optional[_Union[SoftmaxParameter.Engine, str]] = ..., axis: _Optional[int] = ...) -> None: ...
@@ -1083,6 +1120,8 @@ class TanHParameter(_message.Message):
     CUDNN: TanHParameter.Engine
     DEFAULT: TanHParameter.Engine
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MKL2017: TanHParameter.Engine
+    MKLDNN: TanHParameter.Engine
     engine: TanHParameter.Engine
     def __init__(self, engine: _Optional[_Union[TanHParameter.Engine, str]] = ...) -> None: ...
 

@@ -19,6 +19,7 @@ from sknet.cli import (
     prepare,
     scatter,
     tables,
+    train,
     train_curve,
 )
 
@@ -35,6 +36,7 @@ _MODULES: tuple[ModuleType, ...] = (
     augment_preview,
     tables,
     scatter,
+    train,
     train_curve,
 )
 
@@ -47,12 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for module in _MODULES:
         module.add_commands(commands)
-    arguments = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = " ".join(words[:1])
     try:
+        flags: list[str] = []
+        if command == train.NAME:
+            words[1:], flags = train.split_arguments(words[1:])
+        arguments = parser.parse_args(words, argparse.Namespace(caffe_flags=flags))
+        command = arguments.command
         return arguments.run(arguments) or 0
     except (ValueError, RuntimeError, OSError, ImportError) as error:
-        print(f"sknet {arguments.command}: {error}", file=sys.stderr)
+        print(f"sknet {command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"sknet {arguments.command}: interrupted", file=sys.stderr)
+        print(f"sknet {command}: interrupted", file=sys.stderr)
         return 130

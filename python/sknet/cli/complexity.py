@@ -7,9 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
-from caffe.proto import caffe_pb2
+import caffe
 from sknet.complexity import CONVENTIONS, Complexity, activation_memory, analyse
 from sknet.files import write_atomically
 from sknet.models import create_model, deploy
@@ -64,13 +62,7 @@ def add_commands(commands: Any) -> None:
 def _complexity(arguments: argparse.Namespace) -> None:
     path = Path(arguments.net)
     if path.is_file():
-        net = caffe_pb2.NetParameter()
-        try:
-            text_format.Parse(path.read_text(), net)
-        except text_format.ParseError as error:
-            raise ValueError(f"{path}:{error}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"{path}: not a text file; expected a prototxt") from None
+        net = caffe.read_net(path)
     elif path.suffix == ".prototxt":
         raise OSError(f"'{path}': no such file")
     else:

@@ -7,13 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import caffe
 from sknet.batch_norms import (
     FORMS,
     convert,
     convert_text,
     find,
-    layer_blocks,
-    read_model,
     write_file,
 )
 
@@ -56,23 +55,20 @@ def add_commands(commands: Any) -> None:
 def _convert_bn(arguments: argparse.Namespace) -> None:
     if arguments.out_prototxt and not arguments.prototxt:
         raise ValueError("--out-prototxt needs --prototxt, the definition to convert")
-    model = read_model(arguments.input)
+    model = caffe.read_net(arguments.input)
     definition = None
-    text = ""
     if arguments.prototxt:
-        text = arguments.prototxt.read_text()
-        try:
-            definition = [layer for _, _, layer in layer_blocks(text)]
-        except ValueError as error:
-            raise ValueError(f"{arguments.prototxt}: {error}") from None
+        definition = caffe.read_net(arguments.prototxt).layer
     norms = find(model, definition)
     if not norms:
         raise ValueError(f"{arguments.input}: the net has no batch norm")
     converted = convert(model, arguments.to, norms)
     outputs = [(arguments.output, converted.SerializeToString())]
     if arguments.out_prototxt:
-        new_text = convert_text(text, arguments.to, norms)
-        outputs.append((arguments.out_prototxt, new_text.encode()))
+        text = arguments.prototxt.read_bytes()
+        outputs.append(
+            (arguments.out_prototxt, convert_text(text, arguments.to, norms))
+        )
     for path, content in outputs:
         write_file(path, content)
     counts = Counter(norm.form for norm in norms)

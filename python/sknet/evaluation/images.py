@@ -76,6 +76,8 @@ class ImageSource:
             ValueError: An image does not fit the protocol.
         """
         stop = self.count if stop is None else min(stop, self.count)
+        if start >= stop:
+            return
         with tempfile.TemporaryDirectory() as folder:
             # A list can begin anywhere, an LMDB cannot.
             skip = 0 if self.files else start

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
+from caffe.closest import suggestion
 from caffe.net_spec import NetSpec, Top
 
 
@@ -126,9 +126,8 @@ def create_model(name: str, **options: Any) -> Model:
         ValueError: No such model, no such option, or a value out of its range.
     """
     if name not in _entries:
-        close = difflib.get_close_matches(name, _entries, n=1, cutoff=0.0)
         raise ValueError(
-            f"unknown model '{name}'; the closest known is '{close[0]}' "
-            f"(known: {', '.join(sorted(_entries))})"
+            f"unknown model '{name}'{suggestion(name, _entries)} (known: "
+            f"{', '.join(sorted(_entries))})"
         )
     return _entries[name](**options)

@@ -43,6 +43,12 @@ class Branch:
     dilation: int = 1
     groups: int = 0
 
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        groups = f"g{self.groups}" if self.groups else ""
+        dilation = f"d{self.dilation}" if self.dilation > 1 else ""
+        return f"{self.kernel}x{self.kernel}{groups}{dilation}"
+
     @classmethod
     def parse(cls, text: str) -> Branch:
         """Reads `3x3`, `3x3d2` or `5x5g64`: kernel, groups, dilation."""

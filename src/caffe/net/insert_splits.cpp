@@ -22,8 +22,7 @@ using TopIndex = std::pair<int, int>;  // (layer, top of that layer)
                        bottom_index, "]: unknown blob '", layer.bottom(bottom_index), "'",
                        known.empty()
                            ? string("; no layer before it has a top")
-                           : "; the closest known blob is '" +
-                                 ClosestName(layer.bottom(bottom_index), known) + "'"));
+                           : Suggestion(layer.bottom(bottom_index), known)));
 }
 
 }  // namespace

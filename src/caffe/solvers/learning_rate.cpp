@@ -44,8 +44,7 @@ void CheckLearningRatePolicy(const SolverParameter& param) {
     throw ValueError(
         policy.empty()
             ? Str("solver: lr_policy is missing; 'fixed' keeps the rate at base_lr")
-            : Str("solver: unknown lr_policy '", policy, "'; the closest known is '",
-                  ClosestName(policy, known), "'"));
+            : Str("solver: unknown lr_policy '", policy, "'", Suggestion(policy, known)));
   }
   const bool steps =
       policy == "step" || (policy == "multistep" && param.stepvalue_size() > 0);

@@ -27,8 +27,8 @@ Solver<Dtype>* SolverRegistry<Dtype>::CreateSolver(const SolverParameter& param)
   const string& type = param.type();
   const auto found = Registry().find(type);
   if (found == Registry().end()) {
-    throw ValueError(Str("solver: unknown type '", type, "'; the closest known type is '",
-                         ClosestName(type, SolverTypeList()), "'"));
+    throw ValueError(
+        Str("solver: unknown type '", type, "'", Suggestion(type, SolverTypeList())));
   }
   return found->second(param);
 }

@@ -12,6 +12,12 @@ namespace {
 // Names come from files that may be hostile; the work is quadratic in this.
 constexpr std::size_t kMaxLength = 100;
 
+// Of the shorter name. Exp for Crop takes three edits, ReLU for Relu none.
+constexpr std::size_t kLettersPerEdit = 3;
+
+// As many candidates as a sentence can list.
+constexpr std::size_t kFew = 12;
+
 std::string Lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
@@ -46,13 +52,27 @@ std::string ClosestName(const std::string& name,
   std::pair<std::size_t, std::size_t> best_score;
   for (const std::string& candidate : candidates) {
     const std::string other = candidate.substr(0, kMaxLength);
-    const std::pair score(Distance(Lower(wanted), Lower(other)), Distance(wanted, other));
+    const std::size_t edits = Distance(Lower(wanted), Lower(other));
+    if (kLettersPerEdit * edits > std::min(wanted.size(), other.size())) continue;
+    const std::pair score(edits, Distance(wanted, other));
     if (best == nullptr || score < best_score) {
       best = &candidate;
       best_score = score;
     }
   }
   return best == nullptr ? std::string() : *best;
+}
+
+std::string Suggestion(const std::string& name,
+                       const std::vector<std::string>& candidates) {
+  const std::string closest = ClosestName(name, candidates);
+  if (!closest.empty()) return "; the closest is '" + closest + "'";
+  if (candidates.empty() || candidates.size() > kFew) return "";
+  std::string list;
+  for (const std::string& candidate : candidates) {
+    list += (list.empty() ? "'" : ", '") + candidate + "'";
+  }
+  return (candidates.size() == 1 ? "; there is only " : "; there are ") + list;
 }
 
 }  // namespace caffe

@@ -43,7 +43,7 @@ InputFile::InputFile(const std::string& path) : path_(path) {
 InputFile::~InputFile() { ::close(fd_); }
 
 std::string InputFile::Head() const {
-  std::string head(512, '\0');
+  std::string head(kHeadBytes, '\0');
   const ssize_t size = ::pread(fd_, head.data(), head.size(), 0);
   head.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
   return head;
@@ -120,6 +120,14 @@ Contents GuessMessage(std::string_view head) {
 }
 
 }  // namespace
+
+bool LooksLikeText(std::string_view bytes) {
+  std::string rest(bytes.substr(0, kHeadBytes));
+  const std::size_t all = rest.size();
+  std::erase(rest, '\0');
+  // UTF-16 has a byte 0 for each ASCII character.
+  return IsText(rest) && 2 * rest.size() >= all;
+}
 
 Contents GuessContents(std::string_view head) {
   using namespace std::string_view_literals;

@@ -1,6 +1,7 @@
 #ifndef CAFFE_UTIL_INPUT_FILE_HPP_
 #define CAFFE_UTIL_INPUT_FILE_HPP_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ class InputFile {
   /// Size in bytes, or -1 for pipes and devices.
   std::int64_t size() const { return size_; }
 
-  /// The first bytes, at most 512; nothing for pipes. The position stays.
+  /// The first bytes, at most kHeadBytes; nothing for pipes. The position stays.
   std::string Head() const;
   /// The last byte of a file that is not empty.
   unsigned char LastByte() const;
@@ -35,6 +36,12 @@ class InputFile {
   int fd_ = -1;
   std::int64_t size_ = -1;
 };
+
+/// So many bytes tell what a file is.
+inline constexpr std::size_t kHeadBytes = 512;
+
+/// Whether the first bytes are text, but for bytes 0 that stand between it.
+bool LooksLikeText(std::string_view bytes);
 
 /// What a file is, judged by its first bytes.
 enum class Contents {

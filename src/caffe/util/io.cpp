@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/tokenizer.h>
@@ -16,9 +18,11 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "caffe/util/atomic_file.hpp"
+#include "caffe/util/forks.hpp"
 #include "caffe/util/input_file.hpp"
 #include "caffe/util/proto_file.hpp"
 #include "caffe/util/text_context.hpp"
+#include "caffe/util/utf8.hpp"
 
 namespace caffe {
 
@@ -52,36 +56,80 @@ constexpr std::int64_t kMaxTextBytes = 1 << 30;
 // Deeper than any message of Caffe, far above the stack's limits.
 constexpr int kMaxDepth = 100;
 
+// Keeps the first error. The parser skips fields that the schema lacks with a warning:
+// one is an error here, unless a known fork has it and its value changes no result.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
+  explicit FirstError(const string& text) : text_(text) {}
   void AddError(int line, int column, const string& message) override {
     if (!message_.empty()) return;
     line_ = line;
     column_ = column;
     message_ = message;
   }
+  void AddWarning(int line, int column, const string& message) override {
+    string in, field;
+    if (!IsUnknownField(message, &in, &field)) return AddError(line, column, message);
+    const ForkField* known = FindForkField(in, field);
+    if (known != nullptr && IsNeutral(*known, ValueBehind(text_, line, column))) {
+      ignored_.insert(field);
+    } else {
+      AddError(line, column, message);
+    }
+  }
   int line() const { return line_; }
   int column() const { return column_; }
   const string& message() const { return message_; }
+  /// Names of the fields that were skipped.
+  const std::set<string>& ignored() const { return ignored_; }
 
  private:
+  const string& text_;
   int line_ = 0;
   int column_ = 0;
   string message_;
+  std::set<string> ignored_;
 };
 
-// Empty, or what is wrong with the text.
-string TextProblem(const string& text, const string& source, Message* proto) {
-  if (text.find('\0') != string::npos) {
-    const string what = DescribeContents(GuessContents(text.substr(0, 512)));
-    return Str("'", source, "' is ", what.empty() ? "a binary file" : what,
+// What a text is that has bytes 0, which no prototxt has.
+string ZeroByteProblem(const string& text, const string& source) {
+  const string who = Str("'", source, "'");
+  if (!LooksLikeText(text)) {
+    const string what = DescribeContents(GuessContents(text.substr(0, kHeadBytes)));
+    return Str(who, " is ", what.empty() ? "a binary file" : what,
                ", expected text such as a prototxt");
   }
-  FirstError error;
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) {
+    return Str(who, " is text in UTF-16, expected UTF-8; save it as UTF-8, such as with ",
+               "`iconv -f UTF-16 -t UTF-8`");
+  }
+  const std::size_t at = text.find('\0');
+  const std::size_t start = text.rfind('\n', at) + 1;  // 0 where there is no line before
+  const auto line = std::count(text.begin(), text.begin() + static_cast<int>(at), '\n');
+  return Str(source, ":", line + 1, ":", at - start + 1,
+             ": a byte 0 (NUL), which text does not have; delete it, such as with ",
+             "`tr -d '\\000'`, or copy the file again if it is damaged");
+}
+
+// Empty, or what is wrong with the text.
+string TextProblem(const string& all, const string& source, Message* proto) {
+  const bool marked = all.starts_with("\xef\xbb\xbf");  // byte-order mark
+  const string unmarked = marked ? all.substr(3) : string();
+  const string& text = marked ? unmarked : all;
+  if (text.find('\0') != string::npos) return ZeroByteProblem(text, source);
+  FirstError error(text);
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(kMaxDepth);
-  if (parser.ParseFromString(text, proto)) return "";
+  parser.AllowUnknownField(true);
+  if (parser.ParseFromString(text, proto) && error.message().empty()) {
+    string ignored;
+    for (const string& field : error.ignored()) ignored += " " + field;
+    LOG_IF(INFO, !ignored.empty())
+        << "'" << source << "' has settings of other Caffes that change no result and "
+        << "are ignored:" << ignored;
+    return Utf8Problem(*proto, source);
+  }
   if (error.line() < 0 || error.message().empty()) {  // concerns no place in the text
     return Str(source, ": ", error.message());
   }
@@ -92,9 +140,7 @@ string TextProblem(const string& text, const string& source, Message* proto) {
 
 string TextFileProblem(const string& path, Message* proto) {
   InputFile file(path);
-  string text = file.ReadAll(kMaxTextBytes);
-  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // byte-order mark
-  return TextProblem(text, path, proto);
+  return TextProblem(file.ReadAll(kMaxTextBytes), path, proto);
 }
 
 Contents ExpectedContents(const Message& proto) {

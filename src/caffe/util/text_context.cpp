@@ -8,6 +8,7 @@
 
 #include "caffe/error.hpp"
 #include "caffe/util/closest.hpp"
+#include "caffe/util/forks.hpp"
 
 namespace caffe {
 
@@ -125,6 +126,44 @@ TextContext FindTextContext(const std::string& text, const Descriptor* root, int
   return context;
 }
 
+std::string ValueBehind(const std::string& text, int line, int column) {
+  // No token spans lines, so reading can begin with this one.
+  std::size_t start = 0;
+  for (; line > 0 && start < text.size(); --line) start = text.find('\n', start) + 1;
+  google::protobuf::io::ArrayInputStream stream(text.data() + start,
+                                                static_cast<int>(text.size() - start));
+  NoErrors errors;
+  Tokenizer tokens(&stream, &errors);
+  tokens.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
+  std::string value;
+  while (tokens.Next()) {
+    const Tokenizer::Token& token = tokens.current();
+    if (token.line == 0 && token.column < column) continue;
+    if (token.text == ":" && value.empty()) continue;
+    if (token.type == Tokenizer::TYPE_STRING) {
+      Tokenizer::ParseString(token.text, &value);
+      return value;
+    }
+    if (token.type == Tokenizer::TYPE_SYMBOL) {
+      if (token.text != "-") return "";
+      value = "-";
+      continue;
+    }
+    return value + token.text;
+  }
+  return "";
+}
+
+bool IsUnknownField(const std::string& message, std::string* in, std::string* field) {
+  static const std::regex no_field(
+      R"re(Message type "(?:caffe\.)?([^"]+)" has no field named "([^"]+)".*)re");
+  std::smatch match;
+  if (!std::regex_match(message, match, no_field)) return false;
+  *in = match[1];
+  *field = match[2];
+  return true;
+}
+
 namespace {
 
 std::vector<std::string> FieldNames(const Descriptor* message) {
@@ -145,15 +184,24 @@ std::string AllValues(const EnumDescriptor* type) {
 std::string ClosestValue(const EnumDescriptor* type, const std::string& value) {
   std::vector<std::string> names;
   for (int i = 0; i < type->value_count(); ++i) names.push_back(type->value(i)->name());
-  return ClosestName(value, names);
+  const std::string closest = ClosestName(value, names);
+  return closest.empty() ? "; it is one of " : "; the closest is " + closest + ", out of ";
+}
+
+std::string ExplainForkField(const ForkField& field, const std::string& value) {
+  if (*field.cure != '\0') {
+    return Str("'", field.field, value.empty() ? "" : ": " + value, "' is a setting of ",
+               field.home, ", which this version does not have; ", field.cure);
+  }
+  return Str("'", field.field, "' is of a layer of ", field.home,
+             ", which this version does not have; ", kLoadAsPlugin,
+             ", with its parameters in python_param.param_str or a message that fits");
 }
 
 // Protobuf reports a wrong name when it has read it, at the token behind, which may be
 // lines away. `at_name` says that the message is about the token before.
 std::string Explain(const TextContext& context, const std::string& message,
-                    bool* at_name) {
-  static const std::regex no_field(
-      R"re(Message type "[^"]+" has no field named "([^"]+)".*)re");
+                    const std::string& value, bool* at_name) {
   static const std::regex no_value(
       R"re(Unknown enumeration value of "([^"]+)" for field "([^"]+)".*)re");
   static const std::regex twice(
@@ -163,16 +211,20 @@ std::string Explain(const TextContext& context, const std::string& message,
   const std::string within = context.message == nullptr ? "" : context.message->name();
   std::smatch match;
   *at_name = true;
-  if (!within.empty() && std::regex_match(message, match, no_field)) {
-    return Str(within, " has no field '", match[1].str(), "'; the closest is '",
-               ClosestName(match[1], FieldNames(context.message)), "'");
+  std::string in, field;
+  if (!within.empty() && IsUnknownField(message, &in, &field)) {
+    if (const ForkField* known = FindForkField(in, field)) {
+      return ExplainForkField(*known, value);
+    }
+    return Str(within, " has no field '", field, "'",
+               Suggestion(field, FieldNames(context.message)));
   }
   if (!within.empty() && std::regex_match(message, match, no_value)) {
-    const FieldDescriptor* field = context.message->FindFieldByName(match[2]);
-    if (field != nullptr && field->enum_type() != nullptr) {
-      const EnumDescriptor* type = field->enum_type();
-      return Str(match[2].str(), " cannot be '", match[1].str(), "'; the closest is ",
-                 ClosestValue(type, match[1]), ", out of ", AllValues(type));
+    const FieldDescriptor* known = context.message->FindFieldByName(match[2]);
+    if (known != nullptr && known->enum_type() != nullptr) {
+      const EnumDescriptor* type = known->enum_type();
+      return Str(match[2].str(), " cannot be '", match[1].str(), "'",
+                 ClosestValue(type, match[1]), AllValues(type));
     }
   }
   if (std::regex_match(message, match, twice)) {
@@ -202,7 +254,8 @@ std::string ExplainTextError(const std::string& text, const Descriptor* root, in
                              int column, const std::string& message) {
   const TextContext context = FindTextContext(text, root, line, column);
   bool at_name;
-  const std::string explanation = Explain(context, message, &at_name);
+  const std::string explanation =
+      Explain(context, message, ValueBehind(text, line, column), &at_name);
   if (at_name) {
     line = context.last_line;
     column = context.last_column;

@@ -25,6 +25,14 @@ TextContext FindTextContext(const std::string& text,
                             const google::protobuf::Descriptor* root, int line,
                             int column);
 
+/// The value of the field whose name ends before (line, column), as it is written but for
+/// quotes; empty for messages and lists.
+std::string ValueBehind(const std::string& text, int line, int column);
+
+/// If protobuf's parse error `message` is about a field that the schema lacks: its
+/// message, without the package, and its name.
+bool IsUnknownField(const std::string& message, std::string* in, std::string* field);
+
 /// "line:column: …" and one sentence for protobuf's parse error `message` at that
 /// position, with the closest valid name where one is wrong.
 std::string ExplainTextError(const std::string& text,

@@ -7,13 +7,15 @@
 #include "caffe/util/io.hpp"
 #include "caffe/util/proto_file.hpp"
 #include "caffe/util/upgrade_steps.hpp"
+#include "caffe/util/utf8.hpp"
 
 namespace caffe {
 
 bool NetNeedsUpgrade(const NetParameter& net_param) {
   return NetNeedsV0ToV1Upgrade(net_param) || NetNeedsV1ToV2Upgrade(net_param) ||
          NetNeedsDataUpgrade(net_param) || NetNeedsInputUpgrade(net_param) ||
-         NetNeedsBatchNormUpgrade(net_param) || NetNeedsCuDNNBatchNormUpgrade(net_param);
+         NetNeedsBatchNormUpgrade(net_param) ||
+         NetNeedsCuDNNBatchNormUpgrade(net_param) || NetNeedsForkUpgrade(net_param);
 }
 
 bool UpgradeNetAsNeeded(const string& param_file, NetParameter* param) {
@@ -45,6 +47,7 @@ bool UpgradeNetAsNeeded(const string& param_file, NetParameter* param) {
     UpgradeNetBatchNorm(param);
   }
   UpgradeNetCuDNNBatchNorm(param);
+  UpgradeNetForks(param);
   return complete;
 }
 
@@ -108,6 +111,18 @@ void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* pa
     }
   }
   UpgradeNetAsNeeded(param_file, param);
+}
+
+void ReadNetParamsFromFileOrDie(const string& param_file, NetParameter* param) {
+  const string head = InputFile(param_file).Head();
+  const Contents found = GuessContents(head);
+  if (LooksLikeText(head) || found == Contents::kEmpty || found == Contents::kUnknown) {
+    ReadNetParamsFromTextFileOrDie(param_file, param);
+    return;
+  }
+  ReadNetParamsFromBinaryFileOrDie(param_file, param);
+  const string problem = Utf8Problem(*param, param_file);
+  if (!problem.empty()) throw ValueError(problem);
 }
 
 bool SolverNeedsTypeUpgrade(const SolverParameter& solver_param) {

@@ -261,8 +261,7 @@ V1LayerParameter_LayerType UpgradeV0LayerType(const string& type) {
     names.push_back(row.name);
   }
   throw ValueError(Str("unknown layer type '", type,
-                       "' in the V0 format; the closest is '", ClosestName(type, names),
-                       "'"));
+                       "' in the V0 format", Suggestion(type, names)));
 }
 
 }  // namespace caffe

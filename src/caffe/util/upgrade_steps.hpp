@@ -1,7 +1,9 @@
 #ifndef CAFFE_UTIL_UPGRADE_STEPS_HPP_
 #define CAFFE_UTIL_UPGRADE_STEPS_HPP_
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "caffe/proto/caffe.pb.h"
 
@@ -14,6 +16,20 @@ void WarnOfIgnoredTransformations(const NetParameter& net_param);
 /// Cuts field 200 out of the serialized layers of a net that are not CuDNNBatchNorm,
 /// without parsing it. False if there was none, or the bytes are no net.
 bool RemoveForeignFields(std::string* net_bytes);
+
+/// Splits every batch norm that a fork wrote with its scale and bias into a BatchNorm and
+/// the Scale layer `<name>/scale` behind it, which compute the same. Done when a net is
+/// built: definitions keep the fork's form.
+void SplitScaledBatchNorms(NetParameter* net_param);
+
+/// What a net has under a layer's name: the type and the number of blobs, 0 if nothing.
+using FindBlobs = std::function<std::pair<std::string, int>(const std::string& layer)>;
+
+/// Splits the stored batch norms of `weights` for which the net has both layers. Throws
+/// ValueError with the command that converts the file for one of another form than the
+/// net's.
+void SplitStoredBatchNorms(const std::string& file, const FindBlobs& net,
+                           NetParameter* weights);
 
 }  // namespace caffe
 

@@ -2,38 +2,49 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
 namespace caffe {
 namespace {
 
-TEST(ClosestNameTest, FindsTypos) {
-  const std::vector<std::string> types = {
-      "Axpy",      "Convolution", "Deconvolution", "CuDNNBatchNorm",
-      "BatchNorm", "ReLU",        "PReLU",         "ELU"};
-  EXPECT_EQ(ClosestName("Convolutoin", types), "Convolution");
-  EXPECT_EQ(ClosestName("axpy", types), "Axpy");
-  EXPECT_EQ(ClosestName("CudnnBatchNorm", types), "CuDNNBatchNorm");
-  EXPECT_EQ(ClosestName("Batchnorm", types), "BatchNorm");
-  EXPECT_EQ(ClosestName("Relu", types), "ReLU");
-  EXPECT_EQ(ClosestName("PRelu", types), "PReLU");
-}
-
-TEST(ClosestNameTest, ASwapIsOneEdit) {
-  // "ab" is one swap from "ba" but two substitutions.
-  EXPECT_EQ(ClosestName("ab", {"xb", "ba"}), "xb");  // equal distance: the first
-  EXPECT_EQ(ClosestName("abcd", {"abxy", "abdc"}), "abdc");
-}
-
-TEST(ClosestNameTest, CaseDecidesAmongEquals) {
-  EXPECT_EQ(ClosestName("exp", {"EXP", "exp"}), "exp");
-  EXPECT_EQ(ClosestName("EXP", {"exp", "EXP"}), "EXP");
+// Decisions made by hand, which hold for the commands, too: see the Python test.
+TEST(ClosestNameTest, DecidesAsTheTableDoes) {
+  std::ifstream in(CAFFE_TEST_DATA "/names/closest.csv");
+  std::string line;
+  std::getline(in, line);
+  ASSERT_EQ(line, "name,candidates,closest");
+  int rows = 0;
+  for (; std::getline(in, line); ++rows) {
+    SCOPED_TRACE(line);
+    std::istringstream cells(line);
+    std::string name, listed, want, candidate;
+    std::getline(cells, name, ',');
+    std::getline(cells, listed, ',');
+    std::getline(cells, want);
+    std::vector<std::string> candidates;
+    std::istringstream words(listed);
+    while (words >> candidate) candidates.push_back(candidate);
+    EXPECT_EQ(ClosestName(name, candidates), want);
+  }
+  EXPECT_GT(rows, 20);
 }
 
 TEST(ClosestNameTest, NothingToChooseFrom) { EXPECT_EQ(ClosestName("x", {}), ""); }
 
-TEST(ClosestNameTest, TakesHugeAndEmptyNames) {
+TEST(ClosestNameTest, TakesHugeNames) {
   EXPECT_EQ(ClosestName(std::string(1 << 24, 'x'), {"yyy", std::string(200, 'x')}),
             std::string(200, 'x'));
-  EXPECT_EQ(ClosestName("", {"abc", "a"}), "a");
+}
+
+TEST(SuggestionTest, NamesTheClosestOrTheFewOrNothing) {
+  EXPECT_EQ(Suggestion("Relu", {"ELU", "ReLU"}), "; the closest is 'ReLU'");
+  EXPECT_EQ(Suggestion("data", {"label", "fc"}), "; there are 'label', 'fc'");
+  EXPECT_EQ(Suggestion("data", {"label"}), "; there is only 'label'");
+  EXPECT_EQ(Suggestion("data", {}), "");
+  EXPECT_EQ(Suggestion("data", std::vector<std::string>(13, "label")), "");
 }
 
 }  // namespace

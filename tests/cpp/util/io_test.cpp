@@ -16,6 +16,7 @@ using test::MessageOf;
 using test::ReadBytes;
 using test::TemporaryFolder;
 using test::WriteBytes;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 namespace wire = test::wire;
@@ -51,6 +52,81 @@ TEST(TextProtoTest, TakesAByteOrderMarkAndWindowsLines) {
   EXPECT_TRUE(net.force_backward());
 }
 
+TEST(TextProtoTest, AByteOrderMarkDoesNotMatterInMemoryEither) {
+  NetParameter net;
+  ParseProtoTextOrDie("\xef\xbb\xbfname: 'n'", "f", &net);
+  EXPECT_EQ(net.name(), "n");
+}
+
+TEST(TextProtoTest, AByteZeroIsNamedWithItsPlace) {
+  using namespace std::string_literals;
+  EXPECT_EQ(TextError("name: 'n'\nlayer {\n  name: 'a\0b' }"s).substr(0, 45),
+            "f:3:11: a byte 0 (NUL), which text does not h"s);
+  EXPECT_THAT(TextError("\n\0name: 'n'"s), StartsWith("f:2:1: a byte 0"));
+  EXPECT_THAT(TextError("#" + std::string(2000, 'x') + "\n\0"s),
+              StartsWith("f:2:1: a byte 0"));
+  EXPECT_THAT(TextError("\xff\xfen\0a\0m\0e\0"s), HasSubstr("UTF-16, expected UTF-8"));
+  EXPECT_THAT(TextError("\xfe\xff\0n\0a\0m\0e"s), HasSubstr("UTF-16, expected UTF-8"));
+  EXPECT_THAT(TextError(std::string(100, '\0')), HasSubstr("'f' is a binary file"));
+  EXPECT_THAT(TextError("\x89HDF\r\n\x1a\n\0\0"s), HasSubstr("'f' is an HDF5 file"));
+}
+
+TEST(TextProtoTest, NamesAreUtf8AndPathsAreNot) {
+  EXPECT_THAT(TextError("layer { name: 'a' }\nlayer { name: 'caf\xe9' }"),
+              StartsWith("'f': layer[1].name 'caf\\xe9' is not UTF-8"));
+  EXPECT_THAT(TextError("layer { bottom: 'a' bottom: '\\377' }"),
+              HasSubstr("layer[0].bottom[1] '\\xff'"));
+  EXPECT_THAT(TextError("layer { param { name: '\xe4\xbd' } }"),
+              HasSubstr("layer[0].param[0].name"));
+  EXPECT_THAT(TextError("layers { top: '\xed\xa0\x80' }"), HasSubstr("layers[0].top[0]"));
+  EXPECT_THAT(TextError<SolverParameter>("net_param { name: '\xc0\x80' }"),
+              HasSubstr("net_param.name"));
+  NetParameter net;
+  ParseProtoTextOrDie(
+      "# caf\xe9\nlayer { name: 'caf\xc3\xa9 \xe4\xbd\xa0 \xf0\x9f\x98\x80' data_param { "
+      "source: 'caf\xe9' } }",
+      "f", &net);
+  EXPECT_EQ(net.layer(0).data_param().source(), "caf\xe9");
+}
+
+TEST(TextProtoTest, SettingsOfForksThatChangeNoResultAreIgnored) {
+  NetParameter net;
+  ParseProtoTextOrDie(
+      "default_forward_type: FLOAT16 eltwise_mem_sharing: true engine: 'MKLDNN'\n"
+      "layer { name: 'a' type: 'BatchNorm' forward_type: FLOAT backward_math: FLOAT16\n"
+      "  batch_norm_param { engine: CUDNN eps: 0.5 stats_batch_size: 0 relu: false } }\n"
+      "layer { name: 'b' type: 'Convolution' convolution_param { engine: MKLDNN\n"
+      "  conv_algos_override: '1,1,1' hole: 1 num_output: 2 } }",
+      "f", &net);
+  EXPECT_EQ(net.layer(0).batch_norm_param().eps(), 0.5f);
+  EXPECT_EQ(net.layer(1).convolution_param().num_output(), 2u);
+  SolverParameter solver;
+  ParseProtoTextOrDie(
+      "larc: false larc_eta: 0.1 momentum_policy: \"fixed\" min_lr: 0. rampup_interval: 0\n"
+      "solver_data_type: FLOAT16 base_lr: 2",
+      "f", &solver);
+  EXPECT_EQ(solver.base_lr(), 2);
+}
+
+TEST(TextProtoTest, SettingsOfForksThatWouldChangeResultsAreRefused) {
+  EXPECT_EQ(TextError<SolverParameter>("base_lr: 1\nlarc: true"),
+            "f:2:1: 'larc: true' is a setting of NVIDIA's Caffe, which this version does "
+            "not have; leave it out");
+  EXPECT_THAT(TextError<SolverParameter>("momentum_policy: 'poly'"),
+              HasSubstr("'momentum_policy: poly' is a setting of NVIDIA's"));
+  EXPECT_THAT(TextError("layer { name: 'c' convolution_param { hole: 2 } }"),
+              HasSubstr("f:1:39: layer 'c': 'hole: 2' is a setting of DeepLab's Caffe, "
+                        "which this version does not have; write it as dilation"));
+  EXPECT_THAT(TextError("layer { batch_norm_param { relu: true } }"),
+              HasSubstr("write a ReLU layer behind this one"));
+  EXPECT_THAT(TextError("layer { name: 'p' type: 'Permute' permute_param { order: 0 } }"),
+              AllOf(HasSubstr("layer 'p': 'permute_param' is of a layer of SSD's Caffe"),
+                    HasSubstr("caffe build-plugin")));
+  // Of two errors the first is named.
+  EXPECT_THAT(TextError("larcc: 1\nlayer { name: 7 }"), StartsWith("f:1:1: "));
+  EXPECT_THAT(TextError("engine: 'x'\nlayer { name: 7 }"), StartsWith("f:2:15: "));
+}
+
 TEST(TextProtoTest, UnknownFieldNamesTheClosest) {
   EXPECT_EQ(
       TextError("layer {\n  name: 'conv1'\n  convolution_param {\n    num_outputs: 3\n"
@@ -70,7 +146,10 @@ TEST(TextProtoTest, FindsTheLayerWhenItsNameStandsBehindTheError) {
 TEST(TextProtoTest, UnknownEnumValueNamesTheClosest) {
   EXPECT_EQ(
       TextError("layer { name: 'p' pooling_param {\n  pool: MEAN } }"),
-      "f:2:9: layer 'p': pool cannot be 'MEAN'; the closest is MAX, out of MAX, AVE, "
+      "f:2:9: layer 'p': pool cannot be 'MEAN'; it is one of MAX, AVE, STOCHASTIC");
+  EXPECT_EQ(
+      TextError("layer { name: 'p' pooling_param {\n  pool: MAXX } }"),
+      "f:2:9: layer 'p': pool cannot be 'MAXX'; the closest is MAX, out of MAX, AVE, "
       "STOCHASTIC");
   // The error is where the value stands, not where the next word does.
   EXPECT_THAT(TextError("layer { pooling_param {\n  pool: MEAN\n\n } }"),

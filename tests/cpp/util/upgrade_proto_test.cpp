@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "caffe/util/io.hpp"
+#include "caffe/util/upgrade_steps.hpp"
 #include "util/temporary_folder.hpp"
 #include "util/wire.hpp"
 
@@ -481,6 +482,135 @@ TEST(UpgradeSolverTest, SnapshotPrefix) {
   EXPECT_EQ(prefix("base_lr: 1"), folder / "my_solver");
   EXPECT_EQ(prefix(Str("snapshot_prefix: '", folder.path(), "'")), folder / "my_solver");
   EXPECT_EQ(prefix("snapshot_prefix: 'models/x'"), "models/x");
+}
+
+TEST(ForkUpgradeTest, CeilModeBecomesRoundMode) {
+  const NetParameter got = Upgraded(
+      "layer { type: 'Pooling' pooling_param { ceil_mode: false kernel_size: 3 } }"
+      "layer { type: 'Pooling' pooling_param { ceil_mode: true round_mode: CEIL } }"
+      "layer { type: 'Pooling' pooling_param { stride: 2 } }");
+  ExpectSame(got, FromText("layer { type: 'Pooling' "
+                           "  pooling_param { round_mode: FLOOR kernel_size: 3 } }"
+                           "layer { type: 'Pooling' pooling_param { round_mode: CEIL } }"
+                           "layer { type: 'Pooling' pooling_param { stride: 2 } }"));
+  EXPECT_FALSE(NetNeedsUpgrade(got));
+  // In the format of 2014 as well.
+  EXPECT_EQ(
+      Upgraded("layers { type: POOLING pooling_param { ceil_mode: false } }")
+          .layer(0)
+          .pooling_param()
+          .round_mode(),
+      PoolingParameter_RoundMode_FLOOR);
+  EXPECT_THAT(MessageOf<ValueError>([] {
+                Upgraded("layer { name: 'p' pooling_param { ceil_mode: false "
+                         "round_mode: CEIL } }");
+              }),
+              HasSubstr("layer 'p' (): ceil_mode and round_mode say the opposite"));
+}
+
+TEST(ForkUpgradeTest, RawBlobsOfNvidiaBecomeData) {
+  NetParameter net = FromText(
+      "layer { name: 'a' blobs { shape { dim: 2 } raw_data_type: FLOAT "
+      "  raw_data: '\\000\\000\\200\\077\\000\\000\\000\\300' } "
+      "blobs { raw_data_type: DOUBLE raw_data: '\\000\\000\\000\\000\\000\\000\\004\\100' "
+      "  raw_diff_type: FLOAT raw_diff: '\\000\\000\\200\\277' } "
+      // 1, -2, 65504, 2^-24, infinity, in 16 bits.
+      "blobs { raw_data_type: FLOAT16 raw_data: "
+      "  '\\000\\074\\000\\300\\377\\173\\001\\000\\000\\174' } }");
+  EXPECT_TRUE(NetNeedsUpgrade(net));
+  UpgradeNetAsNeeded("f", &net);
+  ExpectSame(net, FromText("layer { name: 'a' blobs { shape { dim: 2 } data: 1 data: -2 } "
+                           "blobs { double_data: 2.5 diff: -1 } "
+                           "blobs { data: 1 data: -2 data: 65504 data: 5.9604645e-8 "
+                           "data: inf } }"));
+  NetParameter damaged = FromText(
+      "layer { name: 'a' blobs { raw_data_type: FLOAT raw_data: '12345' } }");
+  EXPECT_THAT(
+      MessageOf<ValueError>([&] { UpgradeNetAsNeeded("f", &damaged); }),
+      HasSubstr("layer 'a' (): 5 raw bytes, expected a multiple of 4"));
+}
+
+NetParameter Split(const string& text) {
+  NetParameter net = FromText(text);
+  SplitScaledBatchNorms(&net);
+  return net;
+}
+
+TEST(ForkUpgradeTest, ABatchNormWithScaleIsSplit) {
+  ExpectSame(
+      Split("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'y' phase: TRAIN "
+            "  include { phase: TRAIN } loss_weight: 2 propagate_down: true "
+            "  param { lr_mult: 5 } param { } param { } "
+            "  param { lr_mult: 3 } param { decay_mult: 0 name: 'b' } "
+            "  batch_norm_param { scale_bias: true eps: 1e-7 use_global_stats: false "
+            "    moving_average_fraction: 0.5 scale_filler { value: 2 } } } "
+            "layer { name: 'r' type: 'ReLU' bottom: 'y' top: 'y' }"),
+      FromText("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'y' phase: TRAIN "
+               "  include { phase: TRAIN } propagate_down: true "
+               "  param { lr_mult: 0 decay_mult: 0 } param { lr_mult: 0 decay_mult: 0 } "
+               "  param { lr_mult: 0 decay_mult: 0 } "
+               "  batch_norm_param { eps: 1e-5 moving_average_fraction: 0.5 } } "
+               "layer { name: 'n/scale' type: 'Scale' bottom: 'y' top: 'y' phase: TRAIN "
+               "  include { phase: TRAIN } loss_weight: 2 "
+               "  param { lr_mult: 3 } param { decay_mult: 0 name: 'b' } "
+               "  scale_param { bias_term: true filler { value: 2 } } } "
+               "layer { name: 'r' type: 'ReLU' bottom: 'y' top: 'y' }"));
+  // intel's words, its eps as it is.
+  ExpectSame(Split("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' "
+                   "  batch_norm_param { use_weight_bias: true bias_term: false "
+                   "    eps: 1e-7 use_global_stats: false filler { value: 2 } } }"),
+             FromText("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' "
+                      "  batch_norm_param { eps: 1e-7 use_global_stats: false } } "
+                      "layer { name: 'n/scale' type: 'Scale' bottom: 'x' top: 'x' "
+                      "  scale_param { bias_term: false filler { value: 2 } } }"));
+  const string plain =
+      "layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' batch_norm_param { "
+      "eps: 1 scale_bias: false } }";
+  ExpectSame(Split(plain), FromText(plain));
+  EXPECT_THAT(MessageOf<ValueError>([] {
+                Split("layer { name: 'n' type: 'BatchNorm' bottom: 'x' top: 'x' "
+                      "batch_norm_param { scale_bias: true } } layer { name: 'n/scale' }");
+              }),
+              HasSubstr("would become layer 'n/scale', which the net has already"));
+}
+
+// The four layouts of the same numbers that circulate.
+TEST(ForkUpgradeTest, StoredBatchNormsAreSplitByTheirLayout) {
+  const string mean = "blobs { data: 1 data: 2 }", variance = "blobs { data: 3 data: 4 }",
+               scale = "blobs { data: 5 data: 6 }", bias = "blobs { data: 7 data: 8 }",
+               one = "blobs { data: 1 }", half = "blobs { data: 0.5 }";
+  const auto factor = [](const string& value) {
+    return "blobs { shape { dim: 1 } data: " + value + " }";
+  };
+  struct Row {
+    string stored, norm, affine;
+  };
+  const Row rows[] = {
+      {mean + variance + one + scale + bias, mean + variance + one, scale + bias},
+      {mean + variance + half + scale + bias, mean + variance + half, scale + bias},
+      {mean + variance + "blobs { data: 0 }" + scale + bias,
+       mean + variance + factor("1"), scale + bias},
+      {mean + variance + one + scale, mean + variance + one, scale},
+      {scale + bias + mean + variance + half, mean + variance + half, scale + bias},
+      {scale + bias + mean + variance, mean + variance + factor("1"), scale + bias},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.stored);
+    const auto named = [](const string& name, const string& type, const string& blobs) {
+      return "layer { name: '" + name + "' type: '" + type + "' " + blobs + " }";
+    };
+    NetParameter weights = FromText(named("n", "BatchNorm", row.stored));
+    SplitStoredBatchNorms(
+        "w",
+        [](const string& name) -> std::pair<string, int> {
+          if (name == "n") return {"BatchNorm", 3};
+          if (name == "n/scale") return {"Scale", 2};
+          return {};
+        },
+        &weights);
+    ExpectSame(weights, FromText(named("n", "BatchNorm", row.norm) +
+                                 named("n/scale", "Scale", row.affine)));
+  }
 }
 
 }  // namespace
