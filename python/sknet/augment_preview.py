@@ -1,6 +1,6 @@
 """A contact sheet of what training makes of images: the engine's own draws, as pixels.
 
-Needs OpenCV's `cv2`, which `pip install sknet-caffe[cv]` brings.
+Needs OpenCV's `cv2`, of the extra `cv`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ An image is an array (height, width, channels) as `cv2.imread` returns it: blue,
 red; or grey, (height, width). Its levels are 0 to 255 in uint8 or any floating type.
 Everything here gives float32, and nothing is rounded to whole levels in between.
 
-Needs OpenCV's `cv2`, which `pip install sknet-caffe[cv]` brings, and no engine.
+Needs OpenCV's `cv2`, of the extra `cv`, and no engine.
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sknet.extras import missing
+
 try:
     import cv2
 except ImportError as error:
     raise ImportError(
-        f"images in Python need OpenCV's package cv2 ({error}); pip install "
-        "'sknet-caffe[cv]', which takes opencv-python-headless, or opencv-python, "
-        "which also opens windows, but not both; versions 4.8 to 5 work"
+        missing("cv2", "an image in Python", "cv")
+        + f", or opencv-python, which also opens windows, but not both ({error})"
     ) from None
 
 __all__ = ["cv2", "read_image", "write_image"]

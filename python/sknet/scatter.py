@@ -1,6 +1,6 @@
 """Error against parameters of the networks of Table 2, as in the paper's Figure 2.
 
-Needs matplotlib, which `pip install sknet-caffe[plot]` brings.
+Needs matplotlib, of the extra `plot`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sknet.extras import missing
 from sknet.tables import TABLE_2, Measured, measured_errors
 
 _DEPTH = re.compile(r"-\d+")
@@ -80,9 +81,7 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "plots need matplotlib; pip install 'sknet-caffe[plot]'"
-        ) from None
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
     families: dict[str, list[Point]] = {}

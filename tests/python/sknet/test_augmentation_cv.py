@@ -339,7 +339,7 @@ def test_the_pages_evaluation_gives_the_shapes_it_says(
     ("missing", "expected"),
     [
         ("caffe._caffe", "(3, 224, 224)"),
-        ("cv2", "pip install 'sknet-caffe[cv]', which takes opencv-python-headless"),
+        ("cv2", "needs the package cv2; install it with `pip install 'opencv-python-"),
     ],
 )
 def test_opencv_is_needed_and_no_engine(missing, expected):
@@ -369,5 +369,5 @@ sys.exit(main(["augment-preview", "sknet50", "--source", "."]))
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("sknet augment-preview: images in Python need")
+    assert done.stderr.startswith("sknet augment-preview: an image in Python needs")
     assert done.stderr.count("\n") == 1

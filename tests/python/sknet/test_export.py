@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -15,6 +17,7 @@ from caffe import params as P
 from caffe.proto import caffe_pb2
 from sknet.export import build_graph, compare, export_onnx
 from sknet.export.operators import RULES
+from sknet.models import create_model, deploy
 
 NEWEST_OPSET = 22
 
@@ -443,6 +446,33 @@ def test_pooling_windows(method, mode, pad, random, tmp_path):
     assert len(report) > 30
 
 
+@pytest.mark.parametrize("method", ["MAX", "AVE"])
+@pytest.mark.parametrize("mode", ["CEIL", "FLOOR"])
+def test_pads_are_the_same_on_both_sides(method, mode):
+    """Importers differ over others; `ceil_mode` adds the window that overhangs."""
+    for size, kernel, stride, pad in itertools.product(
+        range(5, 12), (1, 2, 3, 5), (1, 2, 3), (0, 1, 2)
+    ):
+        if pad >= kernel:
+            continue
+        parameters = {"kernel_size": kernel, "stride": stride, "pad": pad}
+        parameters["pool"] = getattr(P.Pooling, method)
+        parameters["round_mode"] = getattr(P.Pooling, mode)
+        net = one("Pooling", image(1, size, size), **parameters)
+        attributes = build_graph(caffe.Net(net, caffe.TEST)).nodes[0].attributes
+        assert attributes["pads"] == (pad,) * 4
+        if (size + 2 * pad - kernel) % stride == 0 or mode == "FLOOR":
+            assert "ceil_mode" not in attributes
+
+
+def test_sums_of_absolute_values_have_axes_in_every_operator_set():
+    """ReduceL1's are an attribute up to 17, which OpenVINO passes over."""
+    net = one("Reduction", IMAGE, operation=P.Reduction.ASUM, axis=1)
+    for opset in (13, 17, NEWEST_OPSET):
+        nodes = build_graph(caffe.Net(net, caffe.TEST), opset).nodes
+        assert [node.op for node in nodes] == ["Reshape", "Abs", "ReduceSum"]
+
+
 def test_every_type_has_a_case():
     """What the exporter has a rule for is tried, and what it has none for is known."""
     tried = {layer for layer, *_ in CASES.values()}
@@ -452,6 +482,10 @@ def test_every_type_has_a_case():
     for name in caffe.layer_type_list():
         source = name == "Input" or name.endswith("Data")
         assert name in RULES or name in left_out or source or "Loss" in name, name
+
+
+# Scales, biases, means and variances of batch norms.
+LOW, HIGH = (0.5, -0.2, -0.2, 0.5), (1.5, 0.2, 0.2, 2)
 
 
 def small_net(relu_on_input=False):
@@ -498,6 +532,30 @@ def test_net_with_batch_norms_and_losses(random, tmp_path):
     (prob,) = session.run(None, {"data": inputs["data"]})
     want = net.forward(**{"data": inputs["data"], "label": np.zeros(2)})["prob"]
     np.testing.assert_array_equal(prob.argmax(1), want.argmax(1))
+
+
+@pytest.mark.parametrize("fold", [False, True])
+def test_network_with_selective_kernels(fold, random, tmp_path):
+    """As it is initialised, with statistics of batch norms other than 0 and 1."""
+    net = caffe.Net(deploy(create_model("sknet_digits")), caffe.TEST)
+    for name, blobs in net.params.items():
+        if net.layer_dict[name].type == "CuDNNBatchNorm":
+            for blob, low, high in zip(blobs, LOW, HIGH, strict=True):
+                blob.data[...] = random.uniform(low, high, blob.shape)
+    # Terms of the longest sums, one behind the other.
+    inputs = inputs_of(net, random)
+    check(net, inputs, tmp_path / "y.onnx", Op.REDUCTION, 4608, fold=fold)
+
+
+def test_silence_ends_in_nothing(random, tmp_path):
+    net = caffe.NetSpec()
+    net.x = image()
+    net.y, net.rest = L.Slice(net.x, ntop=2)
+    net.silence = L.Silence(net.rest, ntop=0)
+    net = engine(net.to_proto(), random)
+    path = tmp_path / "y.onnx"
+    check(net, inputs_of(net, random), path, Op.COPY, 1)
+    assert [value.name for value in onnx.load(path).graph.output] == ["y"]
 
 
 def test_folding_leaves_no_batch_norm(random, tmp_path):
