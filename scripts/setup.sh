@@ -14,7 +14,7 @@ EXTRAS=${EXTRAS:-demo,lint,test}
 APT_PACKAGES=(
   ca-certificates ccache g++ pkg-config
   libdnnl-dev libhdf5-dev liblmdb-dev libprotobuf-dev protobuf-compiler
-  libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
+  libjpeg-dev libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
   libgmock-dev libgtest-dev libopenmpi-dev openmpi-bin
 )
 # The requirements of [build-system] in pyproject.toml, which --no-build-isolation leaves
