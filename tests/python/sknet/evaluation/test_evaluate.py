@@ -275,6 +275,13 @@ def label_out_of_range(colours, root):
     write_lmdb(root / "s", colours.folder, colours.labels + 1)
 
 
+def listed_out_of_range(colours, root):
+    (root / "s").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (40, 40)).save(root / "s" / name)
+    (root / "s.txt").write_text("a.png 6\nb.png 9\nc.png 7\n")
+
+
 def truncated(colours, root):
     write_lmdb(root / "s", colours.folder, colours.labels)
     data = (root / "s" / "data.mdb").read_bytes()
@@ -318,7 +325,8 @@ def too_small(colours, root):
     [
         (other_count, "has 2 classes, expected 7"),
         (lost_images, "35 images, but its classes.json tells of 36"),
-        (label_out_of_range, "label 7, expected one below 7"),
+        (label_out_of_range, "key '00000030', has label 7, expected one below 7"),
+        (listed_out_of_range, "image 'b.png' has label 9, expected one below 7"),
         (truncated, "data.mdb"),
         (no_lmdb, "data.mdb"),
         (absent, "neither an LMDB nor a folder"),
