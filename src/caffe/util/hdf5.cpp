@@ -1,9 +1,12 @@
 #include "caffe/util/hdf5.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <memory>
 #include <utility>
 
+#include "caffe/util/hdf5_guard.hpp"
 #include "caffe/util/input_file.hpp"
 
 namespace caffe {
@@ -59,12 +62,16 @@ string Reason() {
   return text.substr(first, text.find('\'', first) - first);
 }
 
+// HDF5 demands of a file in memory that its name be on no disk, and takes two of one
+// name for one: behind this in the name of a copy stands a number.
+constexpr char kCopyMark = '\1';
+
 string FileName(hid_t id) {
   const ssize_t size = H5Fget_name(id, nullptr, 0);
   if (size <= 0) return "?";
   string name(static_cast<std::size_t>(size), '\0');
   H5Fget_name(id, name.data(), name.size() + 1);
-  return name;
+  return name.substr(0, name.rfind(kCopyMark));
 }
 
 // "'weights.h5': dataset '/data/conv1/0'".
@@ -150,20 +157,31 @@ vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_di
 }  // namespace
 
 Hdf5File Hdf5File::Open(const string& path) {
-  const Quiet quiet;
-  Contents found;
+  std::unique_ptr<Hdf5Copy> copy;
   {
-    InputFile file(path);  // a missing file is told from a malformed one
-    found = GuessContents(file.Head());
+    const InputFile file(path);  // a missing file is told from a malformed one
+    const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(file.size(), 0));
+    try {
+      copy = std::make_unique<Hdf5Copy>(path, DefaultHdf5Reader(size));
+    } catch (const FileError&) {
+      const Contents found = GuessContents(file.Head());
+      if (found == Contents::kHdf5 || found == Contents::kUnknown) throw;
+      throw FileError(
+          Str("'", path, "' is ", DescribeContents(found), ", expected an HDF5 file"));
+    }
   }
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (id >= 0) return Hdf5File(id);
-  const string reason = Reason();
-  if (found != Contents::kHdf5 && found != Contents::kUnknown) {
-    throw FileError(
-        Str("'", path, "' is ", DescribeContents(found), ", expected an HDF5 file"));
+  const Quiet quiet;
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_fapl_core(access, 1 << 16, /*backing_store=*/0);
+  static std::atomic<unsigned> serial{0};
+  const string name = Str(path, kCopyMark, serial++);
+  H5Pset_file_image(access, copy->data(), copy->size());
+  const hid_t id = H5Fopen(name.c_str(), H5F_ACC_RDONLY, access);
+  if (id < 0) {
+    const string reason = Reason();
+    throw RuntimeFailure(Str("'", path, "': its copy cannot be read: ", reason));
   }
-  throw FileError(Str("cannot read '", path, "' as HDF5: ", reason));
+  return Hdf5File(id);
 }
 
 Hdf5File::~Hdf5File() {

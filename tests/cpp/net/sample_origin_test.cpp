@@ -11,14 +11,13 @@ namespace {
 // A net of three classes, whose loss and accuracy share the labels, behind `data`.
 template <typename T>
 std::unique_ptr<Net<T>> ThreeClasses(const std::string& data, Phase phase) {
-  return NetFromText<T>(Str(data, R"(
-      layer { name: 'ip' type: 'InnerProduct' bottom: 'data' top: 'ip'
-              inner_product_param { num_output: 3 weight_filler { type: 'xavier' } } }
-      layer { name: 'accuracy' type: 'Accuracy' bottom: 'ip' bottom: 'label'
-              top: 'accuracy' include { phase: TEST } }
-      layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label'
-              top: 'loss' })"),
-                        phase);
+  return MakeNet<T>(
+      Str(data, IpLayer("ip", "data", 3),
+          "layer { name: 'accuracy' type: 'Accuracy' bottom: 'ip' bottom: 'label' "
+          "top: 'accuracy' include { phase: TEST } } "
+          "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'ip' bottom: 'label' "
+          "top: 'loss' }"),
+      phase);
 }
 
 template <typename T>

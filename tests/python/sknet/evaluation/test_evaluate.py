@@ -275,13 +275,6 @@ def label_out_of_range(colours, root):
     write_lmdb(root / "s", colours.folder, colours.labels + 1)
 
 
-def listed_out_of_range(colours, root):
-    (root / "s").mkdir()
-    for name in ("a.png", "b.png", "c.png"):
-        Image.new("RGB", (40, 40)).save(root / "s" / name)
-    (root / "s.txt").write_text("a.png 6\nb.png 9\nc.png 7\n")
-
-
 def truncated(colours, root):
     write_lmdb(root / "s", colours.folder, colours.labels)
     data = (root / "s" / "data.mdb").read_bytes()
@@ -326,7 +319,6 @@ def too_small(colours, root):
         (other_count, "has 2 classes, expected 7"),
         (lost_images, "35 images, but its classes.json tells of 36"),
         (label_out_of_range, "key '00000030', has label 7, expected one below 7"),
-        (listed_out_of_range, "image 'b.png' has label 9, expected one below 7"),
         (truncated, "data.mdb"),
         (no_lmdb, "data.mdb"),
         (absent, "neither an LMDB nor a folder"),
@@ -343,6 +335,20 @@ def test_bad_input_is_one_sentence(colours, tmp_path, capsys, make, message):
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("sknet evaluate: ")
     assert message in error
+
+
+def test_a_listed_label_that_is_no_class_names_its_image(colours, tmp_path, capsys):
+    labels = [6, 0, 9, 7]
+    for index in range(len(labels)):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{index}.png")
+    lines = [f"{index}.png {label}\n" for index, label in enumerate(labels)]
+    (tmp_path / "labels.txt").write_text("".join(lines))
+    options = ["--labels", tmp_path / "labels.txt"]
+    assert run(colours, tmp_path, *options) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "image '2.png' has label 9, expected one below 7" in error
+    # Those behind the limit are none of this evaluation's.
+    assert run(colours, tmp_path, *options, "--limit", 2) == 0
 
 
 @pytest.mark.parametrize(
