@@ -28,16 +28,12 @@
 #include <string>
 #include <vector>
 
-#include <hdf5.h>
+#include "caffe/util/hdf5_library.hpp"
 
 namespace {
 
 constexpr int kMaxDepth = 100;  // of groups; links may go in circles
 constexpr long kMaxObjects = 1 << 20;
-constexpr std::size_t kMaxStringBytes = 1 << 20;
-// The best ratio that deflate can reach; small datasets may be all fill value.
-constexpr hsize_t kMaxCompression = 1032;
-constexpr hsize_t kSmallBytes = 64 << 20;
 // Fewer values are copied faster than they are looked up in another file.
 constexpr hsize_t kManyBytes = 1 << 16;
 constexpr std::size_t kGrowth = 1 << 20;    // of the copy
@@ -50,29 +46,11 @@ struct Failure {
   std::string text;
 };
 
-herr_t TakeDescription(unsigned, const H5E_error2_t* error, void* text) {
-  if (error->desc != nullptr && *error->desc != '\0') {
-    *static_cast<std::string*>(text) = error->desc;
-  }
-  return 0;
-}
-
-// The innermost entry of HDF5's error stack, where the cause is. For system errors it
-// lists all it knows; the system's message is the part that people can use.
-std::string Reason() {
-  std::string text = "unknown reason";
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, TakeDescription, &text);
-  const std::string mark = "error message = '";
-  const std::size_t start = text.find(mark);
-  if (start == std::string::npos) return text;
-  const std::size_t first = start + mark.size();
-  return text.substr(first, text.find('\'', first) - first);
-}
-
 // Passes a result of HDF5 on, or fails about the object at `path`.
 template <typename T>
 T Checked(T result, const std::string& path) {
-  if (result < 0) throw Failure{1, "'" + path + "' cannot be read: " + Reason()};
+  if (result < 0)
+    throw Failure{1, "'" + path + "' cannot be read: " + caffe::Hdf5Reason()};
   return result;
 }
 
@@ -160,8 +138,7 @@ class Copier {
     bool filled = numbers && elements > 0 && elements <= INT_MAX;
     const hsize_t bytes =
         filled ? static_cast<hsize_t>(elements) * H5Tget_size(copied) : 0;
-    filled = filled && (bytes <= kSmallBytes ||
-                        bytes / kMaxCompression <= H5Dget_storage_size(from));
+    filled = filled && caffe::CanBeStored(bytes, H5Dget_storage_size(from));
     if (filled && bytes >= kManyBytes && H5Tequal(type, copied) > 0) {
       const haddr_t place = PlaceOf(from, path);
       if (place != HADDR_UNDEF) {
@@ -199,15 +176,17 @@ class Copier {
       Checked(H5Dread(from, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, &read), path);
       if (read != nullptr) text = read;
       H5free_memory(read);
-    } else if (size <= kMaxStringBytes) {
+    } else if (size <= caffe::kMaxHdf5String) {
       text.assign(size, '\0');
       Checked(H5Dread(from, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), path);
       text.resize(text.find('\0') == text.npos ? size : text.find('\0'));
     }
     // One that is too long keeps its length.
-    const bool too_long = size > kMaxStringBytes || text.size() >= kMaxStringBytes;
+    const bool too_long =
+        size > caffe::kMaxHdf5String || text.size() >= caffe::kMaxHdf5String;
     const Handle copied(H5Tcopy(H5T_C_S1), H5Tclose, path);
-    Checked(H5Tset_size(copied, too_long ? kMaxStringBytes + 1 : text.size() + 1), path);
+    Checked(H5Tset_size(copied, too_long ? caffe::kMaxHdf5String + 1 : text.size() + 1),
+            path);
     const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose, path);
     const Handle dataset(Create(to, name, copied, scalar, H5P_DEFAULT), H5Dclose, path);
     if (too_long) return;
@@ -250,7 +229,7 @@ void Save(hid_t file, int descriptor) {
 
 void Copy(const char* path) {
   const hid_t id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (id < 0) throw Failure{2, Reason()};
+  if (id < 0) throw Failure{2, caffe::Hdf5Reason()};
   const Handle from(id, H5Fclose, "/");
   const std::filesystem::path file = std::filesystem::absolute(path);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "/");

@@ -20,7 +20,7 @@ namespace caffe {
 namespace {
 
 // Enough for whatever is stored as it is, and for all but absurd compression.
-constexpr std::uint64_t kBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kBytes = 512 << 20;
 constexpr std::uint64_t kBytesPerByte = 8;
 constexpr std::uint64_t kSeconds = 10;
 constexpr std::uint64_t kBytesPerSecond = 16 << 20;  // a slow disk's, for more
