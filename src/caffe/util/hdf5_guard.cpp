@@ -25,12 +25,14 @@ constexpr std::uint64_t kBytesPerByte = 8;
 constexpr std::uint64_t kSeconds = 10;
 constexpr std::uint64_t kBytesPerSecond = 16 << 20;  // a slow disk's, for more
 
+// Lies in this library, wherever it is loaded from.
+const char kHere = 0;
+
 // Looked up when the library is loaded: a relative path counts from that moment's folder.
 const std::string kFolder = [] {
   Dl_info info;
   std::error_code ignored;
-  if (dladdr(reinterpret_cast<void*>(&DefaultHdf5Reader), &info) == 0)
-    return std::string();
+  if (dladdr(&kHere, &info) == 0) return std::string();
   return std::filesystem::absolute(info.dli_fname, ignored).parent_path().string();
 }();
 

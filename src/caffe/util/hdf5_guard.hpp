@@ -19,7 +19,8 @@ Hdf5Reader DefaultHdf5Reader(std::uint64_t bytes);
 
 /// A copy in memory of an HDF5 file's groups, numbers and strings, made by a process of
 /// its own. Of damaged files a few make HDF5 crash, run on or fill the memory: here that
-/// is a FileError, and the process that asks only sees what the other could read.
+/// is a FileError, and the process that asks only parses what HDF5 has written anew. Long
+/// arrays that lie in the file as they are have only their place in the copy.
 class Hdf5Copy {
  public:
   Hdf5Copy(const std::string& path, const Hdf5Reader& reader);

@@ -192,6 +192,7 @@ TEST_F(Hdf5GuardTest, WorksWithoutStandardDescriptors) {
     const int value = 5;
     H5LTmake_dataset_int(id, "x", 1, &one, &value);
   });
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
         for (int fd = 0; fd < 3; ++fd) ::close(fd);
