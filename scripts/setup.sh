@@ -15,7 +15,7 @@ EXTRAS=${EXTRAS:-demo,lint,test}
 APT_PACKAGES=(
   ca-certificates ccache g++ patch pkg-config
   libdnnl-dev libhdf5-dev libleveldb-dev liblmdb-dev libprotobuf-dev protobuf-compiler
-  libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
+  libjpeg-dev libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
   libgmock-dev libgtest-dev libopenmpi-dev openmpi-bin
 )
 # What tests compile with besides.

@@ -5,6 +5,7 @@
 #include "caffe/net/inference_plan.hpp"
 #include "caffe/net/memory_plan.hpp"
 #include "caffe/net/overwritten_data.hpp"
+#include "caffe/net/sample_origin.hpp"
 #include "caffe/util/zero_denormals.hpp"
 
 // Forward, Backward, Update and the debug lines of a Net.
@@ -32,6 +33,8 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
       try {
         overwritten_data_->BeforeForward(i);
         loss += layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]);
+      } catch (const BadSample& error) {
+        RethrowWithOrigin(*this, i, error);
       } catch (const Error& error) {
         RethrowFor(layers_[i]->layer_param(), error);
       }
@@ -51,6 +54,8 @@ Dtype Net<Dtype>::RunPlan() {
   for (int i = 0; i < plan_->size(); ++i) {
     try {
       loss += plan_->Run(i);
+    } catch (const BadSample& error) {
+      RethrowWithOrigin(*this, plan_->layer(i), error);
     } catch (const Error& error) {
       RethrowFor(layers_[plan_->layer(i)]->layer_param(), error);
     }
