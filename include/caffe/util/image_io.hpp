@@ -18,8 +18,8 @@ namespace caffe {
 enum class ImageColors { kAsStored, kColor, kGray };
 
 /// Decodes the bytes of an image file of any format OpenCV reads. Throws FileError
-/// with what is wrong with them: not an image, lacking image data, or announcing more than
-/// 2^28 pixels (CV_IO_MAX_IMAGE_PIXELS in the environment, if set). kAsStored keeps
+/// with what is wrong with them: not an image, lacking image data, or announcing more
+/// than 2^28 pixels (CV_IO_MAX_IMAGE_PIXELS in the environment, if set). kAsStored keeps
 /// 1, 3 or 4 channels; CMYK becomes colour.
 cv::Mat DecodeImage(const string& bytes, ImageColors colors);
 
