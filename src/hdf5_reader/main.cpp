@@ -49,9 +49,8 @@ struct Failure {
 // Passes a result of HDF5 on, or fails about the object at `path`.
 template <typename T>
 T Checked(T result, const std::string& path) {
-  if (result < 0)
-    throw Failure{1, "'" + path + "' cannot be read: " + caffe::Hdf5Reason()};
-  return result;
+  if (result >= 0) return result;
+  throw Failure{1, "'" + path + "' cannot be read: " + caffe::Hdf5Reason()};
 }
 
 // An HDF5 identifier and the function that closes it.
@@ -221,8 +220,9 @@ void Save(hid_t file, int descriptor) {
   for (std::size_t done = 0; done < image.size();) {
     const ssize_t size =
         write(descriptor, image.data() + done, std::min(image.size() - done, kMaxWrite));
-    if (size < 0)
+    if (size < 0) {
       throw Failure{1, std::string("no room for a copy: ") + std::strerror(errno)};
+    }
     done += static_cast<std::size_t>(size);
   }
 }

@@ -37,7 +37,7 @@ std::size_t FindMarker(std::string_view bytes, std::size_t at) {
 void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
   probe->format = "JPEG";
   std::set<std::uint32_t> announced, begun;  // components
-  bool has_pixels = false;
+  bool has_pixels = false, progressive = false;
   std::size_t at = 2;
   for (;;) {
     at = FindMarker(bytes, at);
@@ -57,6 +57,7 @@ void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
       probe->height = Short(bytes, at + 3);
       probe->width = Short(bytes, at + 5);
       probe->channels = Byte(bytes, at + 7) == 1 ? 1 : 3;  // CMYK becomes colour
+      progressive = marker % 4 == 2;
       for (std::size_t i = at + 8; i < bytes.size() && i + 3 <= at + length; i += 3) {
         announced.insert(Byte(bytes, i));
       }
@@ -65,7 +66,7 @@ void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
       has_pixels = true;
       // Later scans of a progressive JPEG refine, and may be left out by its maker.
       const std::size_t behind = at + length - std::min<std::size_t>(length, 3);
-      const bool refines = Byte(bytes, behind) > 0;
+      const bool refines = progressive && Byte(bytes, behind) > 0;
       for (std::size_t i = at + 3; !refines && i + 2 <= behind; i += 2) {
         begun.insert(Byte(bytes, i));
       }

@@ -19,8 +19,7 @@ bool IsDamage(int code) {
          code == JWRN_ARITH_BAD_CODE || code == JWRN_MUST_RESYNC;
 }
 
-// libjpeg leaves by longjmp when it cannot go on, so that none of the functions that it
-// is called from may own anything.
+// libjpeg leaves by longjmp when it cannot go on: the functions that call it own nothing.
 class Decoder {
  public:
   explicit Decoder(const std::string& bytes) {

@@ -54,7 +54,7 @@ class Descriptor {
 // The copy's descriptor in the other process, behind the standard ones.
 constexpr int kCopy = 3;
 
-// A file without a name, for the other process to write into.
+// A file in memory without a name, for the other process to write into.
 int MemoryFile() {
   const Descriptor any(::memfd_create("caffe-hdf5", MFD_CLOEXEC));
   // None of those that it will have, as it may be here if a standard one is closed.
@@ -96,12 +96,10 @@ std::string Text(int fd) {
 
 // What a signal says about the file.
 std::string Verdict(int signal, const Hdf5Reader& reader) {
-  switch (signal) {
-    case SIGXCPU:
-      return Str("did not get to its end in ", reader.seconds, " s");
-    default:
-      return Str("crashed in it (", ::strsignal(signal), ")");
+  if (signal == SIGXCPU) {
+    return Str("did not get to its end in ", reader.seconds, " s");
   }
+  return Str("crashed in it (", ::strsignal(signal), ")");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace caffe {
 /// How a file is read in another process.
 struct Hdf5Reader {
   std::string program;        ///< takes the arguments of src/hdf5_reader/main.cpp
-  std::uint64_t bytes = 0;    ///< of memory, and of the copy
+  std::uint64_t bytes = 0;    ///< of memory
   std::uint64_t seconds = 0;  ///< of processor time
 };
 
