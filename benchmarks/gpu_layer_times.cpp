@@ -93,7 +93,7 @@ void TimeAll() {
     TimeLayer("CuDNNBatchNorm", &norm, 2, 3);
     LayerRun<float> in_place("type: 'CuDNNBatchNorm'", {shape});
     in_place.InPlace();
-    in_place.layer->SetTopPreserved(true);
+    in_place.layer->Prepare({.top_preserved = {true}});
     TimeLayer("CuDNNBatchNorm in place", &in_place, 2, 3);
     LayerRun<float> test("type: 'CuDNNBatchNorm'", {shape}, 1, TEST);
     TimeLayer("CuDNNBatchNorm TEST", &test, 2, 3);

@@ -1,4 +1,4 @@
-# Defines LevelDB::leveldb. Optional: only the leveldb backend needs it.
+# Defines LevelDB::leveldb.
 find_path(LevelDB_INCLUDE_DIR leveldb/db.h)
 find_library(LevelDB_LIBRARY leveldb)
 include(FindPackageHandleStandardArgs)

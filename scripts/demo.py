@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 from google.protobuf import text_format
-from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
 from sklearn.model_selection import train_test_split
 
 import caffe
 from caffe.proto import caffe_pb2
+from sknet.augmentation import centre_crop, resize_shorter, to_input
 from sknet.complexity import analyse
 from sknet.models import create_model, deploy, recipe_for
+from sknet.opencv import cv2, write_image
 from sknet.text import table
 from sknet.training_curve import plot
 from sknet.training_log import TestPoint, TrainingLog
@@ -155,10 +156,8 @@ def write_digits(folder: Path) -> None:
             name = f"{part}/{number:04}.png"
             # Grey levels 0 to 16 in 8x8 pixels.
             pixels = np.rint(digits.images[number] * (255 / 16)).astype(np.uint8)
-            image = Image.fromarray(pixels).resize(
-                (SIDE, SIDE), Image.Resampling.BICUBIC
-            )
-            image.save(folder / "images" / name)
+            image = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+            write_image(folder / "images" / name, image)
             lines.append(f"{name} {digits.target[number]}\n")
         (folder / f"{part}.txt").write_text("".join(lines))
         print(f"{len(members)} images in {folder}/images/{part}, {folder}/{part}.txt")
@@ -333,14 +332,7 @@ def time_table(folder: Path) -> str:
 
 def preprocess(image: np.ndarray) -> np.ndarray:
     """The released models' protocol: shorter side 256, centre crop, BGR minus mean."""
-    height, width = image.shape[:2]
-    factor = 256 / min(height, width)
-    size = round(width * factor), round(height * factor)
-    resized = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - 224) // 2, (size[1] - 224) // 2
-    crop = np.asarray(resized.crop((left, top, left + 224, top + 224)), np.float32)
-    mean = np.array(recipe_for("imagenet").mean_value, np.float32)
-    return (crop[:, :, ::-1] - mean).transpose(2, 0, 1)
+    return to_input(centre_crop(resize_shorter(image[:, :, ::-1], 256), 224))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ Evaluates every WEIGHTS_DIR/MODEL.caffemodel, where MODEL is a name of `sknet li
 as sknet50, at 224 and 320 on the validation images of IMAGENET:
   IMAGENET/val_lmdb, as prepare_imagenet.sh builds it, or else
   IMAGENET/val/n01440764/*.JPEG, or else IMAGENET/val/*.JPEG with IMAGENET/val.txt.
-Prints the table with the paper's and the measured errors, and writes it to
-OUT/table2.json and OUT/table2_224.png. Results that OUT has already are used again.
+All names, weights and images are checked first; what cannot be evaluated is named and left
+out. After each net the table with the paper's and the measured errors is written to
+OUT/table2.json, and errors against parameters to OUT/table2_224.png. Results that OUT has
+already are used again.
 END
 }
 
@@ -31,13 +33,39 @@ main() {
   elif [[ -e $imagenet/val.txt ]]; then
     options=(--labels "$imagenet/val.txt")
   fi
+  local net reason good=() skipped=() failed=()
   for file in "${files[@]}"; do
-    bash "$SCRIPTS/evaluate.sh" "$(basename "$file" .caffemodel)" "$file" "$source" \
-      "$out" ${options[@]+"${options[@]}"} "$@"
+    net=$(basename "$file" .caffemodel)
+    if reason=$(sknet evaluate "$net" --weights "$file" --source "$source" --check \
+      ${options[@]+"${options[@]}"} "$@" 2>&1 >/dev/null); then
+      good+=("$file")
+    else
+      skipped+=("$file: $reason")
+      printf 'note: left out %s\n' "${skipped[-1]}"
+    fi
   done
-  local results=("$out"/*_224.json "$out"/*_320.json)
-  sknet table2 --measured "${results[@]}" --json "$out/table2.json"
-  sknet scatter --measured "${results[@]}" -o "$out/table2_224.png"
+  ((${#good[@]})) || die "nothing can be evaluated, see above"
+  mkdir -p "$out"
+  for file in "${good[@]}"; do
+    net=$(basename "$file" .caffemodel)
+    if bash "$SCRIPTS/evaluate.sh" "$net" "$file" "$source" "$out" \
+      ${options[@]+"${options[@]}"} "$@"; then
+      write_table "$out" >"$out/table2.txt"
+    else
+      # 128 and a signal: the user's, not the net's fault.
+      (($? <= 128)) || exit 130
+      failed+=("$net")
+    fi
+  done
+  cat "$out/table2.txt"
+  ((${#skipped[@]} == 0)) || printf 'note: left out %s\n' "${skipped[@]}"
+  ((${#failed[@]} == 0)) || die "could not evaluate ${failed[*]}, see above"
+}
+
+write_table() {
+  local results=("$1"/*_224.json "$1"/*_320.json)
+  sknet table2 --measured "${results[@]}" --json "$1/table2.json"
+  sknet scatter --measured "${results[@]}" -o "$1/table2_224.png"
 }
 
 main "$@"

@@ -11,27 +11,31 @@ EXTRAS=${EXTRAS:-demo,lint,test}
 # shellcheck source=scripts/lib.sh
 . "$ROOT/scripts/lib.sh"
 
+# `patch` is for the package lmdb, which is compiled where it has no wheel for a Python.
 APT_PACKAGES=(
-  ca-certificates ccache g++ pkg-config
-  libdnnl-dev libhdf5-dev liblmdb-dev libprotobuf-dev protobuf-compiler
-  libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
+  ca-certificates ccache g++ patch pkg-config
+  libdnnl-dev libhdf5-dev libleveldb-dev liblmdb-dev libprotobuf-dev protobuf-compiler
+  libjpeg-dev libopencv-core-dev libopencv-imgcodecs-dev libopencv-imgproc-dev
   libgmock-dev libgtest-dev libopenmpi-dev openmpi-bin
 )
+# What tests compile with besides.
+case ",$EXTRAS," in *,test,*) APT_PACKAGES+=(g++-aarch64-linux-gnu) ;; esac
 # The requirements of [build-system] in pyproject.toml, which --no-build-isolation leaves
 # to us, and the build tools: Ubuntu 22.04's own CMake is older than 3.25.
 BUILD_REQUIREMENTS=("scikit-build-core>=0.10" "nanobind>=2.4,<3" "cmake>=3.25,<4" ninja)
 
-# The first interpreter that the package supports (requires-python of pyproject.toml).
+# The first interpreter that the package supports (requires-python of pyproject.toml):
+# python3, or the newest there is.
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
-      2>/dev/null; then
+  for candidate in ${PYTHON:-python3 $(compgen -c python3. | grep -Ex 'python3\.[0-9]+' |
+    sort -ruV)}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
       "$candidate" -c 'import sys; print(sys.executable)'
       return
     fi
   done
-  die "no Python 3.10 to 3.13 found (tried ${PYTHON:-python3}); install one (apt-get install python3) or name one with PYTHON=/path/to/python3"
+  die "no Python from 3.10 on found (tried ${PYTHON:-python3}); install one (apt-get install python3) or name one with PYTHON=/path/to/python3"
 }
 
 # What this interpreter lacks: the distribution ships venv and the headers separately.

@@ -18,6 +18,7 @@ configure() { cmake -S . -B "$build_dir" -DCAFFE_BUILD_TESTS=ON; }
 compile() { cmake --build "$build_dir" --parallel "$(nproc)"; }
 step "configure C++ tests" configure
 step "compile C++ tests" compile
+step "compile the library for aarch64" bash scripts/check_aarch64.sh
 
 mkdir -p build/logs
 status=0

@@ -18,7 +18,34 @@ namespace caffe {
 enum class DataUse {
   kUnknown,  ///< perhaps reads it, by a pointer that it has kept since Forward
   kRead,
+  kReadSign,  ///< reads which elements are above 0, where the gradient is not 0
   kNone
+};
+
+/// Whether a layer works when one of its tops is one of its bottoms, and what it leaves
+/// there of its input.
+enum class InPlace {
+  kRefused,
+  kChanges,
+  kKeepsSign  ///< above 0 stays above 0 and all else does not, where a gradient passes
+};
+
+/// How a Net will run a layer.
+struct LayerContext {
+  /// Of the arithmetic from the next Reshape on, for layers that have a choice.
+  NetParameter::Precision precision = NetParameter::FLOAT32;
+  /// False: Backward is never called.
+  bool runs_backward = true;
+  /// By top: its data stays as Forward wrote it until the next Forward, since no other
+  /// layer works in place on it. Empty where nothing is promised, without a Net.
+  vector<bool> top_preserved;
+
+  bool preserves(size_t top) const {
+    return top < top_preserved.size() && top_preserved[top];
+  }
+  bool overwrites(size_t top) const {
+    return top < top_preserved.size() && !top_preserved[top];
+  }
 };
 
 /// The unit of computation of a Net: reads bottom blobs, writes top blobs.
@@ -45,6 +72,7 @@ class Layer {
   /// Checks blob counts, then LayerSetUp, Reshape and loss weights, in that order.
   void SetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
     CheckBlobCounts(bottom, top);
+    CheckInPlace(bottom, top);
     LayerSetUp(bottom, top);
     Reshape(bottom, top);
     SetLossWeights(top);
@@ -98,6 +126,12 @@ class Layer {
   /// Names of the bottoms in order, for messages: {"a", "x", "y"}. May be empty.
   virtual vector<string> BottomNames() const { return {}; }
 
+  /// Whether the top may be the bottom's blob; answered from layer_param() alone, before
+  /// set-up. SetUp refuses other layers that are given one blob as both.
+  virtual InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const {
+    return InPlace::kRefused;
+  }
+
   /// Whether Net may add tops the layer needs but the prototxt does not name.
   virtual inline bool AutoTopBlobs() const { return false; }
   /// Whether a gradient may be forced into bottom i by force_backward.
@@ -135,16 +169,13 @@ class Layer {
                              vector<double>* /*shift*/) const {
     return false;
   }
-  /// Told by Net: no later layer writes over this layer's first top, so backward
-  /// may read it. Without a Net nothing is promised.
-  virtual void SetTopPreserved(bool /*preserved*/) {}
+  /// Told by Net before set-up, and again whenever something in it changes.
+  virtual void Prepare(const LayerContext& /*context*/) {}
 
-  /// The precision of the arithmetic from the next Reshape on, for layers that have a
-  /// choice.
-  virtual void SetPrecision(NetParameter::Precision /*precision*/) {}
-
-  // What a Net may free that need not keep its blobs (Net::set_keep_blobs). These
-  // answers are right for every layer, and keep the data of its blobs.
+  // What a Net may free that need not keep its blobs (Net::set_keep_blobs), and must keep
+  // when a layer behind works in place. These answers are right for every layer, and keep
+  // the data of its blobs. Of a layer that works in place itself, bottom and top are the
+  // same data; that it reads a copy of its own does not count.
 
   virtual DataUse BackwardUseOfBottom(int /*bottom_index*/) const {
     return DataUse::kUnknown;
@@ -185,9 +216,19 @@ class Layer {
   /// An answer for exactly this class: one that derives from it may have another
   /// Backward.
   template <typename Self>
+  static DataUse UseBy(const Self& self, DataUse use) {
+    return typeid(self) == typeid(Self) ? use : DataUse::kUnknown;
+  }
+  template <typename Self>
   static DataUse UseBy(const Self& self, bool reads) {
-    if (typeid(self) != typeid(Self)) return DataUse::kUnknown;
-    return reads ? DataUse::kRead : DataUse::kNone;
+    return UseBy(self, reads ? DataUse::kRead : DataUse::kNone);
+  }
+
+  /// Whether the prototxt gives bottom and top one name.
+  bool in_place(int bottom_index = 0, int top_index = 0) const {
+    return bottom_index < layer_param_.bottom_size() &&
+           top_index < layer_param_.top_size() &&
+           layer_param_.bottom(bottom_index) == layer_param_.top(top_index);
   }
 
   virtual void CheckBlobCounts(const vector<Blob<Dtype>*>& bottom,
@@ -201,6 +242,28 @@ class Layer {
       throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") got ",
                            bottoms, " bottom and ", tops,
                            " top blob(s), expected as many of one as of the other"));
+    }
+  }
+
+  void CheckInPlace(const vector<Blob<Dtype>*>& bottom,
+                    const vector<Blob<Dtype>*>& top) const {
+    for (size_t t = 0; t < top.size(); ++t) {
+      for (size_t b = 0; b < bottom.size(); ++b) {
+        if (top[t] != bottom[b] || WorksInPlace(b, t) != InPlace::kRefused) continue;
+        const vector<string> names = BottomNames();
+        string others;
+        for (size_t other = 0; other < bottom.size(); ++other) {
+          if (WorksInPlace(other, t) == InPlace::kRefused) continue;
+          others += Str(others.empty() ? ", only of bottom[" : " or bottom[", other, "]",
+                        other < names.size() ? " (" + names[other] + ")" : "");
+        }
+        throw ValueError(Str(
+            "layer '", layer_param_.name(), "' (", type(), "): top[", t, "] is bottom[",
+            b, "]", in_place(b, t) ? " '" + layer_param_.top(t) + "'" : "",
+            ", but this layer cannot work in place", others,
+            "; give the top its own name, such as top: \"", layer_param_.name(),
+            "\", and use that in the layers behind"));
+      }
     }
   }
 

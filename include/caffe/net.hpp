@@ -18,6 +18,15 @@ template <typename Dtype>
 class InferencePlan;
 template <typename Dtype>
 class MemoryPlan;
+template <typename Dtype>
+class OverwrittenData;
+
+/// How stored weights and a net fit, by the names of layers.
+struct WeightsReport {
+  vector<string> matched;          ///< layers that got weights
+  vector<string> without_weights;  ///< layers of the net that got none
+  vector<string> without_layer;    ///< stored layers that the net lacks
+};
 
 /// A directed acyclic graph of layers, run in the order of the prototxt.
 ///
@@ -105,6 +114,8 @@ class Net {
   void CopyTrainedLayersFrom(const string& trained_filename);
   void CopyTrainedLayersFromBinaryProto(const string& trained_filename);
   void CopyTrainedLayersFromHDF5(const string& trained_filename);
+  /// Of the last CopyTrainedLayersFrom.
+  const WeightsReport& weights_report() const { return weights_report_; }
   void ToProto(NetParameter* param, bool write_diff = false) const;
   void ToHDF5(const string& filename, bool write_diff = false) const;
 
@@ -211,7 +222,7 @@ class Net {
                   map<string, int>* blob_name_to_idx);
   void FindBackwardLayers();
   void AbsorbInPlaceLayers();
-  void TellPreservedTops();
+  void TellLayers();
   vector<int> MemoryRoots() const;
   Dtype RunPlan();
   void MakeMemoryPlan();
@@ -222,7 +233,8 @@ class Net {
   void SettlePinned();
   int LayerIndex(const string& layer_name) const;
   void CheckStoredBlobs(const LayerParameter& source, int target_id) const;
-  [[noreturn]] static void RethrowFor(const LayerParameter& layer, const Error& error);
+  [[noreturn]] void RethrowFor(const LayerParameter& layer, const Error& error) const;
+  void ReportWeights(const set<string>& stored);
 
   string name_;
   Phase phase_;
@@ -263,6 +275,10 @@ class Net {
   NetParameter::Precision precision_ = NetParameter::FLOAT32;
   shared_ptr<MemoryPlan<Dtype>> memory_plan_;
   shared_ptr<HostMemoryPool> pool_;
+  WeightsReport weights_report_;
+  /// Blobs that Split made, by name, with the names that the user knows.
+  map<string, string> split_blobs_;
+  shared_ptr<OverwrittenData<Dtype>> overwritten_data_;
   vector<Callback*> before_forward_;
   vector<Callback*> after_forward_;
   vector<Callback*> before_backward_;

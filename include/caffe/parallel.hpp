@@ -41,6 +41,9 @@ class ProcessGroup {
   /// To be called by a process that cannot go on with the others, who may be waiting
   /// for it: whatever it asks of the group from now on throws RuntimeFailure.
   virtual void Leave() = 0;
+  /// To be called when the work with the others is done: they do not end with this
+  /// process any more, whatever its status. It waits for them when it ends.
+  virtual void Finish() = 0;
 };
 
 }  // namespace caffe

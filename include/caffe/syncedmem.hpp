@@ -32,7 +32,7 @@ class PackedTensor {
 /// without telling (a NumPy view, set_cpu_data). Net settles such memories
 /// whenever it returns to its caller: the host copy is then the newest and no
 /// other copy is trusted. A pinned host buffer lives as long as this object, even
-/// when set_cpu_data puts another in its place.
+/// when set_cpu_data or LeaveBuffer puts another in its place.
 class SyncedMemory {
  public:
   SyncedMemory();
@@ -67,6 +67,9 @@ class SyncedMemory {
   /// Counts a holder of the host pointer; see the class comment.
   void Pin();
   void Unpin();
+  int pins() const { return pins_; }
+  /// Goes on in a new host buffer: those who hold the present one keep its values.
+  void LeaveBuffer();
   /// False after set_cpu_data: the values lie in somebody else's buffer.
   bool owns_cpu_data() const { return own_cpu_data_; }
   bool pinned() const { return pins_ > 0 || (cpu_ptr_ && !own_cpu_data_); }

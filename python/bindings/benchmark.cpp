@@ -1,17 +1,25 @@
 #include "benchmark.hpp"
 
+#include <nanobind/stl/vector.h>
+
+#include <limits>
+
 #include "caffe/util/benchmark.hpp"
 
 namespace caffe::python {
 
 LayerTimes TimeLayers(NetHandle& handle) {
+  Locked lock(handle.session);
+  handle.users->BeginAnew();
   Computing computing(handle.session);
   Net<float>& net = *handle.net;
   CHECK(!net.optimized()) << "layers of an optimised net do not run one by one";
   const std::size_t count = net.layers().size();
   LayerTimes times;
-  times.forward_ms.resize(count);
-  times.backward_ms.resize(count);
+  // What does not run by itself was not measured.
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  times.forward_ms.assign(count, none);
+  times.backward_ms.assign(count, none);
   Timer total, timer;
   total.Start();
   // By the layers' own methods: the net's would add its housekeeping to each.
@@ -32,6 +40,22 @@ LayerTimes TimeLayers(NetHandle& handle) {
   times.total_ms = total.MicroSeconds() / 1000.;
   Settle(net);
   return times;
+}
+
+void BindBenchmark(nb::module_& m) {
+  nb::class_<LayerTimes>(m, "LayerTimes",
+                         "One forward and backward run, in milliseconds.")
+      .def_ro("forward_ms", &LayerTimes::forward_ms, "By layer.")
+      .def_ro("backward_ms", &LayerTimes::backward_ms, "By layer.")
+      .def_ro("total_ms", &LayerTimes::total_ms, "Both passes.");
+
+  nb::class_<Timer>(m, "Timer", "A stopwatch.")
+      .def(nb::init<>())
+      .def("start", &Timer::Start, "Begins to measure.")
+      .def("stop", &Timer::Stop, "Ends the measurement.")
+      .def_prop_ro("ms", &Timer::MilliSeconds,
+                   "Milliseconds from start to stop, or to now if it still runs, which "
+                   "stops it.");
 }
 
 }  // namespace caffe::python

@@ -15,6 +15,8 @@ struct LayerTimes {
 
 LayerTimes TimeLayers(NetHandle& handle);
 
+void BindBenchmark(nb::module_& m);
+
 }  // namespace caffe::python
 
 #endif  // PYTHON_BINDINGS_BENCHMARK_HPP_

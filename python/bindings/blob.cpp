@@ -9,25 +9,7 @@
 namespace caffe::python {
 namespace {
 
-/// Holds a memory for an array: while it is pinned, the engine leaves its host
-/// pointer in place and up to date.
-class Pin {
- public:
-  Pin(std::shared_ptr<SyncedMemory> memory, const SessionPtr& session)
-      : memory_(std::move(memory)) {
-    memory_->Pin();
-    if (memory_->owns_cpu_data()) return;
-    // The values lie in a buffer of a layer.
-    for (const auto& net : session->nets) nets_.push_back(net.lock());
-  }
-  ~Pin() { memory_->Unpin(); }
-  Pin(const Pin&) = delete;
-  Pin& operator=(const Pin&) = delete;
-
- private:
-  std::shared_ptr<SyncedMemory> memory_;
-  std::vector<std::shared_ptr<Net<float>>> nets_;
-};
+using Held = std::shared_ptr<Pin>;
 
 std::vector<int> Dimensions(const nb::args& args) {
   // Caffe takes reshape(2, 3); reshape((2, 3)) is what NumPy users write.
@@ -54,6 +36,16 @@ nb::tuple ShapeTuple(const BlobHandle& blob) {
 
 }  // namespace
 
+Pin::Pin(std::shared_ptr<SyncedMemory> memory, const SessionPtr& session)
+    : memory_(std::move(memory)) {
+  memory_->Pin();
+  if (memory_->owns_cpu_data()) return;
+  // The values lie in a buffer of a layer.
+  for (const auto& net : session->nets) nets_.push_back(net.lock());
+}
+
+Pin::~Pin() { memory_->Unpin(); }
+
 Blob<float>& BlobHandle::get() const {
   if (!owner_ && user_.expired()) {
     throw RuntimeFailure(
@@ -64,7 +56,7 @@ Blob<float>& BlobHandle::get() const {
   return *blob_;
 }
 
-nb::object BlobHandle::View(bool data) const {
+nb::object BlobHandle::View(bool data, std::shared_ptr<Pin>* pin) const {
   Locked lock(session_);
   Blob<float>& blob = get();
   std::vector<std::size_t> shape(blob.shape().begin(), blob.shape().end());
@@ -75,8 +67,10 @@ nb::object BlobHandle::View(bool data) const {
   data ? blob.cpu_data() : blob.cpu_diff();  // throws if the values were not kept
   // Python may write to the array, so the copies in other layouts are given up.
   float* values = data ? blob.mutable_cpu_data() : blob.mutable_cpu_diff();
-  auto* pin = new Pin(data ? blob.data() : blob.diff(), session_);
-  nb::capsule owner(pin, [](void* pin) noexcept { delete static_cast<Pin*>(pin); });
+  auto* held =
+      new auto(std::make_shared<Pin>(data ? blob.data() : blob.diff(), session_));
+  nb::capsule owner(held, [](void* held) noexcept { delete static_cast<Held*>(held); });
+  if (pin) *pin = *held;
   return nb::cast(
       nb::ndarray<nb::numpy, float>(values, shape.size(), shape.data(), owner));
 }

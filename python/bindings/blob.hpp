@@ -9,6 +9,21 @@
 
 namespace caffe::python {
 
+/// Holds a memory for an array: while it is pinned, the engine leaves its host
+/// pointer in place and up to date.
+class Pin {
+ public:
+  Pin(std::shared_ptr<SyncedMemory> memory, const SessionPtr& session);
+  ~Pin();
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  SyncedMemory& memory() const { return *memory_; }
+
+ private:
+  std::shared_ptr<SyncedMemory> memory_;
+  std::vector<std::shared_ptr<Net<float>>> nets_;
+};
+
 /// `caffe.Blob`: a blob that Python shares with the engine.
 ///
 /// Blobs of nets are owned together with the net. The bottoms and tops of a
@@ -29,10 +44,10 @@ class BlobHandle {
   /// shape, beyond any reshape and beyond the life of the net.
   nb::object Data() const { return View(true); }
   nb::object Diff() const { return View(false); }
+  /// The same, and what the array holds the memory with; null if there are no values.
+  nb::object View(bool data, std::shared_ptr<Pin>* pin = nullptr) const;
 
  private:
-  nb::object View(bool data) const;
-
   Blob<float>* blob_;
   std::shared_ptr<Blob<float>> owner_;
   std::weak_ptr<Layer<float>> user_;

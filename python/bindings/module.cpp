@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 
+#include "benchmark.hpp"
 #include "blob.hpp"
 #include "caffe/common.hpp"
 #include "caffe/parallel.hpp"
@@ -104,6 +105,9 @@ void BindSettings(nb::module_& m) {
         ProcessGroup::Join();
       },
       "Connects to the other processes that mpirun started, as making a solver does.");
+  m.def(
+      "finish_group", [] { ProcessGroup::Join().Finish(); },
+      "Says that this process needs the others no more; see ProcessGroup::Finish.");
   m.def("solver_count", &Caffe::solver_count, "Number of solvers that train together.");
   m.def("set_solver_count", &Caffe::set_solver_count, nb::arg("count"));
   m.def("solver_rank", &Caffe::solver_rank, "Index of this solver among them.");
@@ -123,6 +127,8 @@ void BindSettings(nb::module_& m) {
 }  // namespace
 }  // namespace caffe::python
 
+// The module's function for Python is below.
+#define PyInit__caffe NanobindInit
 NB_MODULE(_caffe, m) {
   using namespace caffe::python;  // NOLINT(build/namespaces)
   // Nets that live until the interpreter ends are no leak worth a warning.
@@ -131,9 +137,23 @@ NB_MODULE(_caffe, m) {
   TranslateErrors();
   BindBlobs(m);
   BindLayers(m);
+  BindBenchmark(m);
   BindNet(m);
   BindSolver(m);
   BindData(m);
   BindLog(m);
   BindSettings(m);
+}
+#undef PyInit__caffe
+
+// A module that was made but never run, because a KeyboardInterrupt came in between, is
+// freed like one that ran, which ends in nanobind's data that are not there yet. Python
+// frees modules without that if they ask for a state and did not get it.
+extern "C" NB_EXPORT PyObject* PyInit__caffe() {
+  PyObject* definition = NanobindInit();
+  if (definition && PyObject_TypeCheck(definition, &PyModuleDef_Type)) {
+    auto& size = reinterpret_cast<PyModuleDef*>(definition)->m_size;
+    if (size == 0) size = 1;
+  }
+  return definition;
 }

@@ -136,6 +136,17 @@ void SetInputArrays(NetHandle& self, const FloatArray& data, const FloatArray& l
   layer->Reset(const_cast<float*>(data.data()), const_cast<float*>(labels.data()),
                static_cast<int>(data.shape(0)));
   self.input_arrays = {nb::cast(data), nb::cast(labels)};
+  self.users->SetArrays();
+}
+
+nb::list Results(NetHandle& self, const vector<int>& blobs, bool data) {
+  Locked lock(self.session);
+  nb::list arrays;
+  for (int i : blobs) {
+    const BlobHandle blob(self.net->blobs().at(i), self.session);
+    arrays.append(self.users->Result(blob, data, self.net->blob_names()[i]));
+  }
+  return arrays;
 }
 
 int Traverse(PyObject* self, visitproc visit, void* arg) {
@@ -170,16 +181,18 @@ void NetCallback::run(int layer) {
 }
 
 NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
-    : net(std::move(net)), session(std::move(session)) {
+    : net(std::move(net)),
+      session(std::move(session)),
+      users(std::make_shared<NetUsers>(this->net->name())) {
   this->session->nets.push_back(this->net);
 }
 
 void BindNet(nb::module_& m) {
-  nb::class_<LayerTimes>(m, "LayerTimes",
-                         "One forward and backward run, in milliseconds.")
-      .def_ro("forward_ms", &LayerTimes::forward_ms, "By layer.")
-      .def_ro("backward_ms", &LayerTimes::backward_ms, "By layer.")
-      .def_ro("total_ms", &LayerTimes::total_ms, "Both passes.");
+  nb::class_<Turn>(m, "Turn", "A net's turn, for a `with` statement.")
+      .def("__enter__", &Turn::Enter)
+      .def(
+          "__exit__", [](Turn& self, const nb::args&) { self.Exit(); },
+          nb::sig("def __exit__(self, *args: object) -> None"));
 
   m.def("read_net", &ReadNet, nb::arg("file"),
         "A prototxt or caffemodel, upgraded, as a serialized NetParameter.");
@@ -227,6 +240,8 @@ void BindNet(nb::module_& m) {
       .def(
           "forward",
           [](NetHandle& self, int start, int end) {
+            Locked lock(self.session);
+            self.users->BeginForward(start == 0);
             Computing computing(self.session);
             return self.net->ForwardFromTo(start, end);
           },
@@ -234,10 +249,21 @@ void BindNet(nb::module_& m) {
       .def(
           "backward",
           [](NetHandle& self, int start, int end) {
+            Locked lock(self.session);
+            self.users->BeginBackward();
             Computing computing(self.session);
             self.net->BackwardFromTo(start, end);
           },
           nb::arg("start"), nb::arg("end"))
+      .def("results", &Results, nb::arg("blobs"), nb::arg("data"),
+           nb::sig("def results(self, blobs: collections.abc.Sequence[int], data: bool) "
+                   "-> list[numpy.typing.NDArray[numpy.float32]]"))
+      .def(
+          "turn", [](const NetHandle& self) { return new Turn(self.session); },
+          nb::rv_policy::take_ownership)
+      .def("take_over", [](NetHandle& self) { self.users->TakeOver(); })
+      .def_prop_ro("several_threads",
+                   [](const NetHandle& self) { return self.users->several(); })
       .def("time_layers", &TimeLayers)
       .def("optimize",
            [](NetHandle& self) {
@@ -284,6 +310,12 @@ void BindNet(nb::module_& m) {
             Settle(*self.net);
           },
           nb::arg("file"))
+      .def_prop_ro("weights_report",
+                   [](const NetHandle& self) {
+                     const WeightsReport& report = self.net->weights_report();
+                     return nb::make_tuple(report.matched, report.without_weights,
+                                           report.without_layer);
+                   })
       .def(
           "share_with",
           [](NetHandle& self, const NetHandle& other) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "net_users.hpp"
 #include "session.hpp"
 
 namespace caffe::python {
@@ -31,6 +32,7 @@ struct NetHandle {
 
   std::shared_ptr<Net<float>> net;
   SessionPtr session;
+  std::shared_ptr<NetUsers> users;
   /// The net points to them.
   std::vector<std::unique_ptr<NetCallback>> callbacks;
   /// The memory-data layer reads from them.

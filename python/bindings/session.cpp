@@ -1,7 +1,9 @@
 #include "session.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 namespace caffe::python {
@@ -11,6 +13,14 @@ thread_local SessionPtr current_session;
 
 /// Whether this thread is in a Pause.
 thread_local bool pausing = false;
+
+/// The sessions of this thread's open Turns.
+thread_local std::vector<const Session*> turns;
+
+bool InTurn(const SessionPtr& session) {
+  return std::any_of(turns.begin(), turns.end(),
+                     [&](const Session* open) { return open->group == session->group; });
+}
 
 bool TryJoin(const SessionPtr& a, const SessionPtr& b) {
   const std::shared_ptr<TurnGroup> from = a->group, to = b->group;
@@ -44,6 +54,11 @@ void Join(const SessionPtr& a, const SessionPtr& b) {
     throw RuntimeFailure(
         "share_with: cannot be called by a solver's action function or a signal handler");
   }
+  if (a->group != b->group && (InTurn(a) || InTurn(b))) {
+    throw RuntimeFailure(
+        "share_with: cannot be called in a turn of one of the nets, which others wait "
+        "for; share first, and take the turn then");
+  }
   while (!TryJoin(a, b)) {
     // Somebody computes, perhaps waiting for us: hold nothing until the next attempt.
     nb::gil_scoped_release release;
@@ -64,6 +79,31 @@ Locked::Locked(const SessionPtr& session) {
 }
 
 Locked::~Locked() { group_->turn.unlock(); }
+
+Turn::~Turn() {
+  if (!locked_) return;
+  if (thread_ == std::this_thread::get_id()) {
+    Exit();
+  } else {
+    // Only its own thread could give it back: it stays taken.
+    std::ignore = locked_.release();
+  }
+}
+
+void Turn::Enter() {
+  if (locked_) throw RuntimeFailure("turn: it is taken already; call net.turn() anew");
+  locked_ = std::make_unique<Locked>(session_);
+  thread_ = std::this_thread::get_id();
+  turns.push_back(session_.get());
+}
+
+void Turn::Exit() {
+  if (!locked_ || thread_ != std::this_thread::get_id()) {
+    throw RuntimeFailure("turn: it ends in the thread that took it, and once");
+  }
+  turns.erase(std::find(turns.begin(), turns.end(), session_.get()));
+  locked_.reset();
+}
 
 // While this thread has no turn, its group must not change. If somebody is just about
 // to change it, there is no pause this time.

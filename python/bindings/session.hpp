@@ -5,6 +5,8 @@
 
 #include <memory>
 #include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "caffe/net.hpp"
@@ -51,6 +53,22 @@ class Locked {
 
  private:
   std::shared_ptr<TurnGroup> group_;
+};
+
+/// A turn that Python takes with a `with` statement, around several calls.
+class Turn {
+ public:
+  explicit Turn(SessionPtr session) : session_(std::move(session)) {}
+  ~Turn();
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  void Enter();
+  void Exit();
+
+ private:
+  SessionPtr session_;
+  std::unique_ptr<Locked> locked_;
+  std::thread::id thread_;
 };
 
 /// Gives the turn away for a moment, so that a waiting thread gets its own. For

@@ -31,10 +31,6 @@ nb::object OrNone(const std::optional<T>& function) {
   return function ? nb::object(*function) : nb::none();
 }
 
-nb::object Wrapped(const shared_ptr<Net<float>>& net, const SessionPtr& session) {
-  return nb::cast(new NetHandle(net, session), nb::rv_policy::take_ownership);
-}
-
 SolverHandle* FromMessage(const nb::bytes& serialized) {
   auto param = ParseMessage<SolverParameter>(serialized);
   UpgradeSolverAsNeeded("SolverParameter", &param);
@@ -94,15 +90,28 @@ SolverHandle::SolverHandle(const SolverParameter& param)
     solver.reset(SolverRegistry<float>::CreateSolver(param));
   }
   solver->SetActionFunction([this] { return Poll(); });
-  net = Wrapped(solver->net(), session);
+  net = Wrapped(solver->net());
   nb::list tests;
-  for (const auto& test_net : solver->test_nets())
-    tests.append(Wrapped(test_net, session));
+  for (const auto& test_net : solver->test_nets()) tests.append(Wrapped(test_net));
   test_nets = tests;
+}
+
+nb::object SolverHandle::Wrapped(const shared_ptr<Net<float>>& net) {
+  auto* handle = new NetHandle(net, session);
+  users.push_back(handle->users);
+  return nb::cast(handle, nb::rv_policy::take_ownership);
+}
+
+void SolverHandle::BeginRun() {
+  for (const auto& net_users : users) net_users->BeginAnew();
 }
 
 SolverAction::Enum SolverHandle::Poll() {
   SettleAll(*solver);
+  {
+    nb::gil_scoped_acquire gil;
+    BeginRun();  // what others did before the last iteration is gone
+  }
   Pause pause(session);
   nb::gil_scoped_acquire gil;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -118,12 +127,15 @@ void BindSolver(nb::module_& m) {
       .value("SNAPSHOT", SolverAction::SNAPSHOT, "Write a snapshot and go on.");
 
   nb::class_<SignalHandler>(m, "SignalHandler",
-                            "Turns SIGINT and SIGHUP into actions of a solver.")
+                            "Turns SIGINT, SIGHUP and SIGTERM into actions of a solver.")
       .def(nb::init<SolverAction::Enum, SolverAction::Enum>(), nb::arg("sigint"),
            nb::arg("sighup"))
       .def(
           "__call__", [](SignalHandler& self) { return self.GetActionFunction()(); },
-          "The action of the signal that came in, if any.");
+          "The action of the signal that came in, if any.")
+      .def_prop_ro(
+          "stopped_by", [](SignalHandler& self) { return self.StoppedBy(); },
+          "The signal whose action was to stop, 0 if there was none.");
 
   nb::class_<SolverHandle>(m, "Solver", nb::type_slots(kSlots),
                            "The engine's side of caffe.Solver.")
@@ -160,6 +172,8 @@ void BindSolver(nb::module_& m) {
       .def(
           "step",
           [](SolverHandle& self, int iterations) {
+            Locked lock(self.session);
+            self.BeginRun();
             Computing computing(self.session);
             self.solver->Step(iterations);
             SettleAll(*self.solver);
@@ -168,6 +182,8 @@ void BindSolver(nb::module_& m) {
       .def(
           "solve",
           [](SolverHandle& self, const std::optional<string>& resume_file) {
+            Locked lock(self.session);
+            self.BeginRun();
             Computing computing(self.session);
             self.solver->Solve(resume_file ? resume_file->c_str() : nullptr);
             SettleAll(*self.solver);

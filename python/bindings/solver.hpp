@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caffe/solver.hpp"
+#include "net_users.hpp"
 #include "session.hpp"
 
 namespace caffe::python {
@@ -51,12 +52,20 @@ struct SolverHandle {
   /// nets, raises what a signal handler of Python raised, then asks `action`.
   SolverAction::Enum Poll();
 
+  /// Tells the nets' other users that this thread runs them now.
+  void BeginRun();
+
   SessionPtr session;
   std::unique_ptr<Solver<float>> solver;
   nb::object net;        ///< a NetHandle
   nb::object test_nets;  ///< a list of NetHandle
   nb::object action;     ///< None, or a function that returns an action
   std::vector<std::unique_ptr<SolverCallback>> callbacks;
+
+ private:
+  nb::object Wrapped(const std::shared_ptr<Net<float>>& net);
+
+  std::vector<std::shared_ptr<NetUsers>> users;
 };
 
 void BindSolver(nb::module_& m);

@@ -1,23 +1,32 @@
 """pycaffe: nets, solvers and file formats of Caffe from Python.
 
-The compiled engine is loaded when a name that needs it is first used, so that nets can
-be written (`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where it is missing.
+Everything is loaded when a name that needs it is first used: nets can be written
+(`NetSpec`, `layers`, `params`, `caffe.proto.caffe_pb2`) where the compiled engine is
+missing, and the commands take signals in hand before anything is (`caffe.cli.signals`).
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import TYPE_CHECKING, Any
-
-from caffe.net_spec import NetSpec, layers, params, to_proto
-from caffe.proto.caffe_pb2 import TEST, TRAIN, SolverParameter
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from caffe import classifier, coord_map, detector, draw, io, pycaffe
+    from typing import Any
+
+    from caffe import (
+        classifier,
+        coord_map,
+        detector,
+        draw,
+        io,
+        net_spec,
+        proto,
+        pycaffe,
+    )
     from caffe.classifier import Classifier
     from caffe.detector import Detector
+    from caffe.net_spec import NetSpec, layers, params, to_proto
+    from caffe.proto.caffe_pb2 import TEST, TRAIN, SolverParameter
     from caffe.pycaffe import (
+        NCCL,
         AdaDeltaSolver,
         AdaGradSolver,
         AdamSolver,
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
         RMSPropSolver,
         SGDSolver,
         Solver,
+        Timer,
         __version__,
         get_solver,
         has_nccl,
@@ -47,10 +57,27 @@ if TYPE_CHECKING:
         solver_rank,
     )
 
-_SUBMODULES = ("classifier", "coord_map", "detector", "draw", "io", "pycaffe")
-_HOMES = {"Classifier": "caffe.classifier", "Detector": "caffe.detector"}
+_SUBMODULES = (
+    "_caffe",
+    "classifier",
+    "coord_map",
+    "detector",
+    "draw",
+    "io",
+    "net_spec",
+    "proto",
+    "pycaffe",
+)
+# Where names are that are not of the engine.
+_HOMES = {
+    "Classifier": "caffe.classifier",
+    "Detector": "caffe.detector",
+    **dict.fromkeys(("NetSpec", "layers", "params", "to_proto"), "caffe.net_spec"),
+    **dict.fromkeys(("TEST", "TRAIN", "SolverParameter"), "caffe.proto.caffe_pb2"),
+}
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",
@@ -67,6 +94,7 @@ __all__ = [
     "SGDSolver",
     "Solver",
     "SolverParameter",
+    "Timer",
     "__version__",
     "classifier",
     "coord_map",
@@ -80,7 +108,9 @@ __all__ = [
     "layers",
     "load_plugin",
     "log",
+    "net_spec",
     "params",
+    "proto",
     "pycaffe",
     "read_net",
     "set_device",
@@ -97,8 +127,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what the engine provides on first use."""
-    if name not in __all__:
+    """Loads the module that has the name."""
+    if name not in (*__all__, *_SUBMODULES):
         raise AttributeError(f"module 'caffe' has no attribute '{name}'")
     if name in _SUBMODULES:
         return _import(f"caffe.{name}")
@@ -108,6 +138,8 @@ def __getattr__(name: str) -> Any:
 
 
 def _import(module: str) -> Any:
+    import importlib.util
+
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -84,7 +84,7 @@ def layer_type_list() -> list[str]:
     """Names of all registered layer types, sorted."""
 
 class LayerTimes:
-    """One forward and backward run, in milliseconds."""
+    """One forward and backward run, in milliseconds; NaN for what did not run."""
 
     @property
     def forward_ms(self) -> list[float]:
@@ -97,6 +97,28 @@ class LayerTimes:
     @property
     def total_ms(self) -> float:
         """Both passes."""
+
+class Timer:
+    """A stopwatch."""
+
+    def __init__(self) -> None: ...
+    def start(self) -> None:
+        """Begins to measure."""
+
+    def stop(self) -> None:
+        """Ends the measurement."""
+
+    @property
+    def ms(self) -> float:
+        """
+        Milliseconds from start to stop, or to now if it still runs, which stops it.
+        """
+
+class Turn:
+    """A net's turn, for a `with` statement."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
 
 class Net:
     """The engine's side of caffe.Net."""
@@ -131,6 +153,13 @@ class Net:
     def memory_bytes(self) -> int: ...
     def forward(self, start: int, end: int) -> float: ...
     def backward(self, start: int, end: int) -> None: ...
+    def results(
+        self, blobs: Sequence[int], data: bool
+    ) -> list[numpy.typing.NDArray[numpy.float32]]: ...
+    def turn(self) -> Turn: ...
+    def take_over(self) -> None: ...
+    @property
+    def several_threads(self) -> bool: ...
     def time_layers(self) -> LayerTimes: ...
     def optimize(self) -> None: ...
     @property
@@ -147,6 +176,8 @@ class Net:
     def clear_param_diffs(self) -> None: ...
     def copy_from(self, file: str) -> None: ...
     def copy_from_hdf5(self, file: str) -> None: ...
+    @property
+    def weights_report(self) -> tuple[list[str], list[str], list[str]]: ...
     def share_with(self, other: Net) -> None: ...
     def save(self, file: str, write_diff: bool) -> None: ...
     def save_hdf5(self, file: str, write_diff: bool) -> None: ...
@@ -179,11 +210,15 @@ class SolverAction(enum.Enum):
     """Write a snapshot and go on."""
 
 class SignalHandler:
-    """Turns SIGINT and SIGHUP into actions of a solver."""
+    """Turns SIGINT, SIGHUP and SIGTERM into actions of a solver."""
 
     def __init__(self, sigint: SolverAction, sighup: SolverAction) -> None: ...
     def __call__(self) -> SolverAction:
         """The action of the signal that came in, if any."""
+
+    @property
+    def stopped_by(self) -> int:
+        """The signal whose action was to stop, 0 if there was none."""
 
 class Solver:
     """The engine's side of caffe.Solver."""
@@ -404,6 +439,11 @@ def set_random_seed(seed: int) -> None:
 def join_group() -> None:
     """
     Connects to the other processes that mpirun started, as making a solver does.
+    """
+
+def finish_group() -> None:
+    """
+    Says that this process needs the others no more; see ProcessGroup::Finish.
     """
 
 def solver_count() -> int:

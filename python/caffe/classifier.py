@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caffe import io
+from caffe import _arguments, io
 from caffe.proto.caffe_pb2 import TEST
 from caffe.pycaffe import Net
 
@@ -39,7 +39,9 @@ class Classifier(Net):
             raw_scale: Factor before the mean.
             channel_swap: Order of the channels.
         """
-        super().__init__(model_file, TEST, weights=pretrained_file)
+        who = f"caffe.{type(self).__name__}"
+        weights = _arguments.path(pretrained_file, who, "pretrained_file")
+        super().__init__(model_file, TEST, weights=weights)
         in_ = self.inputs[0]
         shape = tuple(self.blobs[in_].shape)
         self.transformer = input_transformer(
@@ -59,7 +61,8 @@ class Classifier(Net):
                 otherwise only the centre is scored.
 
         Returns:
-            (images, classes) array.
+            (images, classes) array; an output of (images, classes, height, width) is
+            laid out in a row.
         """
         resized = [io.resize_image(image, self.image_dims) for image in inputs]
         if oversample:
@@ -72,9 +75,9 @@ class Classifier(Net):
             )
         in_, out = self.inputs[0], self.outputs[0]
         batch = np.stack([self.transformer.preprocess(in_, crop) for crop in crops])
-        scores = self._run_all((), {in_: batch})[out]
+        scores = self._run_all((), {in_: batch})[out].reshape(len(batch), -1)
         if oversample:
-            scores = scores.reshape(len(inputs), -1, *scores.shape[1:]).mean(1)
+            scores = scores.reshape(len(inputs), 10, -1).mean(1)
         return scores
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caffe import io
+from caffe import _arguments, io
 from caffe.classifier import input_transformer
 from caffe.proto.caffe_pb2 import TEST
 from caffe.pycaffe import Net
@@ -47,7 +47,9 @@ class Detector(Net):
             context_pad: Pixels of surroundings to show on each side of the window,
                 counted in the net's input.
         """
-        super().__init__(model_file, TEST, weights=pretrained_file)
+        who = f"caffe.{type(self).__name__}"
+        weights = _arguments.path(pretrained_file, who, "pretrained_file")
+        super().__init__(model_file, TEST, weights=weights)
         in_ = self.inputs[0]
         self.transformer = input_transformer(
             {in_: tuple(self.blobs[in_].shape)},

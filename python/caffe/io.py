@@ -7,13 +7,15 @@ for Caffe want (channels, height, width), blue first, 0..255: `Transformer` conv
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from caffe import _arguments
 from caffe.proto import caffe_pb2
 
 Array = npt.NDArray[Any]
@@ -63,6 +65,10 @@ def arraylist_to_blobprotovector_str(arraylist: Sequence[Array]) -> bytes:
     """Serialises several arrays, as in Caffe's feature files."""
     blobs = [array_to_blobproto(arr) for arr in arraylist]
     return caffe_pb2.BlobProtoVector(blobs=blobs).SerializeToString()
+
+
+# The name in Caffe 1.0.
+arraylist_to_blobprotovecor_str = arraylist_to_blobprotovector_str
 
 
 def blobprotovector_str_to_arraylist(serialized: bytes) -> list[Array]:
@@ -115,11 +121,15 @@ def datum_to_array(datum: caffe_pb2.Datum) -> Array:
     return values.reshape(shape)
 
 
-def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
-    """Reads an image file.
+def load_image(
+    filename: str | os.PathLike[str] | BinaryIO, color: bool = True
+) -> Array:
+    """Reads an image.
 
     Args:
-        filename: JPEG, PNG, or another format that OpenCV reads.
+        filename: Path of a JPEG, PNG, or another format that OpenCV reads; or a file
+            opened to read bytes, such as `open(path, "rb")`, `io.BytesIO(encoded)` and
+            `urllib.request.urlopen(url)`, which is read from where it stands.
         color: Three channels, red first, whatever the file has; otherwise one, as
             0.299 red + 0.587 green + 0.114 blue.
 
@@ -128,17 +138,40 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
 
     Raises:
         OSError: The file cannot be read or is no image.
+        ValueError: It is a URL.
+        TypeError: It is nothing that can be read, or a file opened to read text.
     """
     from caffe import _caffe
 
-    path = Path(filename)
-    encoded = path.read_bytes()
+    encoded, name = _encoded_image(filename)
     try:
         image = _caffe.decode_image(encoded, color)
     except OSError as error:
-        raise OSError(f"image '{path}': {error}") from None
+        raise OSError(f"image {name}: {error}") from None
     red_first: Array = image[:, :, ::-1].astype(np.float32) / np.float32(255)
     return red_first
+
+
+def _encoded_image(source: Any) -> tuple[bytes, str]:
+    """The bytes of an image and what errors call it."""
+    if callable(getattr(source, "read", None)):
+        encoded = source.read()
+        name = repr(getattr(source, "name", None) or type(source).__name__)
+        if not isinstance(encoded, bytes):
+            raise TypeError(
+                f"load_image: file {name} gives {type(encoded).__name__}, expected "
+                "bytes; open it with mode 'rb'"
+            )
+        return encoded, name
+    path = _arguments.path(
+        source, "load_image", "filename", " or a file opened with mode 'rb'"
+    )
+    if re.match(r"[a-z][a-z0-9+.-]*://", path, re.IGNORECASE):
+        raise ValueError(
+            f"load_image: '{path}' is a URL, expected a file; download it, or give "
+            "urllib.request.urlopen(url)"
+        )
+    return Path(path).read_bytes(), f"'{path}'"
 
 
 def _taps(size: int, new_size: int, order: int) -> list[tuple[Array, Array]]:

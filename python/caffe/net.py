@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import reprlib
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from contextlib import contextmanager
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from caffe import _caffe
+from caffe import _arguments, _caffe
 from caffe.closest import suggestion
-from caffe.proto.caffe_pb2 import NetParameter
+from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 
 Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
 Network = Path | NetParameter
 Weights = Path | Sequence[Path]
+
+
+class WeightsReport(NamedTuple):
+    """How stored weights and a net fit, by the names of layers.
+
+    Attributes:
+        matched: Layers that got weights.
+        without_weights: Layers of the net that got none.
+        without_layer: Stored layers that the net lacks; not told of HDF5 files.
+    """
+
+    matched: list[str]
+    without_weights: list[str]
+    without_layer: list[str]
 
 
 class Net:
@@ -29,8 +47,12 @@ class Net:
 
     All methods raise ValueError for wrong definitions, shapes and names, OSError for
     files, and NotImplementedError and RuntimeError for what the engine cannot do. The
-    interpreter's lock is released while computing; two threads that use one net take
-    turns.
+    interpreter's lock is released while computing.
+
+    Threads that use one net take turns, and a call with its inputs and results is one
+    turn; `turn` joins several calls. Only in the thread that made the net, and until
+    another runs it, are the results of runs arrays over the net's memory; from then
+    on, and in all other threads, they are copies.
     """
 
     @overload
@@ -78,21 +100,18 @@ class Net:
             *args: These in this order, or the old form `(weights, phase)`.
             **kwargs: The same by name.
         """
-        if args and isinstance(args[0], (str, os.PathLike)):
-            phase, level, stages, weights = _old_form(*args, **kwargs)
-        else:
-            phase, level, stages, weights = _new_form(*args, **kwargs)
-        make = (int(phase), int(level), list(stages or ()))
+        who = f"caffe.{type(self).__name__}"
+        make, weights = _constructor_values(who, args, kwargs)
         if isinstance(network_file, NetParameter):
             engine = _caffe.Net.from_message(network_file.SerializeToString(), *make)
         else:
-            engine = _caffe.Net.from_file(os.fspath(network_file), *make)
+            file = _arguments.path(
+                network_file, who, "network_file", " or a NetParameter"
+            )
+            engine = _caffe.Net.from_file(file, *make)
         self._attach(engine)
-        if weights is not None:
-            if isinstance(weights, (str, os.PathLike)):
-                weights = [weights]
-            for file in weights:
-                self.copy_from(file)
+        for file in weights:
+            self.copy_from(file)
         if optimize:
             engine.optimize()
 
@@ -105,6 +124,8 @@ class Net:
 
     def _attach(self, engine: _caffe.Net) -> None:
         self._engine = engine
+        self._open_turns = 0
+        self._warned_of_threads = False
         self._blob_names = engine.blob_names
         self._layer_names = engine.layer_names
         self._inputs = engine.inputs
@@ -216,6 +237,25 @@ class Net:
                 known = self._blob_names
                 raise ValueError(f"net '{self.name}': no blob {_unknown(name, known)}")
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keeps other threads from the net, and from nets that share its weights.
+
+            with net.turn():
+                net.blobs["data"].data[...] = image
+                net.forward()
+                scores = net.blobs["prob"].data.copy()
+
+        What a single call does is one turn without it.
+        """
+        with self._engine.turn():
+            self._engine.take_over()
+            self._open_turns += 1
+            try:
+                yield
+            finally:
+                self._open_turns -= 1
+
     def forward(
         self,
         blobs: Sequence[str] | None = None,
@@ -232,8 +272,8 @@ class Net:
             **kwargs: Values of all the input blobs, by name.
 
         Returns:
-            Arrays by blob name. They share the net's memory: copy what has to
-            outlast the next run.
+            Arrays by blob name. They share the net's memory, so copy what has to
+            outlast the next run; where several threads run the net they are copies.
         """
         return self._run_forward(blobs or (), start, end, kwargs)
 
@@ -249,10 +289,32 @@ class Net:
         names = self.outputs if end is None else self.top_names[end]
         wanted = list(dict.fromkeys([*names, *blobs]))
         self._check_blobs(wanted)
-        if inputs:
-            self._fill(inputs, self.inputs, "data")
-        self._forward(first, last)
-        return {name: self._blobs[name].data for name in wanted}
+        with self._engine.turn():
+            if inputs:
+                self._fill(inputs, self.inputs, "data")
+            self._forward(first, last)
+            if self._inputs and not inputs and first == 0:
+                self._warn_of_threads()
+            return self._results(wanted, data=True)
+
+    def _results(self, names: list[str], data: bool) -> dict[str, Array]:
+        blobs = [self._blob_names.index(name) for name in names]
+        return dict(zip(names, self._engine.results(blobs, data), strict=True))
+
+    def _warn_of_threads(self) -> None:
+        """Once, when threads outside of `turn` run what has been put into the blobs."""
+        if self._warned_of_threads or self._open_turns:
+            return
+        if self._engine.several_threads:
+            self._warned_of_threads = True
+            _caffe.log(
+                f"net '{self.name}': several threads run it on inputs that lie in its "
+                "blobs; give the inputs to forward(), or write them, run and read the "
+                "results in one `with net.turn():`",
+                1,
+                __file__,
+                sys._getframe().f_lineno,
+            )
 
     def _forward(self, start: int, end: int) -> float:
         """Runs the layers start..end by index; returns their weighted loss."""
@@ -275,7 +337,8 @@ class Net:
             **kwargs: Gradients of all the output blobs, by name.
 
         Returns:
-            Arrays of gradients by blob name, which share the net's memory.
+            Arrays of gradients by blob name, which share the net's memory or are
+            copies, as those of `forward`.
         """
         return self._run_backward(diffs or (), start, end, kwargs)
 
@@ -291,10 +354,11 @@ class Net:
         names = self.inputs if end is None else self.bottom_names[end]
         wanted = list(dict.fromkeys([*names, *diffs]))
         self._check_blobs(wanted)
-        if gradients:
-            self._fill(gradients, self.outputs, "diff")
-        self._backward(first, last)
-        return {name: self._blobs[name].diff for name in wanted}
+        with self._engine.turn():
+            if gradients:
+                self._fill(gradients, self.outputs, "diff")
+            self._backward(first, last)
+            return self._results(wanted, data=False)
 
     def _backward(self, start: int, end: int) -> None:
         """Runs the layers start..end backwards by index; start >= end."""
@@ -348,14 +412,13 @@ class Net:
         for batch, diff in zip(
             self._batches(inputs), self._batches(outputs), strict=True
         ):
-            for name, array in self._run_forward(
-                blobs or (), None, None, batch
-            ).items():
-                data.setdefault(name, []).append(array.copy())
-            for name, array in self._run_backward(
-                diffs or (), None, None, diff
-            ).items():
-                gradients.setdefault(name, []).append(array.copy())
+            with self._engine.turn():
+                values = self._run_forward(blobs or (), None, None, batch)
+                for name, array in values.items():
+                    data.setdefault(name, []).append(array.copy())
+                values = self._run_backward(diffs or (), None, None, diff)
+                for name, array in values.items():
+                    gradients.setdefault(name, []).append(array.copy())
         return self._joined(data, inputs), self._joined(gradients, inputs)
 
     def _batches(self, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
@@ -398,29 +461,60 @@ class Net:
         """Sets the gradients of all learned blobs to zero."""
         self._engine.clear_param_diffs()
 
-    def copy_from(self, filename: Path) -> None:
+    def copy_from(self, filename: Path) -> WeightsReport:
         """Fills the layers from those of the same names in a caffemodel or HDF5 file.
+
+        Returns:
+            Which layers of the net and of the file found each other.
 
         Raises:
             ValueError: A layer there has blobs of other shapes or another number.
         """
-        self._engine.copy_from(os.fspath(filename))
+        self._engine.copy_from(_arguments.path(filename, "copy_from", "filename"))
+        return WeightsReport(*self._engine.weights_report)
 
-    def load_hdf5(self, filename: Path) -> None:
+    def load_hdf5(self, filename: Path) -> WeightsReport:
         """Like `copy_from`, for HDF5 files of any name."""
-        self._engine.copy_from_hdf5(os.fspath(filename))
+        self._engine.copy_from_hdf5(_arguments.path(filename, "load_hdf5", "filename"))
+        return WeightsReport(*self._engine.weights_report)
+
+    def check_weights(self) -> None:
+        """Makes sure that all learned values are numbers.
+
+        Raises:
+            ValueError: Names the blobs with NaN or infinite values, and how many.
+        """
+        damaged = [
+            f"layer '{layer}', blob {index}: {bad:,} of {blob.count:,}"
+            for layer, blobs in self.params.items()
+            for index, blob in enumerate(blobs)
+            if (bad := blob.count - int(np.isfinite(blob.data).sum()))
+        ]
+        if damaged:
+            more = f" and {len(damaged) - 3} more blobs" if len(damaged) > 3 else ""
+            raise ValueError(
+                f"net '{self.name}': values that are NaN or infinite in "
+                f"{'; '.join(damaged[:3])}{more}; the weights are damaged, or training "
+                "diverged"
+            )
 
     def share_with(self, other: Net) -> None:
         """Uses the learned blobs of `other` in the layers of the same names."""
+        if not isinstance(other, Net):
+            raise TypeError(
+                f"share_with: other is {reprlib.repr(other)}, expected a caffe.Net"
+            )
         self._engine.share_with(other._engine)
 
     def save(self, filename: Path, write_diff: bool = False) -> None:
         """Writes a caffemodel: complete or not at all."""
-        self._engine.save(os.fspath(filename), write_diff)
+        self._engine.save(_arguments.path(filename, "save", "filename"), write_diff)
 
     def save_hdf5(self, filename: Path, write_diff: bool = False) -> None:
         """Writes the learned blobs in HDF5 format: completely or not at all."""
-        self._engine.save_hdf5(os.fspath(filename), write_diff)
+        self._engine.save_hdf5(
+            _arguments.path(filename, "save_hdf5", "filename"), write_diff
+        )
 
     def to_proto(self, write_diff: bool = False) -> NetParameter:
         """The net with its learned blobs as a message."""
@@ -432,6 +526,8 @@ class Net:
         Args:
             data: float32 (N, channels, height, width); N a multiple of the batch size.
             labels: N labels.
+
+        Where several threads do so, each sets and runs in one `with net.turn():`.
         """
         self._engine.set_input_arrays(
             np.ascontiguousarray(data, dtype=np.float32),
@@ -486,19 +582,27 @@ class Net:
 
     def before_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs forward."""
-        self._engine.before_forward(function)
+        self._engine.before_forward(
+            _arguments.function(function, "before_forward", "function")
+        )
 
     def after_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` after each layer has run forward."""
-        self._engine.after_forward(function)
+        self._engine.after_forward(
+            _arguments.function(function, "after_forward", "function")
+        )
 
     def before_backward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs backward."""
-        self._engine.before_backward(function)
+        self._engine.before_backward(
+            _arguments.function(function, "before_backward", "function")
+        )
 
     def after_backward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` after each layer has run backward."""
-        self._engine.after_backward(function)
+        self._engine.after_backward(
+            _arguments.function(function, "after_backward", "function")
+        )
 
     def _top_ids(self, layer: int) -> list[int]:
         return self._engine.top_ids(layer)
@@ -525,25 +629,86 @@ def read_net(path: Path) -> NetParameter:
     return NetParameter.FromString(_caffe.read_net(os.fspath(path)))
 
 
-_Arguments = tuple[int, int, Sequence[str] | None, Weights | None]
+# The arguments behind network_file, in the order of either form.
+_NEW_FORM = ("phase", "level", "stages", "weights")
+_OLD_FORM = ("weights", "phase", "level", "stages")
 
 
-def _new_form(
-    phase: int,
-    level: int = 0,
-    stages: Sequence[str] | None = None,
-    weights: Weights | None = None,
-) -> _Arguments:
-    return phase, level, stages, weights
+def _constructor_values(
+    who: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[int, int, list[str]], list[str]]:
+    """Phase, level, stages and weights, from either form of the constructor."""
+    is_old = bool(args) and isinstance(args[0], (str, bytes, os.PathLike, list, tuple))
+    form = _OLD_FORM if is_old else _NEW_FORM
+    if len(args) > len(form):
+        raise TypeError(
+            f"{who}: got {len(args) + 1} values, expected at most network_file, "
+            f"{', '.join(form)}"
+        )
+    given = dict(zip(form, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in form:
+            known = [*form, "optimize"]
+            raise TypeError(f"{who}: no argument {_unknown(name, known)}")
+        if name in given:
+            raise TypeError(f"{who}: got {name} twice, by position and by name")
+        given[name] = value
+    weights = given.get("weights")
+    if isinstance(weights, str) and weights.upper() in ("TRAIN", "TEST"):
+        given.setdefault("phase", weights)  # meant as such, where none is given
+    if "phase" not in given:
+        raise TypeError(
+            f"{who}: the phase is missing, expected caffe.TRAIN or caffe.TEST behind "
+            + ("the weights" if is_old else "network_file")
+        )
+    make = (
+        _phase(given["phase"], who),
+        _level(given.get("level", 0), who),
+        _stages(given.get("stages"), who),
+    )
+    return make, _weights(weights, who)
 
 
-def _old_form(
-    weights: Weights,
-    phase: int,
-    level: int = 0,
-    stages: Sequence[str] | None = None,
-) -> _Arguments:
-    return phase, level, stages, weights
+def _phase(value: Any, who: str) -> int:
+    wrong = f"{who}: phase is {reprlib.repr(value)}, expected caffe.TRAIN or caffe.TEST"
+    try:
+        phase = operator.index(value)
+    except TypeError:
+        raise TypeError(wrong) from None
+    if phase not in (TRAIN, TEST):
+        raise ValueError(wrong)
+    return phase
+
+
+def _level(value: Any, who: str) -> int:
+    if isinstance(value, (str, bytes, os.PathLike, list, tuple)):
+        raise TypeError(
+            f"{who}: level is {reprlib.repr(value)}, expected a whole number; give "
+            "weights and stages by name, as in weights='net.caffemodel'"
+        )
+    return _arguments.whole_number(value, who, "level")
+
+
+def _stages(value: Any, who: str) -> list[str]:
+    # A text is a sequence as well: of its letters.
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        stages = list(value)
+        if all(isinstance(stage, str) for stage in stages):
+            return stages
+    elif value is None:
+        return []
+    raise TypeError(
+        f"{who}: stages is {reprlib.repr(value)}, expected a list of names such as "
+        "['deploy']"
+    )
+
+
+def _weights(value: Any, who: str) -> list[str]:
+    if value is None:
+        return []
+    is_one = isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
+    files = [value] if is_one else value
+    return [_arguments.path(f, who, "weights", ", or a list of them") for f in files]
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

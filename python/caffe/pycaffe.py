@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from caffe import _caffe
+from caffe import _arguments, _caffe
 from caffe._caffe import (
     Blob,
+    Timer,
     layer_type_list,
     set_device,
     set_mode_cpu,
@@ -40,6 +41,7 @@ from caffe.solver import (
 __version__ = _caffe.version
 
 __all__ = [
+    "NCCL",
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
@@ -50,6 +52,7 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "Solver",
+    "Timer",
     "__version__",
     "get_solver",
     "has_nccl",
@@ -136,7 +139,7 @@ def load_plugin(path: str | os.PathLike[str]) -> list[str]:
         OSError: The file is missing or was built against another version.
         ValueError: It registers nothing, or a name that is taken.
     """
-    return _caffe.load_plugin(os.fspath(path))
+    return _caffe.load_plugin(_arguments.path(path, "load_plugin", "path"))
 
 
 def init_log(level: int = 0, stderr: bool = True) -> None:
@@ -156,6 +159,28 @@ def log(message: str) -> None:
 def has_nccl() -> bool:
     """Whether gradients can be summed between the GPUs of a machine."""
     return False
+
+
+class NCCL:
+    """Would sum gradients between GPUs: in builds without NCCL, an error that says so.
+
+    Kept for scripts that name it; `has_nccl()` tells them.
+    """
+
+    _MISSING = (
+        "caffe.NCCL: this build has no NCCL, which sums gradients between GPUs; ask "
+        "caffe.has_nccl() first, or train in several processes on the CPU with "
+        "`mpirun -n 2 caffe train`"
+    )
+
+    def __init__(self, solver: Solver, uid: bytes = b"") -> None:
+        """Raises NotImplementedError."""
+        raise NotImplementedError(self._MISSING)
+
+    @classmethod
+    def new_uid(cls) -> bytes:
+        """Raises NotImplementedError."""
+        raise NotImplementedError(cls._MISSING)
 
 
 _caffe.load_plugins_from_environment()

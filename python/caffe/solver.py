@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import ClassVar
 
-from caffe import _caffe
+from caffe import _arguments, _caffe
 from caffe.net import Net
 from caffe.proto.caffe_pb2 import SolverParameter
 
@@ -35,7 +35,7 @@ class Solver:
             param = SolverParameter()
             param.CopyFrom(solver_file)
         else:
-            param = read_solver(solver_file)
+            param = read_solver(solver_file, f"caffe.{type(self).__name__}")
         if self._type is not None:
             param.type = self._type
         self._engine = _caffe.Solver.from_message(param.SerializeToString())
@@ -84,11 +84,13 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Trains for this many iterations, with tests and snapshots as they are due."""
-        self._engine.step(iterations)
+        self._engine.step(_arguments.whole_number(iterations, "step", "iterations"))
 
     def solve(self, resume_file: Path | None = None) -> None:
         """Trains until `max_iter`, from a solverstate if one is given."""
-        self._engine.solve(None if resume_file is None else os.fspath(resume_file))
+        if resume_file is not None:
+            resume_file = _arguments.path(resume_file, "solve", "resume_file")
+        self._engine.solve(resume_file)
 
     def apply_update(self) -> None:
         """Updates the weights from the gradients in the net."""
@@ -96,7 +98,7 @@ class Solver:
 
     def restore(self, filename: Path) -> None:
         """Continues from a solverstate and the weights it names."""
-        self._engine.restore(os.fspath(filename))
+        self._engine.restore(_arguments.path(filename, "restore", "filename"))
 
     def snapshot(self) -> None:
         """Writes <snapshot_prefix>_iter_<iter>.caffemodel and .solverstate."""
@@ -125,6 +127,15 @@ class Solver:
             on_test: When the log shows a test of `iter`; takes the number of the test
                 net, and the name and mean of each output in the order of the log.
         """
+        functions = {
+            "on_start": on_start,
+            "on_gradients_ready": on_gradients_ready,
+            "on_display": on_display,
+            "on_test": on_test,
+        }
+        for name, function in functions.items():
+            if function is not None:
+                _arguments.function(function, "add_callback", name)
         self._engine.add_callback(on_start, on_gradients_ready, on_display, on_test)
 
     def set_action_function(self, function: ActionFunction | None) -> None:
@@ -189,9 +200,10 @@ _CLASSES = {
 }
 
 
-def read_solver(solver_file: Path) -> SolverParameter:
+def read_solver(solver_file: Path, who: str = "read_solver") -> SolverParameter:
     """A solver prototxt as a message, upgraded from older formats."""
-    return SolverParameter.FromString(_caffe.read_solver(os.fspath(solver_file)))
+    file = _arguments.path(solver_file, who, "solver_file", " or a SolverParameter")
+    return SolverParameter.FromString(_caffe.read_solver(file))
 
 
 def get_solver(solver_file: Path | SolverParameter) -> Solver:
@@ -199,5 +211,5 @@ def get_solver(solver_file: Path | SolverParameter) -> Solver:
     if isinstance(solver_file, SolverParameter):
         param = solver_file
     else:
-        param = read_solver(solver_file)
+        param = read_solver(solver_file, "caffe.get_solver")
     return _CLASSES.get(param.type, Solver)(param)

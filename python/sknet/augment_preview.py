@@ -1,6 +1,6 @@
 """A contact sheet of what training makes of images: the engine's own draws, as pixels.
 
-Needs Pillow, which `pip install sknet-caffe[plot]` brings.
+Needs OpenCV's `cv2`, of the extra `cv`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ from sknet.evaluation.images import ImageSource, quiet
 from sknet.evaluation.network import read_prototxt
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
-
-try:
-    from PIL import Image, ImageDraw
-except ImportError:
-    raise ImportError(
-        "contact sheets need Pillow; pip install 'sknet-caffe[plot]'"
-    ) from None
+from sknet.opencv import cv2, write_image
 
 Array = npt.NDArray[Any]
 _GAP = 4
 _CAPTION = 14
 # Smaller images are enlarged, pixel by pixel, so that the captions fit.
 _LEAST_SIDE = 64
+_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.35)
 _PAPER = (255, 255, 255)
 _INK = (0, 0, 0)
 
@@ -133,7 +128,7 @@ def _extracted(path: Path, folder: Path, images: int) -> list[Path]:
                 paths[-1].write_bytes(datum.data)
             else:
                 levels = caffe.io.datum_to_array(datum).transpose(1, 2, 0)
-                Image.fromarray(_rgb(levels)).save(paths[-1])
+                write_image(paths[-1], _rounded(levels))
     return paths
 
 
@@ -153,8 +148,8 @@ def _rounded(levels: Array) -> Array:
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
-def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Any:
-    """Lays images out, a row for each original and its draws."""
+def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Array:
+    """Lays images out, a row for each original and its draws: RGB levels (H, W, 3)."""
     zoom = max(-(-_LEAST_SIDE // min(image.shape[:2])) for image in drawn[0])
     drawn = [
         [image.repeat(zoom, axis=0).repeat(zoom, axis=1) for image in row]
@@ -163,21 +158,28 @@ def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Any:
     side = max(max(image.shape[:2]) for row in drawn for image in row)
     columns = 1 + max(map(len, drawn))
     cell = side + _GAP
-    page = Image.new(
-        "RGB", (columns * cell + _GAP, len(drawn) * cell + _GAP + _CAPTION), _PAPER
-    )
-    pen = ImageDraw.Draw(page)
+    size = (len(drawn) * cell + _GAP + _CAPTION, columns * cell + _GAP, 3)
+    page = np.full(size, _PAPER, np.uint8)
     captions = ["original", *(f"draw {number}" for number in range(1, columns))]
     for column, caption in enumerate(captions):
-        pen.text((column * cell + _GAP, 1), caption, fill=_INK)
+        foot = (column * cell + _GAP, _CAPTION - 3)
+        cv2.putText(page, caption, foot, *_FONT, _INK, 1, cv2.LINE_AA)
     for row, (original, draws) in enumerate(zip(originals, drawn, strict=True)):
-        for column, levels in enumerate([original, *draws]):
-            image = Image.fromarray(levels)
-            if max(image.size) > side or column == 0:
-                scale = side / max(image.size)
-                size = [max(1, round(scale * length)) for length in image.size]
-                image = image.resize(size, Image.Resampling.BILINEAR)
-            left = column * cell + _GAP + (side - image.width) // 2
-            top = row * cell + _GAP + _CAPTION + (side - image.height) // 2
-            page.paste(image, (left, top))
+        for column, image in enumerate([original, *draws]):
+            if max(image.shape[:2]) > side or column == 0:
+                image = _fitted(image, side)
+            height, width = image.shape[:2]
+            left = column * cell + _GAP + (side - width) // 2
+            top = row * cell + _GAP + _CAPTION + (side - height) // 2
+            page[top : top + height, left : left + width] = image
     return page
+
+
+def _fitted(image: Array, side: int) -> Array:
+    """Resized so that the longer side has `side` pixels."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = max(1, round(scale * width)), max(1, round(scale * height))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    fitted: Array = cv2.resize(image, size, interpolation=way)
+    return fitted

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
 from sknet.complexity import activation_memory, analyse
 from sknet.files import write_atomically
 from sknet.models import (
@@ -19,6 +17,7 @@ from sknet.models import (
     train_val,
 )
 from sknet.models.recipe import shorter_side
+from sknet.prototxt import to_text
 from sknet.tables import TABLE_2, Row, counted, paper_row
 
 # Besides those of Table 2: SKNet-26 is in the paper's Figure 2, and Attention-56 is the
@@ -118,10 +117,7 @@ def model_files(name: str) -> dict[str, str]:
             recipe, f"models/{path}", f"snapshots/{name}"
         ),
     }
-    files = {
-        path: text_format.MessageToString(definition)
-        for path, definition in definitions.items()
-    }
+    files = {path: to_text(definition) for path, definition in definitions.items()}
     return {**files, f"{name}/README.md": card(name)}
 
 

@@ -53,16 +53,14 @@ class ClassMap:
         """For every label here, that of the same class in `other`.
 
         Raises:
-            ValueError: They are not maps of the same classes.
+            ValueError: A class here is none of the other's.
         """
         theirs = other.labels()
-        missing = [name for name in self.names if name not in theirs]
-        if missing or len(theirs) != len(self.names):
+        if missing := [name for name in self.names if name not in theirs]:
             raise ValueError(
-                f"class map: {len(self.names)} classes against {len(theirs)}, and "
-                f"{len(missing)} of the first are not among the second"
-                + (f" ('{missing[0]}')" if missing else "")
-                + ", expected the same classes"
+                f"class map: {len(missing)} of {len(self.names)} classes "
+                f"({named(missing)}) are not among the {len(theirs)} that the net "
+                f"knows ({named(other.names)}), expected some or all of those"
             )
         return [theirs[name] for name in self.names]
 

@@ -1,6 +1,6 @@
 """Error against parameters of the networks of Table 2, as in the paper's Figure 2.
 
-Needs matplotlib, which `pip install sknet-caffe[plot]` brings.
+Needs matplotlib, of the extra `plot`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,17 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sknet.tables import TABLE_2
+from sknet.extras import missing
+from sknet.tables import TABLE_2, Measured, measured_errors
 
 _DEPTH = re.compile(r"-\d+")
+# Names of nets of this family, as Table 2 writes them: sknet26 is SKNet-26.
+_NAMES = re.compile(r"^sknet(\d+).*")
 # The paper's own family stands out; the others share the rest.
 _OWN = "SKNet"
 
@@ -26,15 +30,15 @@ class Point:
     Attributes:
         name: As Table 2 calls it.
         family: The name without the depth; its points are joined.
-        params_m: The paper's count of parameters in millions.
-        error: The paper's top-1 error in percent.
+        params_m: The paper's count of parameters in millions, ours of other nets.
+        error: The paper's top-1 error in percent; None of nets that Table 2 has not.
         measured: Ours, if it was measured.
     """
 
     name: str
     family: str
     params_m: float
-    error: float
+    error: float | None
     measured: float | None
 
     @property
@@ -44,23 +48,32 @@ class Point:
         return match[0][1:] if match else ""
 
 
-def points(
-    crop: str, measured: Mapping[str, Mapping[str, float]] | None = None
-) -> list[Point]:
+def points(crop: str, measured: Sequence[Measured] = ()) -> list[Point]:
     """The networks that have an error for this crop, "224" or "320".
 
     Args:
         crop: Column of errors.
-        measured: Our errors by network and crop, see `sknet.tables.measured_errors`.
+        measured: Our results, see `sknet.tables.read_measured`. Those of nets that
+            Table 2 has not, such as SKNet-26, are points of their own.
     """
+    errors = measured_errors(measured)
     found = []
     for row in TABLE_2:
         error = row.errors[crop]
         if error is not None:
-            ours = (measured or {}).get(row.name, {}).get(crop)
-            family = _DEPTH.sub("", row.name)
-            found.append(Point(row.name, family, row.params_m, error, ours))
+            ours = errors.get(row.name, {}).get(crop)
+            found.append(Point(row.name, _family(row.name), row.params_m, error, ours))
+    others = {r.net: r for r in measured if r.row is None and r.crop == crop}
+    for net, record in others.items():
+        if record.learned_params is not None:
+            name = _NAMES.sub(r"SKNet-\1", net)
+            params_m = record.learned_params / 1e6
+            found.append(Point(name, _family(name), params_m, None, record.error))
     return found
+
+
+def _family(name: str) -> str:
+    return _DEPTH.sub("", name)
 
 
 def plot(found: list[Point], crop: str, path: Path) -> None:
@@ -68,14 +81,13 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "plots need matplotlib; pip install 'sknet-caffe[plot]'"
-        ) from None
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.subplots()
     families: dict[str, list[Point]] = {}
     for point in found:
         families.setdefault(point.family, []).append(point)
+    labels: list[tuple[Point, str]] = []
     # C3 is red.
     others = itertools.cycle(f"C{index}" for index in (0, 1, 2, 4, 5, 6, 7, 8, 9))
     for family, members in families.items():
@@ -83,8 +95,8 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
         colour = "tab:red" if own else next(others)
         members.sort(key=lambda point: point.params_m)
         axes.plot(
-            [point.params_m for point in members],
-            [point.error for point in members],
+            [point.params_m for point in members if point.error is not None],
+            [point.error for point in members if point.error is not None],
             color=colour,
             marker="*" if own else "o",
             markersize=13 if own else 6,
@@ -93,14 +105,7 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
             label=family,
         )
         for point in members:
-            axes.annotate(
-                point.depth,
-                (point.params_m, point.error),
-                xytext=(6, 6),
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-            )
+            labels.append((point, colour))
             if point.measured is not None:
                 axes.plot(
                     point.params_m,
@@ -114,6 +119,7 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
                 )
     if any(point.measured is not None for point in found):
         axes.plot([], [], "o", color="0.3", fillstyle="none", ms=11, label="measured")
+    _place_labels(figure, axes, labels)
     axes.set_xlabel("parameters, millions")
     axes.set_ylabel(f"top-1 error at {crop}x{crop}, %")
     axes.grid(color="0.9")
@@ -122,11 +128,36 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def _place_labels(figure: Any, axes: Any, labels: list[tuple[Point, str]]) -> None:
+    """Writes the depths beside the points, each where it covers no other."""
+    figure.canvas.draw()  # only then are sizes known
+    places = [(6, 6), (6, -12), (-16, 6), (-16, -12), (6, 16), (-16, 16), (6, -22)]
+    taken: list[Any] = []
+    for point, colour in sorted(labels, key=lambda item: item[0].params_m):
+        at = point.error if point.error is not None else point.measured
+        assert at is not None
+        for place in places:
+            text = axes.annotate(
+                point.depth or point.name,
+                (point.params_m, at),
+                xytext=place,
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+            )
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+            if place != places[-1]:
+                text.remove()
+        taken.append(box)
+
+
 def write_table(found: list[Point], path: Path) -> None:
     """Writes the points as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("model", "params_m", "error_percent", "measured_percent"))
         for point in found:
-            ours = "" if point.measured is None else point.measured
-            writer.writerow((point.name, point.params_m, point.error, ours))
+            errors = ("" if e is None else e for e in (point.error, point.measured))
+            writer.writerow((point.name, point.params_m, *errors))

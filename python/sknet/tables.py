@@ -315,21 +315,36 @@ def _in_millions(count: int) -> set[float]:
     return {round(count / 1e6, 1), math.floor(count / 1e5) / 10}
 
 
-def measured_errors(files: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Single-crop top-1 errors in percent that `sknet evaluate --json` has written.
+@dataclass(frozen=True)
+class Measured:
+    """One record of `sknet evaluate --json`.
+
+    Attributes:
+        net: Name of the net.
+        crop: Side of the crop in pixels, as the columns of errors are called.
+        error: Top-1 error in percent.
+        learned_params: Parameters of the net, if the record tells.
+        row: The net's row in Table 2, if it has one.
+    """
+
+    net: str
+    crop: str
+    error: float
+    learned_params: int | None
+    row: Row | None
+
+
+def read_measured(files: Sequence[Path]) -> list[Measured]:
+    """Reads single-crop results; those of ten crops are left out.
 
     Args:
-        files: One record each, or a list of records.
-
-    Returns:
-        By the name of the row in Table 2, then by crop size ("224", "320"). Of several
-        records for one place the last counts; ten-crop records are left out.
+        files: What `sknet evaluate --json` has written: one record each, or a list.
 
     Raises:
-        ValueError: A file holds something else, or a net that the table has not.
+        ValueError: A file holds something else.
         OSError: A file cannot be read.
     """
-    errors: dict[str, dict[str, float]] = {}
+    found = []
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -337,25 +352,35 @@ def measured_errors(files: Sequence[Path]) -> dict[str, dict[str, float]]:
                 net, protocol = str(record["net"]), record["protocol"]
                 crop, crops = int(protocol["crop"]), int(protocol["crops"])
                 error = float(record["top1"]["error_percent"])
+                params = record.get("learned_params")
                 if not 0 <= error <= 100:
                     raise ValueError(f"error {error} %")
-                row = paper_row(net)
-                if row is None:
-                    raise LookupError(net)
-                if crops == 1 and str(crop) in row.errors:
-                    errors.setdefault(row.name, {})[str(crop)] = error
-        except LookupError as error:
-            if isinstance(error, KeyError):
-                what = f"a record has no {error}"
-            else:
-                what = f"net '{error}' is in no row of Table 2"
+                if params is not None and (type(params) is not int or params < 0):
+                    raise ValueError(f"learned_params {params!r}")
+                if crops == 1:
+                    row = paper_row(net)
+                    found.append(Measured(net, str(crop), error, params, row))
+        except KeyError as error:
             raise ValueError(
-                f"{path}: {what}; expected results of `sknet evaluate --json`"
+                f"{path}: a record has no {error}; expected results of `sknet evaluate "
+                "--json`"
             ) from None
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path}: {error}; expected results of `sknet evaluate --json`"
             ) from None
+    return found
+
+
+def measured_errors(measured: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Errors by the name of the row in Table 2, then by crop size ("224", "320").
+
+    Of several records for one place the last counts; nets in no row are left out.
+    """
+    errors: dict[str, dict[str, float]] = {}
+    for record in measured:
+        if record.row is not None and record.crop in record.row.errors:
+            errors.setdefault(record.row.name, {})[record.crop] = record.error
     return errors
 
 

@@ -29,6 +29,7 @@ from caffe.closest import suggestion
 from caffe.proto import caffe_pb2
 from sknet.blobs import store
 from sknet.complexity import analyse
+from sknet.extras import missing
 from sknet.models import Model, create_model, deploy
 from sknet.torch_sources import Source, source
 
@@ -52,8 +53,7 @@ def read_state_dict(path: Path) -> dict[str, Array]:
             return _arrays(_read_safetensors(path))
     except ImportError as error:
         raise ImportError(
-            f"{path}: reading it needs the package {error.name}; install it with "
-            "`pip install sknet-caffe[torch]`"
+            missing(error.name or "torch", f"{path}: reading it", "torch")
         ) from None
     import zipfile
 

@@ -1,6 +1,6 @@
 """The curves of training logs: loss, error and rate over the iterations.
 
-Plots need matplotlib, which `pip install sknet-caffe[plot]` brings.
+Plots need matplotlib, of the extra `plot`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sknet.extras import missing
 from sknet.files import write_atomically
 from sknet.training_log import TrainingLog
 
@@ -137,9 +138,7 @@ def plot(runs: Mapping[str, TrainingLog], path: Path, title: str = "") -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "plots need matplotlib; pip install 'sknet-caffe[plot]'"
-        ) from None
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
     found = [
         (run if len(runs) > 1 else "", f"C{number % 10}", curve)
         for number, (run, log) in enumerate(runs.items())

@@ -1,5 +1,6 @@
 #include "caffe/syncedmem.hpp"
 
+#include <cstring>
 #include <utility>
 
 #include "caffe/util/math_functions.hpp"
@@ -187,6 +188,14 @@ void SyncedMemory::Pin() { ++pins_; }
 void SyncedMemory::Unpin() {
   CHECK_GT(pins_, 0);
   --pins_;
+}
+
+void SyncedMemory::LeaveBuffer() {
+  if (!cpu_ptr_ || !own_cpu_data_) return;
+  void* left = std::exchange(cpu_ptr_, nullptr);
+  retired_.push_back(left);
+  AllocateHost(false);
+  if (head_ == HEAD_AT_CPU || head_ == SYNCED) std::memcpy(cpu_ptr_, left, size_);
 }
 
 void SyncedMemory::Settle() {

@@ -208,6 +208,26 @@ TEST(SyncedMemoryTest, APinnedBufferOutlivesItsReplacement) {
   memory.Unpin();
 }
 
+TEST(SyncedMemoryTest, ABufferThatIsLeftKeepsItsValues) {
+  SyncedMemory memory(kBytes);
+  memory.LeaveBuffer();  // there is none yet
+  Write(&memory, 7);
+  const int* view = static_cast<const int*>(memory.cpu_data());
+  memory.Pin();
+  EXPECT_EQ(memory.pins(), 1);
+  memory.LeaveBuffer();
+  EXPECT_EQ(Read(&memory), Sequence(7));
+  EXPECT_NE(memory.cpu_data(), view);
+  Write(&memory, 8);
+  EXPECT_EQ(std::vector<int>(view, view + kCount), Sequence(7));
+  EXPECT_EQ(Read(&memory), Sequence(8));
+  // Where the newest copy is packed, the new buffer is filled when it is asked for.
+  memory.set_packed(std::make_shared<Reversed>(Sequence(9)));
+  memory.LeaveBuffer();
+  EXPECT_EQ(Read(&memory), Sequence(9));
+  memory.Unpin();
+}
+
 TEST(SyncedMemoryTest, AnImpossibleSizeIsAnError) {
   SyncedMemory memory(std::size_t{1} << 62);
   EXPECT_THROW(memory.cpu_data(), RuntimeFailure);

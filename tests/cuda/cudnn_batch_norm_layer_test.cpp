@@ -167,7 +167,7 @@ TYPED_TEST(BatchNormDeviceTest, TestPhase) {
 TYPED_TEST(BatchNormDeviceTest, InPlaceRecoversTheInput) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
-  run.layer->SetTopPreserved(true);
+  run.layer->Prepare({.top_preserved = {true}});
   FillParameters(&run);
   ExpectMatchesReference(&run, false);
 }
@@ -175,7 +175,7 @@ TYPED_TEST(BatchNormDeviceTest, InPlaceRecoversTheInput) {
 TYPED_TEST(BatchNormDeviceTest, InPlaceKeepsTheInputOfAVanishingScale) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
-  run.layer->SetTopPreserved(true);
+  run.layer->Prepare({.top_preserved = {true}});
   FillParameters(&run);
   run.layer->blobs()[0]->mutable_cpu_data()[2] = 0;
   ExpectMatchesReference(&run, false);
@@ -184,7 +184,7 @@ TYPED_TEST(BatchNormDeviceTest, InPlaceKeepsTheInputOfAVanishingScale) {
 TYPED_TEST(BatchNormDeviceTest, InPlaceUnderALayerThatOverwritesItsTop) {
   LayerRun<TypeParam> run(Text("", "x"), {{3, 4, 7, 7}});
   run.InPlace();
-  run.layer->SetTopPreserved(false);
+  run.layer->Prepare({.top_preserved = {false}});
   FillParameters(&run);
   ExpectMatchesReference(&run, false);
 }
@@ -192,7 +192,7 @@ TYPED_TEST(BatchNormDeviceTest, InPlaceUnderALayerThatOverwritesItsTop) {
 TYPED_TEST(BatchNormDeviceTest, FrozenInPlace) {
   LayerRun<TypeParam> run(Text("frozen: true", "x"), {{3, 4, 7, 7}});
   run.InPlace();
-  run.layer->SetTopPreserved(true);
+  run.layer->Prepare({.top_preserved = {true}});
   FillParameters(&run);
   ExpectMatchesReference(&run, true);
 }

@@ -76,3 +76,13 @@ def learner():
     message = net.to_proto()
     message.name = "learner"
     return message
+
+
+def memory_data():
+    """Twice the arrays that are set, two images of 1 x 3 x 3 at a time, and labels."""
+    net = caffe.NetSpec()
+    net.data, net.label = L.MemoryData(
+        ntop=2, batch_size=2, channels=1, height=3, width=3
+    )
+    net.doubled = L.Power(net.data, scale=2)
+    return net.to_proto()

@@ -12,7 +12,7 @@ def _has_compiled_operators() -> bool:
     """Whether torchvision's own operators load, and loads them."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        raise ImportError("torchvision is missing: pip install 'sknet-caffe[test]'")
+        raise ImportError("torchvision is missing: pip install '.[test]'")
     try:
         torch.ops.load_library(Path(spec.origin).with_name("_C.so"))
     except OSError:

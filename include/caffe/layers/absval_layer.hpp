@@ -21,10 +21,10 @@ struct AbsValFunctor {
 ///
 /// dx = sign(x) dy, 0 at x = 0. In place works: the input is kept for Backward.
 template <typename Dtype>
-class AbsValLayer : public ElementwiseLayer<Dtype, AbsValFunctor> {
+class AbsValLayer : public ElementwiseLayer<Dtype, AbsValFunctor, AbsValLayer> {
  public:
   explicit AbsValLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, AbsValFunctor>(param) {}
+      : ElementwiseLayer<Dtype, AbsValFunctor, AbsValLayer>(param) {}
   virtual inline const char* type() const { return "AbsVal"; }
 };
 

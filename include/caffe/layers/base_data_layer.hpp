@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -47,6 +48,9 @@ template <typename Dtype>
 class Batch {
  public:
   Blob<Dtype> data_, label_;
+  /// Where each sample comes from, for messages: "database 'db', key 'a.jpg'". Empty if
+  /// the layer does not tell.
+  vector<string> origins_;
 
   /// Announces `parts` parts that other threads will fill.
   void Expect(int parts);
@@ -84,6 +88,9 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                    const vector<Blob<Dtype>*>& top) override;
 
+  /// Those of the samples that the last Forward delivered.
+  const vector<string>& origins() const { return origins_; }
+
  protected:
   void InternalThreadEntry() override;
   /// Fills a batch on the internal thread, or starts to: see Batch::Expect.
@@ -98,6 +105,7 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
 
  private:
   std::exception_ptr failure_;
+  vector<string> origins_;
 };
 
 }  // namespace caffe

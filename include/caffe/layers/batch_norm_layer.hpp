@@ -24,8 +24,7 @@ namespace caffe {
 template <typename Dtype>
 class BatchNormLayer : public Layer<Dtype> {
  public:
-  explicit BatchNormLayer(const LayerParameter& param)
-      : Layer<Dtype>(param), top_preserved_(false) {}
+  explicit BatchNormLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
   void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                   const vector<Blob<Dtype>*>& top) override;
   void Reshape(const vector<Blob<Dtype>*>& bottom,
@@ -33,10 +32,15 @@ class BatchNormLayer : public Layer<Dtype> {
   inline const char* type() const override { return "BatchNorm"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
-  void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return InPlace::kChanges;
+  }
+  void Prepare(const LayerContext& context) override { context_ = context; }
   bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
   DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, !use_global_stats_);
+    // In place it reads a copy if the data will have changed.
+    return this->UseBy(
+        *this, !use_global_stats_ && (!this->in_place() || context_.preserves(0)));
   }
   DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
   bool CanRecompute() const override { return true; }
@@ -53,7 +57,7 @@ class BatchNormLayer : public Layer<Dtype> {
   Dtype moving_average_fraction_;
   int channels_;
   double eps_;
-  bool top_preserved_;
+  LayerContext context_;
   /// What forward used per channel.
   vector<double> used_mean_, inverse_std_;
   /// The normalised values, kept when another layer writes over the top.

@@ -30,20 +30,14 @@ namespace caffe {
 ///   dbias = Σ dy, dscale = Σ dy x^,
 ///   dx = scale / std (dy - dbias / n - x^ dscale / n), or scale / std dy when the
 /// running values were used.
-/// In place x^ is computed from the top. In TRAIN a copy of the input is kept where that
-/// cannot be done (a later layer in place, a scale near 0); in TEST never, so that there
-/// dscale is right only where no later layer but ReLU works in place on the top.
+/// In place x^ is computed from the top; a copy of the input is kept where that cannot be
+/// done (a later layer in place, a scale near 0) and a Net's Backward will need it.
 /// Source: Ioffe and Szegedy, ICML 2015; cuDNN's BatchNormalizationForwardTraining.
 template <typename Dtype>
 class CuDNNBatchNormLayer : public Layer<Dtype> {
  public:
   explicit CuDNNBatchNormLayer(const LayerParameter& param)
-      : Layer<Dtype>(param),
-        frozen_(false),
-        momentum_(0),
-        eps_(0),
-        relu_(false),
-        top_preserved_(false) {}
+      : Layer<Dtype>(param), frozen_(false), momentum_(0), eps_(0), relu_(false) {}
   ~CuDNNBatchNormLayer() override;
 
   void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
@@ -53,14 +47,18 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   inline const char* type() const override { return "CuDNNBatchNorm"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return InPlace::kChanges;
+  }
 
   /// Takes over a plain ReLU in place behind it while training.
   bool AbsorbInPlace(const Layer<Dtype>& follower) override;
   void ReleaseInPlace() override { relu_ = false; }
-  void SetTopPreserved(bool preserved) override { top_preserved_ = preserved; }
+  void Prepare(const LayerContext& context) override { context_ = context; }
   bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
   DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, true);
+    // In place it reads a copy if the data will have changed.
+    return this->UseBy(*this, !this->in_place() || context_.preserves(0));
   }
   DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
   bool CanRecompute() const override { return true; }
@@ -87,7 +85,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   bool frozen_;
   double momentum_, eps_;
   bool relu_;
-  bool top_preserved_;
+  LayerContext context_;
   /// What forward used per channel.
   vector<double> mean_, inverse_std_;
   /// The input of an in-place layer, kept only if it cannot be recovered from the top.

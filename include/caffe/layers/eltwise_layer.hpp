@@ -30,6 +30,13 @@ class EltwiseLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "Eltwise"; }
   virtual inline int MinBottomBlobs() const { return 2; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
+  /// Other operations need their inputs for the gradient.
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return this->layer_param_.eltwise_param().operation() ==
+                   EltwiseParameter_EltwiseOp_SUM
+               ? InPlace::kChanges
+               : InPlace::kRefused;
+  }
   DataUse BackwardUseOfBottom(int /*i*/) const override {
     return this->UseBy(*this, op_ != EltwiseParameter_EltwiseOp_SUM);
   }

@@ -31,10 +31,10 @@ struct ELUFunctor {
 /// dx = dy where x > 0, (y + alpha) * dy elsewhere. In place works.
 /// Source: Clevert et al., ICLR 2016.
 template <typename Dtype>
-class ELULayer : public ElementwiseLayer<Dtype, ELUFunctor> {
+class ELULayer : public ElementwiseLayer<Dtype, ELUFunctor, ELULayer> {
  public:
   explicit ELULayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, ELUFunctor>(param) {}
+      : ElementwiseLayer<Dtype, ELUFunctor, ELULayer>(param) {}
   virtual inline const char* type() const { return "ELU"; }
 };
 

@@ -23,10 +23,10 @@ struct ExpFunctor {
 ///
 /// dx = y * scale * ln(base) dy. The base must be -1 or above 0. In place works.
 template <typename Dtype>
-class ExpLayer : public ElementwiseLayer<Dtype, ExpFunctor> {
+class ExpLayer : public ElementwiseLayer<Dtype, ExpFunctor, ExpLayer> {
  public:
   explicit ExpLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, ExpFunctor>(param) {}
+      : ElementwiseLayer<Dtype, ExpFunctor, ExpLayer>(param) {}
   virtual inline const char* type() const { return "Exp"; }
 };
 

@@ -28,10 +28,10 @@ struct LogFunctor {
 /// and not 1. An argument of 0 gives an infinity, a negative one NaN.
 /// In place works: the input is kept for Backward.
 template <typename Dtype>
-class LogLayer : public ElementwiseLayer<Dtype, LogFunctor> {
+class LogLayer : public ElementwiseLayer<Dtype, LogFunctor, LogLayer> {
  public:
   explicit LogLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, LogFunctor>(param) {}
+      : ElementwiseLayer<Dtype, LogFunctor, LogLayer>(param) {}
   virtual inline const char* type() const { return "Log"; }
 };
 

@@ -9,6 +9,10 @@
 
 namespace caffe {
 
+/// The least probability that loss layers take the logarithm of: those of other Caffes
+/// clamp smaller ones to it.
+constexpr float kLOG_THRESHOLD = 1e-20f;
+
 /// Base of loss layers: bottom[0] predictions, bottom[1] targets, top[0] a scalar.
 ///
 /// The first top enters the objective with weight 1 unless loss_weight says otherwise.

@@ -10,7 +10,7 @@
 namespace caffe {
 
 /// Base of layers with one bottom and one top of the same shape, in which every
-/// output depends on the input at its own place.
+/// output depends on the input at its own place. Such a layer may be used in place.
 template <typename Dtype>
 class NeuronLayer : public Layer<Dtype> {
  public:
@@ -20,6 +20,9 @@ class NeuronLayer : public Layer<Dtype> {
 
   virtual inline int ExactNumBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return InPlace::kChanges;
+  }
 };
 
 }  // namespace caffe

@@ -40,10 +40,10 @@ struct PowerFunctor {
 /// is 0. A negative base gives NaN unless power is a whole number.
 /// In place works: the input is kept for Backward unless power is 0 or 1.
 template <typename Dtype>
-class PowerLayer : public ElementwiseLayer<Dtype, PowerFunctor> {
+class PowerLayer : public ElementwiseLayer<Dtype, PowerFunctor, PowerLayer> {
  public:
   explicit PowerLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, PowerFunctor>(param) {}
+      : ElementwiseLayer<Dtype, PowerFunctor, PowerLayer>(param) {}
   virtual inline const char* type() const { return "Power"; }
 };
 

@@ -29,16 +29,16 @@ struct ReLUFunctor {
 /// slope that says nothing about the input's sign, so the input is kept.
 /// Source: Nair and Hinton, ICML 2010; Maas et al., ICML 2013 (leaky).
 template <typename Dtype>
-class ReLULayer : public ElementwiseLayer<Dtype, ReLUFunctor> {
+class ReLULayer : public ElementwiseLayer<Dtype, ReLUFunctor, ReLULayer> {
  public:
   explicit ReLULayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, ReLUFunctor>(param) {}
+      : ElementwiseLayer<Dtype, ReLUFunctor, ReLULayer>(param) {}
   virtual inline const char* type() const { return "ReLU"; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, true);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override {
-    return this->UseBy(*this, this->functor_.slope < 0);
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return typeid(*this) == typeid(ReLULayer) &&
+                   this->layer_param_.relu_param().negative_slope() >= 0
+               ? InPlace::kKeepsSign
+               : InPlace::kChanges;
   }
   bool CanRecompute() const override { return true; }
 };

@@ -23,10 +23,10 @@ struct SigmoidFunctor {
 ///
 /// dx = y (1 - y) dy. In place works.
 template <typename Dtype>
-class SigmoidLayer : public ElementwiseLayer<Dtype, SigmoidFunctor> {
+class SigmoidLayer : public ElementwiseLayer<Dtype, SigmoidFunctor, SigmoidLayer> {
  public:
   explicit SigmoidLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, SigmoidFunctor>(param) {}
+      : ElementwiseLayer<Dtype, SigmoidFunctor, SigmoidLayer>(param) {}
   virtual inline const char* type() const { return "Sigmoid"; }
 };
 

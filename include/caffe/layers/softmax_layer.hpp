@@ -22,6 +22,9 @@ class SoftmaxLayer : public Layer<Dtype> {
   inline const char* type() const override { return "Softmax"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return InPlace::kChanges;
+  }
   DataUse BackwardUseOfBottom(int /*i*/) const override {
     return this->UseBy(*this, false);
   }

@@ -21,10 +21,10 @@ struct TanHFunctor {
 ///
 /// dx = (1 - y^2) dy. In place works.
 template <typename Dtype>
-class TanHLayer : public ElementwiseLayer<Dtype, TanHFunctor> {
+class TanHLayer : public ElementwiseLayer<Dtype, TanHFunctor, TanHLayer> {
  public:
   explicit TanHLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, TanHFunctor>(param) {}
+      : ElementwiseLayer<Dtype, TanHFunctor, TanHLayer>(param) {}
   virtual inline const char* type() const { return "TanH"; }
 };
 

@@ -6,15 +6,12 @@
 
 #include "caffe/util/db.hpp"
 
-namespace leveldb {
-class DB;
-}
-
 namespace caffe {
 namespace db {
 
-/// A LevelDB folder. LevelDB lets one process at a time open it, and that once.
-/// Present only in builds that found libleveldb; GetDB says so in the others.
+/// A LevelDB folder. LevelDB lets one process at a time open it, and that once, until
+/// Close; cursors and transactions that are still there then throw when they are used.
+/// Present only in builds with CAFFE_LEVELDB; GetDB says so in the others.
 class LevelDB : public DB {
  public:
   LevelDB();
@@ -25,8 +22,11 @@ class LevelDB : public DB {
   Transaction* NewTransaction() override;
 
  private:
-  string source_;
-  shared_ptr<leveldb::DB> db_;
+  struct Connection;
+  class LevelDBCursor;
+  class LevelDBTransaction;
+
+  shared_ptr<Connection> connection_;
 };
 
 }  // namespace db

@@ -12,10 +12,11 @@
 
 // Bodies for the device half of a layer in a build without CUDA.
 
-#define NO_GPU                                                \
-  throw ::caffe::RuntimeFailure(                              \
-      "this build of Caffe has no GPU support; use CPU mode " \
-      "(caffe.set_mode_cpu()) or install a build made with CUDA")
+#define NO_GPU                                                              \
+  throw ::caffe::RuntimeFailure(                                            \
+      "this build of Caffe has no GPU support; to run on the CPU, leave "   \
+      "caffe.set_mode_gpu(), caffe.set_device() and the flag -gpu out and " \
+      "write `solver_mode: CPU` in the solver")
 
 #define STUB_GPU(classname)                                                          \
   template <typename Dtype>                                                          \

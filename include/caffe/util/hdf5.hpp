@@ -16,7 +16,10 @@ namespace caffe {
 /// An open HDF5 file, closed by the destructor.
 class Hdf5File {
  public:
-  /// Opens for reading; says what the file is if it is no HDF5 file.
+  /// Opens for reading; says what the file is if it is no HDF5 file. Another process
+  /// parses it first, which damage may crash: what is open here is the copy of its
+  /// groups, numbers and strings that came out there. Long arrays, as snapshots have
+  /// them, are read from the file, which has to stay.
   static Hdf5File Open(const string& path);
   ~Hdf5File();
   Hdf5File(Hdf5File&& other) noexcept;

@@ -9,13 +9,17 @@
 namespace caffe {
 
 // Images are cv::Mat of 8-bit channels in (row, column, channel) order, blue-green-red.
-// Orientation tags (EXIF) are ignored, as Caffe's training data was made.
+// The same for every format: orientation tags are ignored, as Caffe's training data was
+// made; colours are those stored, whatever alpha, profile or colour space stands beside
+// them; 16 bits become the high byte; grey of colour is
+// 0.299 red + 0.587 green + 0.114 blue, rounded. Differs from BVLC, which leaves grey to
+// the decoders: the Y plane of a JPEG, a PNG's weights after its colour space.
 
 enum class ImageColors { kAsStored, kColor, kGray };
 
 /// Decodes the bytes of an image file of any format OpenCV reads. Throws FileError
-/// with what is wrong with them: not an image, truncated, or announcing more than
-/// 2^28 pixels (CV_IO_MAX_IMAGE_PIXELS in the environment, if set). kAsStored keeps
+/// with what is wrong with them: not an image, lacking image data, or announcing more
+/// than 2^28 pixels (CV_IO_MAX_IMAGE_PIXELS in the environment, if set). kAsStored keeps
 /// 1, 3 or 4 channels; CMYK becomes colour.
 cv::Mat DecodeImage(const string& bytes, ImageColors colors);
 

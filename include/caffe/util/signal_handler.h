@@ -5,8 +5,9 @@
 
 namespace caffe {
 
-/// While it lives, SIGINT and SIGHUP ask the solver for an action instead of
-/// ending the process.
+/// While it lives, SIGINT, SIGHUP and SIGTERM ask the solver for an action instead of
+/// ending the process. SIGTERM always stops: batch systems, service managers and mpirun
+/// send it to say that they end the process soon. BVLC dies of it.
 ///
 ///     SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
 ///     solver->SetActionFunction(handler.GetActionFunction());
@@ -15,16 +16,16 @@ namespace caffe {
 /// it can be used inside a process that has its own, such as Python. Signals are a
 /// matter of the whole process: one that arrives is reported once, by whichever
 /// action function is asked first.
-///
-/// With several solvers SIGTERM does what SIGINT does: that is what mpirun sends to the
-/// processes it started when it is interrupted itself.
 class SignalHandler {
  public:
-  /// The actions for the two signals; NONE swallows the signal.
+  /// The actions for those two signals; NONE swallows the signal.
   SignalHandler(SolverAction::Enum SIGINT_action, SolverAction::Enum SIGHUP_action);
   ~SignalHandler();
   /// For Solver::SetActionFunction; it may outlive this object.
   ActionCallback GetActionFunction();
+  /// The signal that an action function of this process has answered with STOP since the
+  /// first of the living objects was made, the last if there were several; 0 if none.
+  static int StoppedBy();
 
  private:
   SolverAction::Enum SIGINT_action_;

@@ -21,7 +21,8 @@ USAGE = f"""\
 usage: caffe build-plugin SOURCE.cpp [MORE.cpp ...] -o libmy.so [-- COMPILER FLAGS]
 
 Compiles layers or solvers that register themselves (REGISTER_LAYER_CLASS) against the
-installed headers and library. Uses $CXX, or g++, with $CXXFLAGS and what follows `--`.
+installed headers and library. Uses $CXX, or g++, with $CXXFLAGS and what follows `--`;
+headers are looked for in the folders named there first.
 Load the result with `caffe train -plugin libmy.so`, caffe.load_plugin("libmy.so"), or
 CAFFE_PLUGINS=libmy.so.
 
@@ -65,7 +66,6 @@ def build(sources: list[str], target: Path, extra: list[str]) -> None:
         *compiler,
         *("-std=c++20", "-O3", "-fPIC", "-shared"),
         *([] if _caffe.has_gpu else ["-DCPU_ONLY"]),
-        f"-I{include_folder()}",
         *shlex.split(os.environ.get("CXXFLAGS", "")),
         *sources,
         *("-o", str(target)),
@@ -73,6 +73,8 @@ def build(sources: list[str], target: Path, extra: list[str]) -> None:
         str(library),
         f"-Wl,-rpath,{library.parent}",
         *extra,
+        # Behind the user's folders: a header of a fork, of the same name, is meant.
+        f"-I{include_folder()}",
     ]
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

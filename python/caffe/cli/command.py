@@ -78,8 +78,8 @@ def use_device(flags: Values) -> None:
         return
     if not _caffe.has_gpu:
         raise RuntimeError(
-            f"GPU {flags.gpu} is asked for by -gpu or solver_mode, but this build has "
-            "no GPU support; leave -gpu out, and write `solver_mode: CPU`"
+            f"flag -gpu asks for GPU {flags.gpu}, but this build has no GPU support; "
+            "leave the flag out to run on the CPU"
         )
     if len(gpus) > 1:
         raise NotImplementedError(

@@ -62,7 +62,3 @@ def _run(arguments: list[str]) -> int:
     for channel, mean in enumerate(result.channel_means):
         log(f"mean_value channel [{channel}]: {mean:g}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -110,7 +110,3 @@ def _summarise(result: _caffe.ConvertImagesetResult, database: str) -> None:
         )
     for image in result.rejected:
         log(f"Rejected line {image.line}, '{image.name}': {image.reason}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

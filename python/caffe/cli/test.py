@@ -17,15 +17,29 @@ from caffe.cli.command import (
     required,
     split,
 )
-from caffe.cli.flags import Values
-from caffe.cli.tool import log
+from caffe.cli.flags import Flag, Values
+from caffe.cli.tool import log, require_file
 from caffe.proto.caffe_pb2 import TEST
 
 
 def run(flags: Values) -> int:
     """Scores a net: logs its outputs batch by batch, then their means."""
     weights = split(required(flags, "weights", "the caffemodel to score"))
-    net = load_net(flags, TEST, weights, optimize=flags.optimize)
+    net = load_net(flags, TEST, [], optimize=flags.optimize)
+    for file in weights:
+        require_file(file, "file")
+        report = net.copy_from(file)
+        if not report.matched and not flags.allow_random:
+            theirs, ours = report.without_layer, report.without_weights
+            raise ValueError(
+                f"'{file}' has weights for no layer of the net, but for "
+                f"{_some(theirs)}, while the net has {_some(ours)}; they belong to "
+                "another net (-allow_random scores this one as its fillers made it)"
+            )
+    try:
+        net.check_weights()
+    except ValueError as error:
+        raise ValueError(f"'{','.join(weights)}': {error}") from None
     log(f"Running for {flags.iterations} iterations.")
     outputs = net.outputs
     sums: list[tuple[str, float]] = []
@@ -54,9 +68,29 @@ def run(flags: Values) -> int:
     return 0
 
 
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(f"'{name}'" for name in names[:2]) + more if names else "none"
+
+
 COMMAND = Command(
     "test",
     "score a net",
-    (MODEL, WEIGHTS, ITERATIONS, GPU, LEVEL, STAGE, PRECISION, PLUGIN, OPTIMIZE),
+    (
+        MODEL,
+        WEIGHTS,
+        ITERATIONS,
+        GPU,
+        LEVEL,
+        STAGE,
+        PRECISION,
+        PLUGIN,
+        OPTIMIZE,
+        Flag(
+            "allow_random",
+            False,
+            "Score a net for which the weights have no layer, as its fillers made it.",
+        ),
+    ),
     run,
 )

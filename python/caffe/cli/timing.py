@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from caffe.cli.command import (
     GPU,
     ITERATIONS,
@@ -37,21 +39,35 @@ def run(flags: Values) -> int:
     backward = [0.0] * len(names)
     total = 0.0
     for iteration in range(flags.iterations):
-        times = net._engine.time_layers()
-        forward = [a + b for a, b in zip(forward, times.forward_ms, strict=True)]
-        backward = [a + b for a, b in zip(backward, times.backward_ms, strict=True)]
-        total += times.total_ms
-        log(f"Iteration: {iteration + 1} forward-backward time: {times.total_ms:g} ms.")
+        run = net._engine.time_layers()
+        forward = [a + b for a, b in zip(forward, run.forward_ms, strict=True)]
+        backward = [a + b for a, b in zip(backward, run.backward_ms, strict=True)]
+        total += run.total_ms
+        log(f"Iteration: {iteration + 1} forward-backward time: {run.total_ms:g} ms.")
     log("Average time per layer: ")
     for name, forward_ms, backward_ms in zip(names, forward, backward, strict=True):
-        log(f"{name:>10}\tforward: {forward_ms / flags.iterations:g} ms.")
-        log(f"{name:>10}\tbackward: {backward_ms / flags.iterations:g} ms.")
-    log(f"Average Forward pass: {sum(forward) / flags.iterations:g} ms.")
-    log(f"Average Backward pass: {sum(backward) / flags.iterations:g} ms.")
+        times = _mean(forward_ms, flags.iterations, "done by the layer before")
+        log(f"{name:>10}\tforward: {times}.")
+        times = _mean(backward_ms, flags.iterations, "not needed")
+        log(f"{name:>10}\tbackward: {times}.")
+    measured = [ms for ms in backward if not math.isnan(ms)]
+    forward_pass = sum(ms for ms in forward if not math.isnan(ms))
+    log(f"Average Forward pass: {forward_pass / flags.iterations:g} ms.")
+    if measured:
+        log(f"Average Backward pass: {sum(measured) / flags.iterations:g} ms.")
+    else:
+        log(
+            "Average Backward pass: not needed, since the net has no loss; add one, or "
+            "`force_backward: true`, to time it."
+        )
     log(f"Average Forward-Backward: {total / flags.iterations:g} ms.")
     log(f"Total Time: {total:g} ms.")
     log("*** Benchmark ends ***")
     return 0
+
+
+def _mean(total_ms: float, iterations: int, otherwise: str) -> str:
+    return otherwise if math.isnan(total_ms) else f"{total_ms / iterations:g} ms"
 
 
 COMMAND = Command(

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from caffe.cli.flags import Flag, UsageError, Values
+from caffe.cli.signals import say_interrupted, status_of
 
-# Statuses: 0 fine, 1 it failed, 2 the command line is wrong, 130 interrupted.
+# Statuses: 0 fine, 1 it failed, 2 the command line is wrong, 128 + the signal that
+# interrupted it.
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
 
 LOG_FLAGS = (
     Flag("log_file", "", "Write the log into this file as well."),
@@ -81,9 +82,9 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
     except UsageError as error:
         print(f"{name}: error: {error}\n{help_hint}", file=sys.stderr)
         return USAGE
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        say_interrupted(name)
+        return status_of(interrupt)
     except BrokenPipeError:
         # The reader of our output has gone, e.g. `| head`; Python must not flush it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

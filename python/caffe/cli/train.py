@@ -17,6 +17,7 @@ from caffe.cli.command import (
     use_device,
 )
 from caffe.cli.flags import Flag, UsageError, Values
+from caffe.cli.signals import Interrupted
 from caffe.cli.tool import load_plugins, log, require_file
 from caffe.proto.caffe_pb2 import SolverParameter
 
@@ -49,6 +50,11 @@ def run(flags: Values) -> int:
         and param.HasField("solver_mode")
         and param.solver_mode == SolverParameter.GPU
     ):
+        if not _caffe.has_gpu:
+            raise RuntimeError(
+                f"'{file}' has `solver_mode: GPU`, but this build has no GPU support; "
+                "write `solver_mode: CPU` there to train on the CPU"
+            )
         flags = flags.replace(gpu=str(param.device_id))
     use_device(flags)
     # Weights that the prototxt names are for a new run, and yield to the flag.
@@ -78,12 +84,17 @@ def run(flags: Values) -> int:
         tensorboard.record(solver, Path(flags.tensorboard))
     log("Starting Optimization")
     solver.solve()
+    # The others may still have something to write, and a status that says that this
+    # process was stopped would end them.
+    _caffe.finish_group()
     log("Optimization Done.")
     if failures := solver.snapshot_failures:
         raise OSError(
             f"{failures} of the snapshots that were due could not be written; the log "
             "says why"
         )
+    if signals.stopped_by:
+        raise Interrupted(signals.stopped_by)
     return 0
 
 

@@ -101,14 +101,14 @@ def analyse(
     Args:
         network: Its batch holds those of `batches`.
         units: From `sk_units`.
-        batches: Crops (N, 3, side, side) with labels (N,).
+        batches: Crops (N, 3, side, side) with labels (N,), classes of the net.
         scales: Factors, 1 or more.
         images: Keep this many one by one.
         unpreprocess: Takes the net's values back to levels, for `ImageAttention.crops`.
         report: Called with the number of images done.
 
     Raises:
-        ValueError: A scale below 1, or a label that is no class of the net.
+        ValueError: A scale below 1.
     """
     if not scales or not all(1 <= scale <= network.side for scale in scales):
         raise ValueError(
@@ -121,11 +121,6 @@ def analyse(
     sums = np.zeros((len(scales), len(units), network.classes))
     curve_sum: Array = np.zeros(0)
     for crops, labels in batches:
-        if labels.min() < 0 or labels.max() >= network.classes:
-            raise ValueError(
-                f"label {labels.max()}, expected one below {network.classes}, the "
-                "number of the net's classes"
-            )
         seen = [enlarged(crops, scale) for scale in scales]
         measured = [_measure(network, units, curve_unit, values) for values in seen]
         curves = np.stack([curve for curve, _ in measured])

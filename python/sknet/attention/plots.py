@@ -1,6 +1,6 @@
 """Draws the attention as the paper does, and writes its numbers.
 
-Needs matplotlib, which `pip install sknet-caffe[plot]` brings.
+Needs matplotlib, of the extra `plot`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sknet.attention.analysis import Attention, ImageAttention
 from sknet.attention.units import Unit, last_of_stages
+from sknet.extras import missing
 
 Array = npt.NDArray[Any]
 
@@ -114,9 +115,7 @@ def _figure(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(
-            "plots need matplotlib; pip install 'sknet-caffe[plot]'"
-        ) from None
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

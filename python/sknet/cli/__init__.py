@@ -1,58 +1,17 @@
-"""The `sknet` command: one module for each group of subcommands."""
+"""The entry point of `sknet`, which is in `sknet.cli.commands`.
+
+Nothing is imported here: see `caffe.cli.signals`.
+"""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from types import ModuleType
-
-from sknet.cli import (
-    attention,
-    augment_preview,
-    complexity,
-    convert_bn,
-    evaluate,
-    export,
-    import_torch,
-    models,
-    prepare,
-    scatter,
-    tables,
-    train_curve,
-)
-
-# Each has add_commands(subparsers); the order is that of `sknet --help`.
-_MODULES: tuple[ModuleType, ...] = (
-    models,
-    complexity,
-    evaluate,
-    attention,
-    export,
-    import_torch,
-    convert_bn,
-    prepare,
-    augment_preview,
-    tables,
-    scatter,
-    train_curve,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one subcommand; the exit status is 1 after an error in one sentence."""
-    parser = argparse.ArgumentParser(
-        prog="sknet", description="Tools for Selective Kernel Networks."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for module in _MODULES:
-        module.add_commands(commands)
-    arguments = parser.parse_args(argv)
-    try:
-        return arguments.run(arguments) or 0
-    except (ValueError, RuntimeError, OSError, ImportError) as error:
-        print(f"sknet {arguments.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"sknet {arguments.command}: interrupted", file=sys.stderr)
-        return 130
+    """Runs `sknet` with these arguments, or the process's; returns the exit status."""
+    from caffe.cli.signals import run
+
+    return run("sknet.cli.commands", argv)

@@ -117,7 +117,9 @@ def _attention(arguments: argparse.Namespace) -> None:
         attention = analyse(
             network,
             units,
-            source.batches(protocol, preprocessing, arguments.batch, 0, total),
+            source.batches(
+                protocol, preprocessing, arguments.batch, 0, total, network.classes
+            ),
             scales=scales,
             images=arguments.images,
             unpreprocess=lambda values: values / preprocessing.scale + mean,

@@ -55,6 +55,7 @@ def add_commands(commands: Any) -> None:
 def _preview(arguments: argparse.Namespace) -> None:
     from sknet.augment_preview import draw, sheet, training_transform
     from sknet.evaluation import open_source
+    from sknet.opencv import write_image
 
     for name in ("images", "draws", "crop"):
         value = getattr(arguments, name)
@@ -67,7 +68,7 @@ def _preview(arguments: argparse.Namespace) -> None:
     originals, drawn = draw(
         source, param, arguments.images, arguments.draws, arguments.seed
     )
-    sheet(originals, drawn).save(arguments.output)
+    write_image(arguments.output, sheet(originals, drawn)[:, :, ::-1])
     print(
         f"{len(originals)} images with {arguments.draws} draws each in "
         f"{arguments.output}"

@@ -67,6 +67,11 @@ def add_commands(commands: Any) -> None:
         help="fail if a layer gets no weights, or weights find no layer",
     )
     command.add_argument(
+        "--check",
+        action="store_true",
+        help="only check that net, weights and images fit together",
+    )
+    command.add_argument(
         "--no-optimize",
         action="store_true",
         help="run layer by layer; by default layers are fused, which is faster and "
@@ -154,6 +159,7 @@ def preprocessing_of(
 def _evaluate(arguments: argparse.Namespace) -> None:
     from sknet.class_map import read_class_list
     from sknet.evaluation import (
+        check,
         evaluate,
         load_network,
         open_source,
@@ -180,6 +186,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     assert network.weights is not None
     _print_notices(network.notices)
     _print_warnings(network.weights.sentences())
+    if arguments.check:
+        check(network, source, learned)
+        print(f"{definition.name}: {source.count:,} images can be evaluated")
+        return
     with reporting("Evaluating") as report:
         result = evaluate(
             network,
@@ -236,6 +246,7 @@ def _record(
     confusions = sorted(scores.confusions.items(), key=lambda item: (-item[1], item[0]))
     return {
         "net": network.definition.name,
+        "learned_params": network.learned_params,
         "weights": str(arguments.weights),
         "source": str(arguments.source),
         "images": scores.images,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Two orders of summation over the longest sums of the registry stay ten times below
 # this share of a layer's largest value; a wrong formula is far above.
 _ACCEPTED = 1e-4
+# Of a whole net, the root mean square: rounding adds up on the way, and where two
+# values are all but equal ArgMax may choose either.
+_ACCEPTED_OF_NET = 1e-2
 
 
 def add_commands(commands: Any) -> None:
@@ -30,14 +33,19 @@ def add_commands(commands: Any) -> None:
     onnx = formats.add_parser(
         "onnx",
         help="ONNX, checked layer by layer in ONNX Runtime",
-        description="Writes a net as an ONNX model. Data layers become inputs; losses "
-        "and accuracies are left out. Then ONNX Runtime runs it on random input, the "
-        "engine runs every layer on ONNX Runtime's values and the net as a whole, and "
-        "the largest differences are reported; the exit status is 1 if one is above "
-        "1e-4 of its layer's largest value.",
+        description="Writes a net as an ONNX model. Data layers become inputs, of one "
+        "image, without their databases; losses and accuracies are left out. Then ONNX "
+        "Runtime and the engine run it on random input as a whole, and each layer by "
+        "itself on its values there, on zeros, on few levels and on large values. The "
+        "largest differences are reported; the exit status is 1 if a layer's is above "
+        "1e-4 of its largest value, or an output's root mean square above 1e-2.",
     )
     onnx.set_defaults(run=_onnx, command="export onnx")
-    onnx.add_argument("prototxt", type=Path, help="the net, read for the TEST phase")
+    onnx.add_argument(
+        "prototxt",
+        type=Path,
+        help="the net in any form (deploy, train_val), read for the TEST phase",
+    )
     onnx.add_argument(
         "--weights", required=True, type=Path, metavar="FILE", help="caffemodel"
     )
@@ -53,7 +61,7 @@ def add_commands(commands: Any) -> None:
         default=[],
         metavar="[BLOB=]NxCxHxW",
         help="shape of an input blob, of `data` without a name (default: as in the "
-        "prototxt); can be given again",
+        "prototxt, and one image of a data layer's size); can be given again",
     )
     onnx.add_argument(
         "--fold-bn",
@@ -74,7 +82,8 @@ def add_commands(commands: Any) -> None:
 def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
-    from sknet.export import compare, export_onnx
+    from sknet.evaluation.network import read_prototxt
+    from sknet.export import compare, export_onnx, inference_form
 
     for file in (arguments.prototxt, arguments.weights):
         if not file.is_file():
@@ -84,16 +93,10 @@ def _onnx(arguments: argparse.Namespace) -> int:
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
         )
     caffe.init_log(1)
-    net = caffe.Net(str(arguments.prototxt), caffe.TEST, weights=str(arguments.weights))
-    for text in arguments.input:
-        blob, shape = _input_shape(text)
-        if blob not in net.inputs:
-            raise ValueError(
-                f"--input {text}: the net has no input '{blob}' (inputs: "
-                f"{', '.join(net.inputs)})"
-            )
-        net.blobs[blob].reshape(*shape)
-    net.reshape()
+    form = inference_form(
+        read_prototxt(arguments.prototxt), dict(map(_input_shape, arguments.input))
+    )
+    net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
     graph, files = export_onnx(
         net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
     )
@@ -128,12 +131,15 @@ def _onnx(arguments: argparse.Namespace) -> int:
             f"whole net: output '{entry.blob}' differs by at most "
             f"{entry.difference:.3g}, its largest value is {entry.largest:.3g}"
         )
+    wrong = [e for e in report.outputs if e.deviation > _ACCEPTED_OF_NET]
     if worst.relative > _ACCEPTED:
+        wrong.insert(0, worst)
+    if wrong:
         raise RuntimeError(
             f"{arguments.output}: ONNX Runtime differs from the engine by "
-            f"{worst.difference:.3g} in layer '{worst.layer}' ({worst.type}), whose "
-            f"largest value is {worst.largest:.3g}; the file was written, but do not "
-            "rely on it"
+            f"{wrong[0].difference:.3g} in layer '{wrong[0].layer}' ({wrong[0].type}), "
+            f"whose largest value is {wrong[0].largest:.3g}; the file was written, but "
+            "do not rely on it"
         )
     return 0
 

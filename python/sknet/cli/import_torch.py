@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-
 from sknet.batch_norms import write_file
+from sknet.prototxt import to_text
 from sknet.torch_import import convert, read_state_dict
 from sknet.torch_sources import SOURCES, source
 
@@ -78,7 +77,7 @@ def _torch(arguments: argparse.Namespace) -> None:
     write_file(arguments.output, imported.weights.SerializeToString())
     print(f"wrote {arguments.output}: {arguments.model} as {origin.model}")
     if arguments.prototxt:
-        text = text_format.MessageToString(imported.definition)
+        text = to_text(imported.definition)
         write_file(arguments.prototxt, text.encode())
         print(f"wrote {arguments.prototxt}")
     mean = ", ".join(f"{value:.6g}" for value in imported.mean)

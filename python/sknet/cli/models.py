@@ -9,23 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from caffe.proto import caffe_pb2
 from sknet.cards import write_models
 from sknet.files import write_atomically
 from sknet.models import (
     Model,
+    Recipe,
     create_model,
     deploy,
     list_models,
     recipe_for,
     released,
+    rename_classifier,
     solver,
     train_val,
 )
 from sknet.models.recipe import SCHEDULES
 from sknet.models.sknet import Branch
+from sknet.prototxt import to_text
 from sknet.text import table
 
 
@@ -73,8 +76,25 @@ def _add_generate(commands: Any) -> None:
         metavar="FILE",
         help="write there instead of to the standard output",
     )
+    add_model_options(command)
+    files = command.add_argument_group("files, with --style train_val")
+    files.add_argument(
+        "--solver", type=Path, metavar="FILE", help="write the solver for the -o file"
+    )
+    for option, meaning in _FILE_OPTIONS.items():
+        files.add_argument(f"--{option}", metavar="PATH", help=meaning)
+
+
+def add_model_options(command: Any) -> None:
+    """Adds the options that change a network or its recipe."""
     network = command.add_argument_group("network")
     network.add_argument("--classes", type=int, metavar="N", help="number of classes")
+    network.add_argument(
+        "--classifier",
+        metavar="NAME",
+        help="call the last layer NAME, so that it finds no weights in a file, and let "
+        "it learn ten times as fast: for fine-tuning",
+    )
     network.add_argument(
         "--crop", type=int, metavar="N", help="side of the input in pixels"
     )
@@ -117,24 +137,35 @@ def _add_generate(commands: Any) -> None:
         action="store_true",
         help="add the branches of SK units instead of weighing them",
     )
-    recipe = command.add_argument_group("recipe, with --style train_val")
-    recipe.add_argument(
-        "--solver", type=Path, metavar="FILE", help="write the solver for the -o file"
-    )
+    recipe = command.add_argument_group("recipe, of training")
     for name, kind, meaning in _RECIPE_OPTIONS:
         option = "--" + name.replace("_", "-")
         if name == "schedule":
             recipe.add_argument(option, choices=list(SCHEDULES), help=meaning)
         else:
-            metavar = "PATH" if kind is str else "N" if kind is int else "X"
+            metavar = _METAVARS[kind]
             recipe.add_argument(option, type=kind, metavar=metavar, help=meaning)
 
 
 _STYLES = ("deploy", "train_val", "released")
+_FILE_OPTIONS = {
+    "train-source": "LMDB of the training images (train_lmdb)",
+    "val-source": "LMDB of the validation images (val_lmdb)",
+    "snapshot-prefix": "start of the snapshots' paths (snapshots/MODEL)",
+}
+
+
+def _epochs(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}', expected numbers with commas between"
+        ) from None
+
+
+_METAVARS: dict[Callable[[str], Any], str] = {int: "N", float: "X", _epochs: "X,X,..."}
 _RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
-    ("train_source", str, "LMDB of the training images (train_lmdb)"),
-    ("val_source", str, "LMDB of the validation images (val_lmdb)"),
-    ("snapshot_prefix", str, "start of the snapshots' paths (snapshots/MODEL)"),
     (
         "schedule",
         str,
@@ -145,13 +176,13 @@ _RECIPE_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("val_images", int, "images in the validation set"),
     ("iter_size", int, "batches per update"),
     ("val_batch_size", int, "validation images at a time, at most"),
-    ("epochs", float, "passes over the training set"),
+    ("epochs", float, "passes over the training set; the rate's steps move with them"),
+    ("steps", _epochs, "epochs after which the rate is divided by ten"),
     ("base_lr", float, "learning rate at the start"),
     ("weight_decay", float, "L2 penalty"),
     ("label_smoothing", float, "share of the target that is spread over all classes"),
     ("seed", int, "seed of all random draws"),
 )
-_FILE_OPTIONS = ("train_source", "val_source", "snapshot_prefix")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -214,6 +245,29 @@ def _generate(arguments: argparse.Namespace) -> None:
         for path in write_models(arguments.output):
             print(f"wrote {path}")
         return
+    model = model_of(arguments)
+    style = arguments.style or "deploy"
+    if arguments.batch is not None and arguments.batch < 1:
+        raise ValueError(f"--batch is {arguments.batch}, expected at least 1")
+    if style == "train_val":
+        _train_val(arguments, model)
+        return
+    for option in ("solver", *_FILE_OPTIONS, *(name for name, *_ in _RECIPE_OPTIONS)):
+        if getattr(arguments, option.replace("-", "_")) is not None:
+            raise ValueError(
+                f"--{option.replace('_', '-')} is of training; add --style train_val"
+            )
+    if style == "released" and arguments.classifier:
+        raise ValueError("--classifier makes another net than the released one")
+    write = released if style == "released" else deploy
+    net = write(model, **_given(arguments, batch_size="batch"))
+    if arguments.classifier:
+        rename_classifier(net, arguments.classifier)
+    _write(net, arguments.output, explicit=style == "released")
+
+
+def model_of(arguments: argparse.Namespace) -> Model:
+    """The model that the options of `add_model_options` describe."""
     options = _given(
         arguments,
         classes="classes",
@@ -226,28 +280,30 @@ def _generate(arguments: argparse.Namespace) -> None:
     options.update(_given(arguments, branches="branches"))
     if arguments.no_attention:
         options["attention"] = False
-    model = create_model(arguments.model, **options)
-    style = arguments.style or "deploy"
-    if arguments.batch is not None and arguments.batch < 1:
-        raise ValueError(f"--batch is {arguments.batch}, expected at least 1")
-    if style == "train_val":
-        _train_val(arguments, model)
-        return
-    for option in ("solver", *(name for name, *_ in _RECIPE_OPTIONS)):
-        if getattr(arguments, option) is not None:
-            raise ValueError(
-                f"--{option.replace('_', '-')} is of training; add --style train_val"
-            )
-    write = released if style == "released" else deploy
-    _write(write(model, **_given(arguments, batch_size="batch")), arguments.output)
+    return create_model(arguments.model, **options)
+
+
+def training_of(
+    arguments: argparse.Namespace, model: Model, train_source: str, val_source: str
+) -> tuple[Recipe, caffe_pb2.NetParameter]:
+    """The recipe that the options describe, and its net; prints warnings."""
+    fields = {name: name for name, *_ in _RECIPE_OPTIONS if name != "steps"}
+    recipe = recipe_for(
+        model.recipe,
+        **_given(arguments, batch_size="batch", lr_drops="steps", **fields),
+    )
+    for sentence in recipe.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
+    net = train_val(model, recipe, train_source, val_source)
+    if arguments.classifier:
+        rename_classifier(net, arguments.classifier)
+    return recipe, net
 
 
 def _train_val(arguments: argparse.Namespace, model: Model) -> None:
-    fields = {name: name for name, *_ in _RECIPE_OPTIONS if name not in _FILE_OPTIONS}
-    recipe = recipe_for(model.recipe, **_given(arguments, batch_size="batch", **fields))
-    net = train_val(
+    recipe, net = training_of(
+        arguments,
         model,
-        recipe,
         arguments.train_source or "train_lmdb",
         arguments.val_source or "val_lmdb",
     )
@@ -262,8 +318,8 @@ def _train_val(arguments: argparse.Namespace, model: Model) -> None:
         _write(definition, arguments.solver)
 
 
-def _write(definition: Message, path: Path | None) -> None:
-    text = text_format.MessageToString(definition)
+def _write(definition: Message, path: Path | None, *, explicit: bool = False) -> None:
+    text = to_text(definition, explicit=explicit)
     if path is None:
         sys.stdout.write(text)
     else:

@@ -46,10 +46,14 @@ def add_commands(commands: Any) -> None:
 
 def _scatter(arguments: argparse.Namespace) -> None:
     from sknet.scatter import plot, points, write_table
-    from sknet.tables import measured_errors
+    from sknet.tables import read_measured
 
-    found = points(arguments.crop, measured_errors(arguments.measured))
+    measured = read_measured(arguments.measured)
+    found = points(arguments.crop, measured)
     plot(found, arguments.crop, arguments.output)
     if arguments.csv:
         write_table(found, arguments.csv)
+    for record in measured:
+        if record.row is None and record.learned_params is None:
+            print(f"note: net '{record.net}' is left out, its size is not known")
     print(f"{len(found)} networks in {arguments.output}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet.files import write_atomically
-from sknet.tables import measured_errors, table_2, table_rows
+from sknet.tables import measured_errors, read_measured, table_2, table_rows
 from sknet.text import table
 
 _SUBJECTS = {
@@ -52,8 +52,11 @@ def add_commands(commands: Any) -> None:
 
 
 def _print_table(arguments: argparse.Namespace) -> None:
+    others: list[str] = []
     if arguments.number == 2:
-        rows = table_2(measured_errors(arguments.measured))
+        measured = read_measured(arguments.measured)
+        rows = table_2(measured_errors(measured))
+        others = sorted({record.net for record in measured if record.row is None})
     else:
         rows = table_rows(arguments.number)
     errors = [
@@ -93,6 +96,8 @@ def _print_table(arguments: argparse.Namespace) -> None:
     print(table(header, lines))
     notes = [f"{row['model']}: {row['note']}" for row in rows if row["note"]]
     print("\n" + "\n".join(notes) if notes else "", end="\n" if notes else "")
+    for net in others:
+        print(f"note: net '{net}' is in no row of the table")
     if arguments.json:
         write_atomically(arguments.json, json.dumps(rows, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """How good a trained net is: protocols, the net made ready for them, and the counts."""
 
-from sknet.evaluation.evaluate import Evaluation, evaluate
+from sknet.evaluation.evaluate import Evaluation, check, evaluate
 from sknet.evaluation.images import ImageSource, open_source
 from sknet.evaluation.network import (
     Definition,
@@ -21,6 +21,7 @@ __all__ = [
     "Protocol",
     "Scores",
     "WeightsReport",
+    "check",
     "evaluate",
     "load_network",
     "open_source",

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sknet.class_map import ClassMap
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
@@ -18,7 +20,7 @@ from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.scores import Scores, wilson_interval
 from sknet.files import write_atomically
 
-_FORMAT = "sknet evaluation checkpoint 1"
+_FORMAT = "sknet evaluation checkpoint 2"
 # Seconds between checkpoints.
 _INTERVAL = 30.0
 
@@ -82,12 +84,7 @@ def evaluate(
         ValueError: Labels that are no classes, a checkpoint of another evaluation.
         OSError: An image cannot be read, or the checkpoint not be written.
     """
-    if not source.labelled:
-        raise ValueError(
-            f"source '{source.path}': its images have no labels; put them into a "
-            "folder for each class, or give --labels, a file of lines `name label`"
-        )
-    translation, warnings = _translation(network, source, learned)
+    translation, warnings = check(network, source, learned)
     total = source.count if limit is None else min(limit, source.count)
     identity = {
         "format": _FORMAT,
@@ -106,15 +103,17 @@ def evaluate(
             f"checkpoint '{checkpoint}': {scores.images} images are done, expected at "
             f"most {total}; remove it, or raise --limit"
         )
+    known = network.classes if translation is None else len(translation)
     began = saved = time.monotonic()
     try:
         for crops, labels in source.batches(
-            protocol, preprocessing, batch, resumed, total
+            protocol, preprocessing, batch, resumed, total, known
         ):
-            probabilities = network.forward(crops)
-            mean = probabilities.reshape(len(labels), protocol.crops, -1).mean(axis=1)
+            logs = network.forward(crops).reshape(len(labels), protocol.crops, -1)
+            # Of the mean probability over the crops, but for a constant.
+            with np.errstate(invalid="ignore"):
+                mean = np.logaddexp.reduce(logs, axis=1)
             if translation is not None:
-                _check_labels(labels, translation, scores.images)
                 labels = labels.copy()
                 labels[:] = [translation[label] for label in labels]
             scores.add(mean, labels)
@@ -146,19 +145,28 @@ def _digest(net: Any) -> str:
     return hashlib.sha256(net.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _check_labels(labels: Any, translation: list[int], images: int) -> None:
-    for index, label in enumerate(labels):
-        if not 0 <= label < len(translation):
-            raise ValueError(
-                f"image {images + index}: label {label}, expected one below "
-                f"{len(translation)}, the number of classes"
-            )
-
-
-def _translation(
-    network: Network, source: ImageSource, learned: ClassMap | None
+def check(
+    network: Network, source: ImageSource, learned: ClassMap | None = None
 ) -> tuple[list[int] | None, list[str]]:
-    """What the labels of the source are called by the net, and warnings."""
+    """Finds out whether the images can be evaluated with the net.
+
+    Args:
+        network: A net.
+        source: Images.
+        learned: The classes in the order of the net's outputs.
+
+    Returns:
+        For each label of the source the net's output, None if they are the same; and
+        reasons to doubt, in sentences.
+
+    Raises:
+        ValueError: The images have no labels, or other classes than the net.
+    """
+    if not source.labelled:
+        raise ValueError(
+            f"source '{source.path}': its images have no labels; put them into a "
+            "folder for each class, or give --labels, a file of lines `name label`"
+        )
     if learned is not None and len(learned.names) != network.classes:
         raise ValueError(
             f"net '{network.definition.name}' has {network.classes} outputs, expected "
@@ -175,14 +183,16 @@ def _translation(
             f"source '{source.path}' has no class map, so that nothing tells whether "
             "its labels are those the net learned; `sknet prepare` records one"
         ]
+    if learned is not None:
+        return source.classes.translation(learned), []
     if len(source.classes.names) != network.classes:
         raise ValueError(
             f"source '{source.path}' has {len(source.classes.names)} classes, expected "
-            f"{network.classes}, the outputs of net '{network.definition.name}'"
+            f"{network.classes}, the outputs of net '{network.definition.name}'; if "
+            "they are some of the net's, give --classes, a file that lists all of them "
+            "in the order of the outputs"
         )
-    if learned is None:
-        return None, []
-    return source.classes.translation(learned), []
+    return None, []
 
 
 def _restored(checkpoint: Path | None, identity: dict[str, Any]) -> Scores | None:

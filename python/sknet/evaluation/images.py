@@ -7,6 +7,7 @@ layers' threads while the net computes.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,7 @@ class ImageSource:
         batch: int,
         start: int = 0,
         stop: int | None = None,
+        classes: int | None = None,
     ) -> Iterator[tuple[Array, Labels]]:
         """The crops of the images from `start` to `stop`.
 
@@ -66,6 +68,7 @@ class ImageSource:
             batch: Images in each array; the last has fewer.
             start: First image. An LMDB is read from its beginning all the same.
             stop: Behind the last image; by default all.
+            classes: Of the net; labels are below that.
 
         Yields:
             Values of shape (images x crops, 3, crop, crop), the crops of an image next
@@ -73,9 +76,11 @@ class ImageSource:
 
         Raises:
             OSError: An image cannot be read.
-            ValueError: An image does not fit the protocol.
+            ValueError: An image does not fit the protocol, or a label is no class.
         """
         stop = self.count if stop is None else min(stop, self.count)
+        if start >= stop:
+            return
         with tempfile.TemporaryDirectory() as folder:
             # A list can begin anywhere, an LMDB cannot.
             skip = 0 if self.files else start
@@ -84,11 +89,18 @@ class ImageSource:
             with quiet():
                 net = caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
             wanted = stop - start
+            number = start - skip  # of the first image that is read next
             values: list[Array] = []
             labels: list[int] = []
             while wanted > len(labels):
                 net.forward()
                 read = net.blobs["label"].data
+                if classes is not None:
+                    numbered = range(number, number + len(read))
+                    for image, label in zip(numbered, read.tolist(), strict=True):
+                        if start <= image < stop:
+                            self._check_label(image, label, classes)
+                number += len(read)
                 first = min(skip, len(read))
                 skip -= first
                 for index in range(first, len(read)):
@@ -100,6 +112,25 @@ class ImageSource:
                         values, labels = [], []
                     if not wanted:
                         break
+
+    def _check_label(self, number: int, label: float, classes: int) -> None:
+        if not 0 <= label < classes:
+            raise ValueError(
+                f"source '{self.path}': {self._name(number)} has label {label:.0f}, "
+                f"expected one below {classes}, the number of the net's classes; "
+                "build it with the classes of the net"
+            )
+
+    def _name(self, number: int) -> str:
+        if self.files:
+            return f"image '{self.files[number][0]}'"
+        with (
+            lmdb.open(str(self.path), readonly=True, lock=False) as database,
+            database.begin() as transaction,
+        ):
+            keys = transaction.cursor().iternext(values=False)
+            key = next(itertools.islice(keys, number, None))
+        return f"image {number}, key '{key.decode(errors='backslashreplace')}',"
 
     def _layer(
         self, protocol: Protocol, batch: int, folder: Path, files: Any

@@ -1,4 +1,4 @@
-"""From a definition of any form to a net that turns crops into probabilities."""
+"""From a definition of any form to a net that scores crops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named
-from sknet.complexity import used_in
+from sknet.complexity import analyse, used_in
 from sknet.evaluation.images import quiet
 from sknet.evaluation.protocol import Preprocessing
 from sknet.models import create_model, deploy, recipe_for
@@ -187,7 +187,7 @@ class Network:
         classes: Number of classes.
         weights: How the weights fit.
         notices: What was changed, in sentences.
-        probabilities: Blob of the probabilities.
+        scores: Blob of the scores, the values that a softmax makes probabilities of.
     """
 
     net: caffe.Net
@@ -196,15 +196,38 @@ class Network:
     classes: int
     weights: WeightsReport | None
     notices: list[str]
-    probabilities: str
+    scores: str
 
-    def forward(self, crops: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Probabilities (N, classes) of crops (N, 3, side, side), N up to the batch."""
+    @property
+    def learned_params(self) -> int | None:
+        """Parameters without the statistics of batch norms; None if not countable."""
+        side = self.definition.side
+        try:
+            counts = analyse(
+                self.definition.net, {self.definition.image: (1, 3, side, side)}
+            )
+        except ValueError:  # a layer from a plugin, perhaps
+            return None
+        return counts.total.learned
+
+    def forward(self, crops: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Logarithms of the classes' probabilities.
+
+        Unlike float32 probabilities they still tell the unlikely classes apart.
+
+        Args:
+            crops: (N, 3, side, side), N up to the batch.
+
+        Returns:
+            (N, classes).
+        """
         blob = self.net.blobs[_INPUT]
         blob.data[: len(crops)] = crops
         self.net.forward()
-        result = self.net.blobs[self.probabilities].data[: len(crops)]
-        return np.array(result.reshape(len(crops), self.classes))
+        scores = self.net.blobs[self.scores].data[: len(crops)]
+        values = scores.reshape(len(crops), self.classes).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # what is no number is found by who counts
+            return values - np.logaddexp.reduce(values, axis=1, keepdims=True)
 
 
 def load_network(
@@ -228,7 +251,7 @@ def load_network(
         side: Height and width of the crops.
         batch: Crops in a forward pass.
         strict: Whether every layer has to get weights, and all weights a layer.
-        optimize: Fuse layers; then only the probabilities can be read.
+        optimize: Fuse layers; then only the scores can be read.
         precision: "float32", or "bf16" for products of rounded operands.
 
     Raises:
@@ -252,20 +275,14 @@ def load_network(
                     param.ClearField(name)
                 param.global_pooling = True
         del native
-    probabilities = definition.scores
-    if not net.layer or net.layer[-1].type != "Softmax":
-        probabilities = "evaluation/probabilities"
-        net.layer.append(
-            caffe_pb2.LayerParameter(
-                name=probabilities,
-                type="Softmax",
-                bottom=[definition.scores],
-                top=[probabilities],
-            )
-        )
+    scores = definition.scores
+    last = net.layer[-1] if net.layer else None
+    if last is not None and last.type == "Softmax" and last.top[0] == scores:
+        scores = last.bottom[0]
+        del net.layer[-1]
     built = _built(net, definition.image, side, batch, optimize=optimize)
     built.precision = precision
-    shape = tuple(built.blobs[probabilities].shape)
+    shape = tuple(built.blobs[scores].shape)
     if shape[0] != batch or int(np.prod(shape[2:])) != 1 or len(shape) < 2:
         raise ValueError(
             f"net '{definition.name}': output '{definition.scores}' has shape {shape}, "
@@ -274,7 +291,7 @@ def load_network(
     report = None
     if weights is not None:
         report = _fill(built, definition, weights, strict)
-    return Network(built, definition, side, shape[1], report, notices, probabilities)
+    return Network(built, definition, side, shape[1], report, notices, scores)
 
 
 def _built(

@@ -52,17 +52,15 @@ class Scores:
         self.confusions: Counter[tuple[int, int]] = Counter()
         self.top5: Counter[int] = Counter()
 
-    def add(
-        self, probabilities: npt.NDArray[Any], labels: npt.NDArray[np.int64]
-    ) -> None:
+    def add(self, scores: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> None:
         """Counts a batch.
 
         Args:
-            probabilities: (images, classes).
+            scores: (images, classes), more for likelier classes.
             labels: (images,).
 
         Raises:
-            ValueError: A label is no class, or a probability no number.
+            ValueError: A label is no class, or a score no number.
         """
         outside = (labels < 0) | (labels >= self.classes)
         if outside.any():
@@ -72,22 +70,22 @@ class Scores:
                 f"below {self.classes}, the net's number of classes; build the "
                 "database with the classes of the net"
             )
-        if not np.isfinite(probabilities).all():
+        if not np.isfinite(scores).all():
             raise ValueError(
-                "the net's probabilities are no numbers; check that the weights belong "
+                "the net's scores are no numbers; check that the weights belong "
                 "to the net, and mean and scale to the weights"
             )
-        answers = probabilities.argmax(axis=1)
-        own = probabilities[np.arange(len(labels)), labels]
+        answers = scores.argmax(axis=1)
+        own = scores[np.arange(len(labels)), labels]
         # As Caffe's Accuracy layer counts, ties are lost.
-        rank = (probabilities >= own[:, np.newaxis]).sum(axis=1)
+        rank = (scores >= own[:, np.newaxis]).sum(axis=1)
         self.confusions.update(zip(labels.tolist(), answers.tolist(), strict=True))
         self.top5.update(labels[rank <= 5].tolist())
         self.images += len(labels)
 
     @property
     def top1_correct(self) -> int:
-        """Images whose class has the highest probability."""
+        """Images whose class has the highest score."""
         return sum(
             n for (label, answer), n in self.confusions.items() if label == answer
         )

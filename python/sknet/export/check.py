@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import caffe
-from sknet.export.convert import SOURCES
-from sknet.export.graph import BlobValue, Graph, Tensor
+from sknet.export.graph import BlobValue, Graph
+from sknet.extras import missing
 
 Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class BlobDifference:
-    """How far the two results of one layer are apart.
+    """How far two results are apart.
 
     Attributes:
         layer: Name of the layer.
         type: Its type.
         blob: The blob it wrote.
         difference: Largest absolute difference of an element; inf where only one of
-            the two is NaN.
-        largest: Largest absolute value of the blob in the engine.
+            the two is NaN or infinite.
+        largest: Largest absolute value that the engine has there, infinities aside.
+        deviation: The differences' root mean square as a share of the values'.
     """
 
     layer: str
@@ -36,6 +38,7 @@ class BlobDifference:
     blob: str
     difference: float
     largest: float
+    deviation: float
 
     @property
     def relative(self) -> float:
@@ -49,7 +52,8 @@ class Comparison:
 
     Attributes:
         layers: One entry for each blob that a layer wrote, both given the same inputs
-            of that layer, so that rounding does not add up from layer to layer.
+            of that layer, so that rounding does not add up from layer to layer. Of
+            several inputs, the one with the largest relative difference.
         outputs: The results of the whole net, one entry each.
     """
 
@@ -57,8 +61,50 @@ class Comparison:
     outputs: list[BlobDifference]
 
 
+def _zeros(values: Array) -> Array:
+    """All of them tie."""
+    return np.zeros_like(values)
+
+
+def _as_they_are(values: Array) -> Array:
+    return values
+
+
+def _few_levels(values: Array) -> Array:
+    """Rounded to few levels, so that many tie, with planes of 0 and negative ones."""
+    step = float(np.abs(values).max(initial=0.0)) / 2 or 1.0
+    levels = np.asarray(np.rint(values / np.float32(step)) * np.float32(step))
+    planes = levels.reshape(math.prod(levels.shape[:2]), -1)
+    planes[::4] = 0
+    planes[1::4] = -step - np.abs(planes[1::4])
+    return levels
+
+
+def _large(values: Array) -> Array:
+    return _scaled(values, 1000)
+
+
+def _scaled(values: Array, factor: float) -> Array:
+    scaled: Array = values * np.float32(factor)
+    return scaled
+
+
+# What each layer is given, made of the values that it has in the net. Zeros are first:
+# what a layer makes of them is the least that its differences are measured by.
+_VARIANTS: tuple[Callable[[Array], Array], ...] = (
+    _zeros,
+    _as_they_are,
+    _few_levels,
+    _large,
+)
+
+
 def compare(net: caffe.Net, graph: Graph, inputs: Mapping[str, Array]) -> Comparison:
     """Runs both on the same inputs.
+
+    The whole net runs on `inputs`, in place of what data layers read. Every layer runs
+    on its values in that run, and on others made of them: zeros, few levels with planes
+    of zeros and negative ones, and a thousand times as much.
 
     Args:
         net: The net that was exported.
@@ -68,86 +114,116 @@ def compare(net: caffe.Net, graph: Graph, inputs: Mapping[str, Array]) -> Compar
     Raises:
         ImportError: The package onnxruntime is missing.
     """
+    given = {tensor.name: inputs[tensor.name] for tensor in graph.inputs}
+    final = _runtime(graph, net.name)(given)
+    values = _forward(net, graph, given)
+    by_name = {value.tensor.name: value for value in graph.blobs}
+    outputs = [
+        _difference(by_name[name], result, values[name])
+        for name, result in final.items()
+    ]
+    # Without what nobody reads: it is as much memory as the net has.
+    apart, names = graph.apart()
+    values = {**given, **{name: values[name] for name in names}}
+    run = _runtime(apart, net.name)
+    worst: dict[str, BlobDifference] = {}
+    least: dict[str, float] = {}
+    for variant in _VARIANTS:
+        own = {
+            name: np.asarray(_within(variant(array), graph.limits.get(name)))
+            for name, array in values.items()
+        }
+        got = run({names.get(name, name): array for name, array in own.items()})
+        want = _forward(net, graph, own)
+        for value in graph.blobs:
+            name = value.tensor.name
+            floor = least.get(name, 0.0)
+            entry = _difference(value, got[name], want[name], floor)
+            least.setdefault(name, entry.largest)
+            worst[name] = max(
+                worst.get(name, entry), entry, key=lambda e: (e.relative, e.largest)
+            )
+    return Comparison(list(worst.values()), outputs)
+
+
+def _runtime(
+    graph: Graph, name: str
+) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """ONNX Runtime with a graph, as a function from its inputs to its outputs."""
     try:
         import onnxruntime
     except ImportError:
         raise ImportError(
-            "checking an exported model needs the package onnxruntime; install it with "
-            "`pip install sknet-caffe[onnx]`, or leave the check out with --no-check"
+            missing("onnxruntime", "checking an exported model", "onnx")
+            + ", or leave the check out with --no-check"
         ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    given = {tensor.name: inputs[tensor.name] for tensor in graph.inputs}
+    with tempfile.TemporaryDirectory(prefix="sknet-onnx-") as folder:
+        file = Path(folder) / "model.onnx"
+        graph.save(file, name)
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+    names = [tensor.name for tensor in graph.outputs]
 
-    def run(outputs: Sequence[Tensor]) -> dict[str, Array]:
-        with tempfile.TemporaryDirectory(prefix="sknet-onnx-") as folder:
-            file = Path(folder) / "model.onnx"
-            graph.save(file, net.name, outputs)
-            session = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
-            )
-            names = [tensor.name for tensor in outputs]
-            return dict(zip(names, session.run(names, given), strict=True))
+    def run(given: Mapping[str, Array]) -> dict[str, Array]:
+        results: list[Any] = session.run(names, dict(given))
+        return dict(zip(names, results, strict=True))
 
-    # As a user runs it, and with every blob given out, which keeps the runtime from
-    # merging operators.
-    final = run(graph.outputs)
-    exposed = run([value.tensor for value in graph.blobs])
-    for name, array in given.items():
-        net.blobs[name].data[...] = array
-    net._forward(0, len(net.layers) - 1)
-    by_name = {value.tensor.name: value for value in graph.blobs}
-    outputs = [
-        _difference(by_name[name], result, net.blobs[by_name[name].blob].data)
-        for name, result in final.items()
-    ]
-    return Comparison(_layer_by_layer(net, graph, given, exposed), outputs)
+    return run
 
 
-def _layer_by_layer(
-    net: caffe.Net,
-    graph: Graph,
-    inputs: Mapping[str, Array],
-    results: Mapping[str, Array],
-) -> list[BlobDifference]:
-    """Lets every layer of the engine compute on the runtime's values."""
-    values: dict[str, list[BlobValue]] = {}
+def _forward(
+    net: caffe.Net, graph: Graph, given: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The engine's results, by their names in the graph.
+
+    Data layers do not run. Where `given` has a value of the net, those layers that read
+    it get that.
+    """
+    written: dict[str, list[BlobValue]] = {}
     for value in graph.blobs:
-        values.setdefault(value.layer, []).append(value)
-    for name, array in inputs.items():
-        net.blobs[name].data[...] = array
-    report = []
-    for index, (layer, engine) in enumerate(
-        zip(net.top_names, net.layers, strict=True)
-    ):
-        if engine.type in SOURCES:
+        written.setdefault(value.layer, []).append(value)
+    for tensor in graph.inputs:
+        net.blobs[tensor.name].data[...] = given[tensor.name]
+    results = {}
+    for index, layer in enumerate(net.top_names):
+        if layer not in graph.layers:
             continue
         net._forward(index, index)
-        for value in values.get(layer, ()):
-            blob = net.blobs[value.blob].data
-            result = results[value.tensor.name]
-            report.append(_difference(value, result, blob))
-            if result.shape == blob.shape:
-                blob[...] = result
-    return report
+        for value in written.get(layer, ()):
+            name = value.tensor.name
+            results[name] = net.blobs[value.blob].data.copy()
+            if name in given:
+                net.blobs[value.blob].data[...] = given[name]
+    return results
 
 
-def _difference(value: BlobValue, got: Array, want: Array) -> BlobDifference:
+def _within(values: Array, limit: float | None) -> Array:
+    largest = float(np.abs(values).max(initial=0.0))
+    if limit is None or not largest > limit:
+        return values
+    return _scaled(values, limit / largest)
+
+
+def _difference(
+    value: BlobValue, got: Array, want: Array, floor: float = 0.0
+) -> BlobDifference:
+    """`floor` is the least to name as the largest value."""
+    finite = np.isfinite(want)
+    size = np.where(finite, want, 0).astype(np.float64)
+    worst = deviation = math.inf
+    if got.shape == want.shape:
+        # Infinities and NaN must be met exactly; their differences would be NaN.
+        exact = (got == want) | (np.isnan(got) & np.isnan(want))
+        with np.errstate(invalid="ignore"):
+            difference = np.where(exact, 0.0, np.abs(got.astype(np.float64) - want))
+        difference[np.isnan(difference)] = math.inf
+        worst = float(difference.max(initial=0.0))
+        norm = float(np.linalg.norm(size))
+        deviation = float(np.linalg.norm(difference)) / (norm or 1.0)
+    largest = max(float(np.abs(size).max(initial=0.0)), floor)
     return BlobDifference(
-        value.layer,
-        value.type,
-        value.blob,
-        _largest_difference(got, want),
-        float(np.abs(want).max(initial=0.0)),
+        value.layer, value.type, value.blob, worst, largest, deviation
     )
-
-
-def _largest_difference(got: Array, want: Array) -> float:
-    if got.shape != want.shape:
-        return math.inf
-    # Infinities and NaN must be met exactly; their differences would be NaN.
-    exact = (got == want) | (np.isnan(got) & np.isnan(want))
-    with np.errstate(invalid="ignore"):
-        difference = np.where(exact, 0.0, np.abs(got.astype(np.float64) - want))
-    worst = float(difference.max(initial=0.0))
-    return math.inf if math.isnan(worst) else worst

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import caffe
+from sknet.export.definition import inference_layers
 from sknet.export.graph import (
     DEFAULT_OPSET,
     EXTERNAL_DATA_BYTES,
@@ -15,28 +16,7 @@ from sknet.export.graph import (
     Tensor,
 )
 from sknet.export.operators import RULES, Layer
-
-# Their tops are what the user of the exported net gives.
-SOURCES = (
-    "Data",
-    "DummyData",
-    "HDF5Data",
-    "ImageData",
-    "Input",
-    "MemoryData",
-    "WindowData",
-)
-# They judge results and are no part of inference.
-_DROPPED = (
-    "Accuracy",
-    "ContrastiveLoss",
-    "EuclideanLoss",
-    "HingeLoss",
-    "InfogainLoss",
-    "MultinomialLogisticLoss",
-    "SigmoidCrossEntropyLoss",
-    "SoftmaxWithLoss",
-)
+from sknet.extras import missing
 
 
 def export_onnx(
@@ -67,10 +47,7 @@ def export_onnx(
     try:
         import onnx
     except ImportError:
-        raise ImportError(
-            "writing ONNX needs the package onnx; install it with "
-            "`pip install sknet-caffe[onnx]`"
-        ) from None
+        raise ImportError(missing("onnx", "writing ONNX", "onnx")) from None
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise ValueError(
@@ -82,28 +59,33 @@ def export_onnx(
 
 
 def build_graph(net: caffe.Net, opset: int = DEFAULT_OPSET) -> Graph:
-    """The graph of a net.
+    """The graph of a net, from its layers without bottoms to its results.
 
     A value has the name of its blob. Blobs that in-place layers overwrite have several:
     the last has the plain name, the others are called `<blob>@<layer>`.
     """
-    layers = _definition(net).layer
+    layers = inference_layers(_definition(net).layer)
     writers: dict[str, str] = {}
     for layer in layers:
-        if layer.type not in _DROPPED:
-            writers.update(dict.fromkeys(layer.top, layer.name))
+        writers.update(dict.fromkeys(layer.top, layer.name))
     graph = Graph(opset, reserved=frozenset(net.blobs))
     current: dict[str, Tensor] = {}
     read: set[str] = set()
-    given: set[str] = set()
+    inputs: set[str] = set()
     for layer in layers:
-        if layer.type in _DROPPED:
+        shapes = [tuple(net.blobs[name].shape) for name in layer.top]
+        if not layer.bottom:
+            inputs.update(layer.top)
+            tops = [Tensor(*top) for top in zip(layer.top, shapes, strict=True)]
+            graph.inputs += tops
+            current.update(zip(layer.top, tops, strict=True))
             continue
-        if layer.type not in RULES and layer.type not in SOURCES:
+        if layer.type not in RULES:
             raise NotImplementedError(
                 f"layer '{layer.name}' has type {layer.type}, which cannot be exported "
                 "to ONNX; remove it from the prototxt or replace it"
             )
+        graph.layers.add(layer.name)
         bottoms = [current[name] for name in layer.bottom]
         if layer.type == "Split" and layer.name.endswith("_split"):
             # The engine's own; it gives one blob to several layers.
@@ -111,22 +93,15 @@ def build_graph(net: caffe.Net, opset: int = DEFAULT_OPSET) -> Graph:
             continue
         read.update(tensor.name for tensor in bottoms)
         tops = []
-        for name in layer.top:
-            plain = layer.type in SOURCES or (
-                writers[name] == layer.name and name not in given
-            )
-            value = name if plain else f"{name}@{layer.name}"
-            tops.append(Tensor(value, tuple(net.blobs[name].shape)))
-        if layer.type in SOURCES:
-            given.update(layer.top)
-            graph.inputs += tops
-        else:
-            blobs = [blob.data for blob in net.params.get(layer.name, ())]
-            RULES[layer.type](graph, Layer(layer, blobs, bottoms, tops))
-            graph.blobs += [
-                BlobValue(layer.name, layer.type, name, top)
-                for name, top in zip(layer.top, tops, strict=True)
-            ]
+        for name, shape in zip(layer.top, shapes, strict=True):
+            plain = writers[name] == layer.name and name not in inputs
+            tops.append(Tensor(name if plain else f"{name}@{layer.name}", shape))
+        blobs = [blob.data for blob in net.params.get(layer.name, ())]
+        RULES[layer.type](graph, Layer(layer, blobs, bottoms, tops))
+        graph.blobs += [
+            BlobValue(layer.name, layer.type, name, top)
+            for name, top in zip(layer.top, tops, strict=True)
+        ]
         current.update(zip(layer.top, tops, strict=True))
     values = [blob.tensor for blob in graph.blobs]
     graph.outputs = [tensor for tensor in values if tensor.name not in read]

@@ -82,6 +82,8 @@ class Graph:
         outputs: What the user gets.
         blobs: Values that stand for a blob of the net, in the order of its layers.
         reserved: Names that constants must not have.
+        layers: Names of the net's layers that it stands for.
+        limits: Values of the net whose readers lose digits where they are larger.
     """
 
     opset: int = DEFAULT_OPSET
@@ -91,6 +93,8 @@ class Graph:
     outputs: list[Tensor] = field(default_factory=list)
     blobs: list[BlobValue] = field(default_factory=list)
     reserved: frozenset[str] = frozenset()
+    layers: set[str] = field(default_factory=set)
+    limits: dict[str, float] = field(default_factory=dict)
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:
         """Adds an array, without a copy if need be; returns its name, made unique."""
@@ -225,6 +229,30 @@ class Graph:
             inputs=inputs,
             blobs=[blob for blob in self.blobs if blob.tensor.name in made],
         )
+
+    def apart(self) -> tuple[Graph, dict[str, str]]:
+        """With inputs of their own for all layers, in place of each other's results.
+
+        Returns:
+            The graph, which gives out every blob, and the new inputs' names by those
+            of the values that they stand for.
+        """
+        read = {name for node in self.nodes for name in node.inputs}
+        cut = [blob.tensor for blob in self.blobs if blob.tensor.name in read]
+        names = {tensor.name: f"given {tensor.name}" for tensor in cut}
+        graph = replace(
+            self,
+            nodes=[
+                replace(node, inputs=[names.get(name, name) for name in node.inputs])
+                for node in self.nodes
+            ],
+            inputs=[
+                *self.inputs,
+                *(Tensor(names[tensor.name], tensor.shape) for tensor in cut),
+            ],
+            outputs=[blob.tensor for blob in self.blobs],
+        )
+        return graph, names
 
     def folded(self) -> Graph:
         """With channel-wise factors and terms moved into the Conv or Gemm before them.

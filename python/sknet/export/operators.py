@@ -146,33 +146,44 @@ def _pooling(graph: Graph, layer: Layer) -> None:
             if param.HasField("pad_h") or param.HasField("pad_w")
             else (param.pad,) * 2
         )
-    # The engine rounds the number of windows up; ONNX counts them from the padding, so
-    # each axis gets as much behind the image as the last window needs.
-    behind = tuple(
-        max(0, (count - 1) * s + k - size - p)
-        for count, s, k, size, p in zip(
-            top.shape[2:], stride, kernel, sizes, pad, strict=True
-        )
-    )
-    windows: dict[str, Any] = {
+    windows = {
         "kernel_shape": kernel,
         "strides": stride,
-        "pads": pad + behind,
+        **_window_counts(top.shape[2:], sizes, kernel, stride, pad),
     }
     if param.pool == param.MAX:
         _max_pooling(graph, layer, windows)
     elif param.pool == param.AVE:
         if param.global_pooling:
             graph.add("GlobalAveragePool", [bottom.name], [top.name])
-        elif pad == (0, 0):
-            # The engine divides by the window clipped to the image, here its pixels.
-            graph.add(
-                "AveragePool", [bottom.name], [top.name], count_include_pad=0, **windows
-            )
         else:
-            _padded_average(graph, layer, windows)
+            _average(graph, layer, bottom, top, windows)
     else:
         raise layer.unsupported("stochastic pooling")
+
+
+def _window_counts(
+    counts: Shape, sizes: Shape, kernel: Shape, stride: Shape, pad: Shape
+) -> dict[str, Any]:
+    """The attributes that make as many windows as the engine has.
+
+    Importers differ over pads that are not the same on both sides. The engine rounds
+    the number of windows up, and then leaves out those that begin behind the image.
+    """
+    room = [
+        (size + 2 * p - k, s)
+        for size, k, s, p in zip(sizes, kernel, stride, pad, strict=True)
+    ]
+    if counts == tuple(extent // s + 1 for extent, s in room):
+        return {"pads": pad * 2}
+    if counts == tuple(-(-extent // s) + 1 for extent, s in room):
+        return {"pads": pad * 2, "ceil_mode": 1}
+    # One axis has a window more and the other has it left out.
+    behind = tuple(
+        max(0, p + (count - 1) * s - extent)
+        for count, (extent, s), p in zip(counts, room, pad, strict=True)
+    )
+    return {"pads": pad + behind}
 
 
 def _max_pooling(graph: Graph, layer: Layer, windows: dict[str, Any]) -> None:
@@ -190,23 +201,30 @@ def _max_pooling(graph: Graph, layer: Layer, windows: dict[str, Any]) -> None:
     graph.add("Cast", [in_plane], [layer.tops[1].name], to=_FLOAT)
 
 
-def _padded_average(graph: Graph, layer: Layer, windows: dict[str, Any]) -> None:
-    """Average pooling with padding, which counts but for what lies behind it."""
-    (bottom,), (top,) = layer.bottoms, layer.tops
+def _average(
+    graph: Graph, layer: Layer, bottom: Tensor, top: Tensor, windows: dict[str, Any]
+) -> None:
+    """Means over windows, which the engine clips to the image and its padding.
+
+    ONNX can divide by the pixels alone, which every importer reads right, or by the
+    whole window, where they differ over `count_include_pad`. So it divides by the
+    pixels, and a factor makes that the clipped window; without padding it is 1.
+    """
+    shares = []
     kernel, stride = windows["kernel_shape"], windows["strides"]
     pad = windows["pads"][:2]
-    shares = []
     for count, s, k, size, p in zip(
         top.shape[2:], stride, kernel, bottom.shape[2:], pad, strict=True
     ):
         start = np.arange(count) * s - p
-        shares.append(k / (np.minimum(start + k, size + p) - start))
-    correction = np.multiply.outer(*shares)
-    overhangs = bool(np.any(correction != 1))
-    average = layer.value("average") if overhangs else top.name
-    graph.add("AveragePool", [bottom.name], [average], count_include_pad=1, **windows)
-    if overhangs:
-        factor = graph.constant(layer.constant("clipped"), correction[None, None])
+        pixels = np.minimum(start + k, size) - np.maximum(start, 0)
+        shares.append(pixels / (np.minimum(start + k, size + p) - start))
+    share = np.multiply.outer(*shares)
+    padded = bool(np.any(share != 1))
+    average = layer.value("average") if padded else top.name
+    graph.add("AveragePool", [bottom.name], [average], **windows)
+    if padded:
+        factor = graph.constant(layer.constant("pixels"), share[None, None])
         graph.add("Mul", [average, factor], [top.name])
 
 
@@ -268,9 +286,16 @@ def _batch_norm(graph: Graph, layer: Layer) -> None:
 def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
     """BatchNorm with `use_global_stats: false`, in TEST too."""
     (bottom,), (top,) = layer.bottoms, layer.tops
-    axes = [axis for axis in range(len(bottom.shape)) if axis != 1]
-    mean = graph.reduce("ReduceMean", bottom.name, axes, layer.value("mean"), keep=True)
-    centred = graph.add("Sub", [bottom.name, mean], [layer.value("centred")])
+    shape = bottom.shape
+    value, output = bottom.name, top.name
+    if len(shape) > 3:
+        # As one axis: OpenCV's sums over four axes of a volume are wrong.
+        lines = (*shape[:2], math.prod(shape[2:]))
+        value = _reshaped(graph, value, lines, layer.value("lines"))
+        output = layer.value("normalised")
+    axes = [axis for axis in (0, 2) if axis < len(shape)]
+    mean = graph.reduce("ReduceMean", value, axes, layer.value("mean"), keep=True)
+    centred = graph.add("Sub", [value, mean], [layer.value("centred")])
     square = graph.add("Mul", [centred, centred], [layer.value("square")])
     variance = graph.reduce(
         "ReduceMean", square, axes, layer.value("variance"), keep=True
@@ -278,7 +303,9 @@ def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
     eps = _scalar(graph, layer, "eps", layer.param.batch_norm_param.eps)
     raised = graph.add("Add", [variance, eps], [layer.value("raised")])
     deviation = graph.add("Sqrt", [raised], [layer.value("deviation")])
-    graph.add("Div", [centred, deviation], [top.name])
+    graph.add("Div", [centred, deviation], [output])
+    if output != top.name:
+        _reshaped(graph, output, top.shape, top.name)
 
 
 def _affine(
@@ -438,35 +465,56 @@ def _lrn(graph: Graph, layer: Layer) -> None:
     param = layer.param.lrn_param
     (bottom,), (top,) = layer.bottoms, layer.tops
     if param.norm_region == param.ACROSS_CHANNELS:
-        graph.add(
-            "LRN",
-            [bottom.name],
-            [top.name],
-            alpha=param.alpha,
-            beta=param.beta,
-            bias=param.k,
-            size=param.local_size,
-        )
+        _lrn_across(graph, layer)
         return
-    # The mean of the squares counts the padding; k is not used within channels.
+    # k is not used within channels.
+    _keep_within(graph, bottom, param.alpha, 1)
     size, pad = param.local_size, (param.local_size - 1) // 2
     square = graph.add("Mul", [bottom.name] * 2, [layer.value("square")])
-    mean = graph.add(
-        "AveragePool",
-        [square],
-        [layer.value("mean")],
-        kernel_shape=(size, size),
-        pads=(pad,) * 4,
-        strides=(1, 1),
-        count_include_pad=1,
-    )
+    mean = Tensor(layer.value("mean"), top.shape)
+    windows = {"kernel_shape": (size,) * 2, "strides": (1, 1), "pads": (pad,) * 4}
+    _average(graph, layer, Tensor(square, bottom.shape), mean, windows)
     alpha = _scalar(graph, layer, "alpha", param.alpha)
-    scaled = graph.add("Mul", [mean, alpha], [layer.value("scaled")])
+    scaled = graph.add("Mul", [mean.name, alpha], [layer.value("scaled")])
     one = _scalar(graph, layer, "one", 1)
     raised = graph.add("Add", [scaled, one], [layer.value("raised")])
     beta = _scalar(graph, layer, "beta", param.beta)
     divisor = graph.add("Pow", [raised, beta], [layer.value("divisor")])
     graph.add("Div", [bottom.name, divisor], [top.name])
+
+
+def _lrn_across(graph: Graph, layer: Layer) -> None:
+    param = layer.param.lrn_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    _keep_within(graph, bottom, param.alpha, param.k)
+    alpha, bias, factor = param.alpha, param.k, 1.0
+    if bias > 0 and bias != int(bias):
+        # OpenVINO cuts `bias` to a whole number; (k + x)^-b is k^-b (1 + x / k)^-b.
+        alpha, bias, factor = alpha / bias, 1.0, bias**-param.beta
+    output = top.name if factor == 1 else layer.value("normalised")
+    graph.add(
+        "LRN",
+        [bottom.name],
+        [output],
+        alpha=alpha,
+        beta=param.beta,
+        bias=bias,
+        size=param.local_size,
+    )
+    if factor != 1:
+        name = _scalar(graph, layer, "factor", factor)
+        graph.add("Mul", [output, name], [top.name])
+
+
+def _keep_within(graph: Graph, bottom: Tensor, alpha: float, k: float) -> None:
+    """Notes up to which values k + alpha * mean(x^2) is made of both of its terms.
+
+    Far above, runtimes that slide a sum of squares along the channels lose k in the
+    rounding of squares that have left the window.
+    """
+    if alpha > 0 and k > 0:
+        limit = math.sqrt(k / alpha)
+        graph.limits[bottom.name] = min(limit, graph.limits.get(bottom.name, limit))
 
 
 def _eltwise(graph: Graph, layer: Layer) -> None:
@@ -538,61 +586,98 @@ def _softmax(graph: Graph, layer: Layer) -> None:
 
 
 def _argmax(graph: Graph, layer: Layer) -> None:
-    """Largest values or their indices; of equal values TopK takes the first."""
+    """Largest values or their places; of equal values the engine takes the last."""
     param = layer.param.argmax_param
     (bottom,), (top,) = layer.bottoms, layer.tops
     by_axis = param.HasField("axis")
-    value = bottom.name
-    axis = canonical(param.axis, bottom.shape) if by_axis else 1
-    if not by_axis and len(bottom.shape) != 2:
-        flat = (bottom.shape[0], math.prod(bottom.shape[1:]))
-        value = _reshaped(graph, value, flat, layer.value("flat"))
-    count = graph.constant(layer.constant("k"), [param.top_k], np.int64)
-    largest, places = layer.value("largest"), layer.value("places")
-    graph.add("TopK", [value, count], [largest, places], axis=axis)
+    value, shape = bottom.name, bottom.shape
+    axis = canonical(param.axis, shape) if by_axis else 1
+    if not by_axis and len(shape) != 2:
+        shape = (shape[0], math.prod(shape[1:]))
+        value = _reshaped(graph, value, shape, layer.value("flat"))
     if by_axis and param.out_max_val:
-        graph.add("Identity", [largest], [top.name])
+        _largest(graph, layer, value, axis, top.name)
         return
+    places = _places(graph, layer, value, shape, axis)
     if by_axis:
         graph.add("Cast", [places], [top.name], to=_FLOAT)
         return
     result = graph.add("Cast", [places], [layer.value("indices")], to=_FLOAT)
     if param.out_max_val:
+        largest = _largest(graph, layer, value, axis, layer.value("largest"))
         both = layer.value("both")
         result = graph.add("Concat", [result, largest], [both], axis=1)
     _reshaped(graph, result, top.shape, top.name)
+
+
+def _top_k(
+    graph: Graph, layer: Layer, value: str, axis: int, largest: str, places: str
+) -> None:
+    count = layer.param.argmax_param.top_k
+    name = graph.constant(layer.constant("k"), [count], np.int64)
+    graph.add("TopK", [value, name], [largest, places], axis=axis)
+
+
+def _largest(graph: Graph, layer: Layer, value: str, axis: int, output: str) -> str:
+    if layer.param.argmax_param.top_k == 1:
+        return graph.reduce("ReduceMax", value, [axis], output, keep=True)
+    _top_k(graph, layer, value, axis, output, layer.value("places_of_largest"))
+    return output
+
+
+def _places(graph: Graph, layer: Layer, value: str, shape: Shape, axis: int) -> str:
+    output = layer.value("places")
+    if layer.param.argmax_param.top_k == 1:
+        return graph.add(
+            "ArgMax", [value], [output], axis=axis, keepdims=1, select_last_index=1
+        )
+    # TopK gives the first of equal values: the last, when it counts from behind.
+    last = shape[axis] - 1
+    order = graph.constant(layer.constant("order"), range(last, -1, -1), np.int64)
+    value = graph.add("Gather", [value, order], [layer.value("reversed")], axis=axis)
+    counted = layer.value("counted_from_behind")
+    _top_k(graph, layer, value, axis, layer.value("values"), counted)
+    end = graph.constant(layer.constant("last"), last, np.int64)
+    return graph.add("Sub", [end, counted], [output])
 
 
 def _reduction(graph: Graph, layer: Layer) -> None:
     param = layer.param.reduction_param
     (bottom,), (top,) = layer.bottoms, layer.tops
     axis = canonical(param.axis, bottom.shape)
+    value = bottom.name
+    if axis < len(bottom.shape) - 1:
+        # As one axis: OpenCV's sums over three axes of a volume are wrong.
+        rows = (*bottom.shape[:axis], math.prod(bottom.shape[axis:]))
+        value = _reshaped(graph, value, rows, layer.value("rows"))
+    if param.operation == param.ASUM:
+        # Not ReduceL1, whose axes OpenVINO passes over in operator sets 13 to 17.
+        value = graph.add("Abs", [value], [layer.value("absolute")])
     op = {
         param.SUM: "ReduceSum",
-        param.ASUM: "ReduceL1",
+        param.ASUM: "ReduceSum",
         param.SUMSQ: "ReduceSumSquare",
         param.MEAN: "ReduceMean",
     }[param.operation]
-    axes = range(axis, len(bottom.shape))
     weighed = param.coeff != 1
     output = layer.value("reduced") if weighed else top.name
-    graph.reduce(op, bottom.name, axes, output, keep=False)
+    graph.reduce(op, value, [axis], output, keep=False)
     if weighed:
         factor = _scalar(graph, layer, "coeff", param.coeff)
         graph.add("Mul", [output, factor], [top.name])
 
 
 def _interp(graph: Graph, layer: Layer) -> None:
-    """Bilinear resize with corners on corners, after cropping or zero padding."""
+    """Bilinear resize with corners on corners, after cropping."""
     param = layer.param.interp_param
     bottom, top = layer.bottoms[0], layer.tops[0]
     value = bottom.name
-    begin, end = param.pad_beg, param.pad_end
-    if begin < 0 or end < 0:
-        # Negative padding crops.
+    # Padding is never positive; negative padding crops.
+    begin, end = -param.pad_beg, -param.pad_end
+    if begin or end:
         bounds = {
-            "starts": [max(0, -begin)] * 2,
-            "ends": [size - max(0, -end) for size in bottom.shape[2:]],
+            "starts": [begin] * 2,
+            "ends": [size - end for size in bottom.shape[2:]],
             "axes": [2, 3],
         }
         names = [
@@ -600,10 +685,6 @@ def _interp(graph: Graph, layer: Layer) -> None:
             for name, values in bounds.items()
         ]
         value = graph.add("Slice", [value, *names], [layer.value("cropped")])
-    if begin > 0 or end > 0:
-        widths = [0, 0, *[max(0, begin)] * 2, 0, 0, *[max(0, end)] * 2]
-        pads = graph.constant(layer.constant("pads"), widths, np.int64)
-        value = graph.add("Pad", [value, pads], [layer.value("padded")])
     sizes = graph.constant(layer.constant("sizes"), top.shape, np.int64)
     graph.add(
         "Resize",

@@ -12,6 +12,7 @@ from sknet.models import (  # noqa: F401  (each registers its models)
     sknet,
 )
 from sknet.models.definitions import deploy, released, train_val
+from sknet.models.fine_tuning import rename_classifier
 from sknet.models.recipe import Recipe, recipe_for, solver
 from sknet.models.registry import Model, create_model, list_models, register_model
 
@@ -24,6 +25,7 @@ __all__ = [
     "recipe_for",
     "register_model",
     "released",
+    "rename_classifier",
     "solver",
     "train_val",
 ]

@@ -9,27 +9,36 @@ from caffe.net_spec import layers as L
 from caffe.net_spec import params as P
 from caffe.proto import caffe_pb2
 from sknet.models.recipe import Recipe, shorter_side
-from sknet.models.registry import Model
+from sknet.models.registry import Model, create_model, list_models
 
 
 def released(model: Model, batch_size: int | None = None) -> caffe_pb2.NetParameter:
-    """As the authors of the family published their nets.
+    """The authors' file, but for the batch if `batch_size` is given.
 
     SKNet and GENet: blobs `data` and `label` in (by default 32 images, and the caller
     fills them, in training too), loss and accuracies out. SENet: a deploy file (one
     image) with a BatchNorm and a Scale for every batch norm, which cannot be trained.
 
     Raises:
-        ValueError: The family has no released form here.
+        ValueError: The authors published no file of this network.
     """
-    if not model.release:
+    if model.release is None:
+        known = (name for name in list_models() if create_model(name).release)
         raise ValueError(
-            f"{model.name}: there is no released form of this network; use deploy or "
-            "train_val"
+            f"{model.name}: the authors released no file of this network (they did of "
+            f"{', '.join(known)}, as they are); use deploy or train_val"
         )
-    if model.release == "deploy":
-        return _with_stock_batch_norms(deploy(model, batch_size or 1))
-    batch_size = batch_size or 32
+    if model.release.form == "deploy":
+        net = _with_stock_batch_norms(deploy(model, batch_size or 1))
+    else:
+        net = _to_be_trained(model, batch_size or 32)
+    for layer in net.layer:
+        model.release.respell(layer)
+    return net
+
+
+def _to_be_trained(model: Model, batch_size: int) -> caffe_pb2.NetParameter:
+    """Images and labels are inputs, in training too."""
     net = NetSpec()
     net.data, net.label = L.Input(
         name="input",
@@ -52,9 +61,11 @@ def _with_stock_batch_norms(net: caffe_pb2.NetParameter) -> caffe_pb2.NetParamet
         layers.append(plain)
         if layer.type == "Input":
             plain.name = "data"
-        for param in (plain.convolution_param, plain.inner_product_param):
-            for filler in ("weight_filler", "bias_filler"):
-                param.ClearField(filler)
+        for field in ("convolution_param", "inner_product_param"):
+            if plain.HasField(field):
+                param = getattr(plain, field)
+                param.ClearField("weight_filler")
+                param.ClearField("bias_filler")
         if layer.type == "CuDNNBatchNorm":
             plain.type = "BatchNorm"
             plain.ClearField("batch_norm_param")

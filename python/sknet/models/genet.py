@@ -9,10 +9,11 @@ which is a Convolution with as many groups as channels and has the same weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
+from caffe.proto import caffe_pb2
 from sknet.models.layers import (
     GAUSSIAN,
     activation,
@@ -21,7 +22,7 @@ from sknet.models.layers import (
     convolution,
     global_pool,
 )
-from sknet.models.registry import configured, register_model
+from sknet.models.registry import Release, configured, register_model
 from sknet.models.resnext import DEPTHS_50, Block, ResNeXt
 
 REDUCTION = 16
@@ -39,8 +40,6 @@ class GENet(ResNeXt):
 
     gather: str = "mean"
     excite: bool = False
-
-    release: ClassVar[str] = "training"
 
     def block(self, net: NetSpec, block: Block, bottom: Top) -> Top:
         """A bottleneck with the stride in its first convolution."""
@@ -88,19 +87,46 @@ def _config(name: str, options: dict[str, Any], **fields: Any) -> GENet:
     return configured(config, options)
 
 
+def _respell(layer: caffe_pb2.LayerParameter) -> None:
+    """GENet's name of the batch norms' field, and its type of depthwise convolution."""
+    if layer.type == "CuDNNBatchNorm":
+        given = {
+            field.name: value for field, value in layer.batch_norm_param.ListFields()
+        }
+        layer.cudnn_batch_norm_param.CopyFrom(
+            caffe_pb2.CuDNNBatchNormParameter(**given)
+        )
+        layer.ClearField("batch_norm_param")
+    elif layer.type == "Convolution" and layer.convolution_param.group > 1:
+        layer.type = "DepthwiseConvolution"
+
+
+def _respell_plus(layer: caffe_pb2.LayerParameter) -> None:
+    """As the others, and the last pooling is called as in SENet."""
+    _respell(layer)
+    if layer.name == "avepool/7x7":
+        layer.name = layer.top[0] = "pool5/7x7_s1"
+    elif layer.name == "classifier":
+        layer.bottom[0] = "pool5/7x7_s1"
+
+
 @register_model
 def genet50_theta_minus(**options: Any) -> GENet:
     """ResNet-50 GE-theta-minus: gathers without parameters; 25.6 M parameters."""
-    return _config("ResNet50-GEPF", options)
+    return _config("ResNet50-GEPF", options, release=Release("training", _respell))
 
 
 @register_model
 def genet50_theta(**options: Any) -> GENet:
     """ResNet-50 GE-theta: gathers by depthwise convolutions; 31.1 M parameters."""
-    return _config("ResNet50-GEP", options, gather="convolution")
+    release = Release("training", _respell)
+    return _config("ResNet50-GEP", options, release=release, gather="convolution")
 
 
 @register_model
 def genet50_theta_plus(**options: Any) -> GENet:
     """ResNet-50 GE-theta-plus: GE-theta and two convolutions; 33.7 M parameters."""
-    return _config("ResNet50-GEPP", options, gather="convolution", excite=True)
+    release = Release("training", _respell_plus)
+    return _config(
+        "ResNet50-GEPP", options, release=release, gather="convolution", excite=True
+    )

@@ -29,7 +29,8 @@ class Recipe:
         epochs: Passes over the training set.
         base_lr: Learning rate after the warm-up.
         lr_drops: Epochs after which the rate is divided by ten; without any it falls
-            linearly to zero. An epoch is a whole number of updates.
+            linearly to zero. An epoch is a whole number of updates. They move with
+            `epochs` unless they are given as well.
         warmup_epochs: Epochs of linear rise of the learning rate from zero.
         momentum: Momentum of SGD.
         weight_decay: L2 penalty; batch norm and biases are exempt by their decay_mult.
@@ -45,7 +46,7 @@ class Recipe:
             centre crop is taken, which is for objects of any size.
         max_rotation: Largest random rotation in degrees, either way.
         max_jitter: Largest random offset of the pixel levels, either way.
-        display: Iterations between log lines.
+        display: Iterations between log lines, at most; short runs have 40 lines.
         seed: Seed of every random draw.
     """
 
@@ -92,6 +93,21 @@ class Recipe:
     def iterations(self, epochs: float) -> int:
         """Updates in this many epochs, each rounded up to a whole number of them."""
         return math.ceil(epochs * math.ceil(self.train_images / self.effective_batch))
+
+    def warnings(self) -> list[str]:
+        """What in the recipe has no effect, in sentences."""
+        late = [drop for drop in self.lr_drops if drop >= self.epochs]
+        found = [
+            f"the rate would fall after epoch {drop:g}, but training ends after "
+            f"{self.epochs:g}"
+            for drop in late
+        ]
+        if self.warmup_epochs >= self.epochs:
+            found.append(
+                f"the rate rises over {self.warmup_epochs:g} epoch(s), and training "
+                f"ends after {self.epochs:g}: it never reaches base_lr"
+            )
+        return found
 
     @property
     def exact_val_batch(self) -> int:
@@ -188,7 +204,12 @@ def recipe_for(name: str, *, schedule: str = "paper", **changes: Any) -> Recipe:
             raise ValueError(
                 f"recipe: unknown {what} '{key}' (known: {', '.join(known)})"
             )
-    recipe = replace(_RECIPES[name], **{**SCHEDULES[schedule], **changes})
+    recipe = replace(_RECIPES[name], **SCHEDULES[schedule])
+    if "epochs" in changes and "lr_drops" not in changes:
+        share = changes["epochs"] / recipe.epochs
+        drops = tuple(round(share * drop, 6) for drop in recipe.lr_drops)
+        recipe = replace(recipe, lr_drops=drops)
+    recipe = replace(recipe, **changes)
     if recipe.fixed_batch is None or "iter_size" in changes:
         return recipe
     images = max(recipe.gpus, 1) * recipe.batch_size
@@ -212,17 +233,18 @@ def shorter_side(crop: int) -> int:
 
 def solver(recipe: Recipe, net: str, snapshot_prefix: str) -> caffe_pb2.SolverParameter:
     """SGD with at most 100 tests and 10 snapshots in a run."""
+    iterations = recipe.iterations(recipe.epochs)
     definition = caffe_pb2.SolverParameter(
         net=net,
         test_iter=[recipe.val_images // recipe.exact_val_batch],
-        test_interval=recipe.iterations(max(1, recipe.epochs / 100)),
+        test_interval=min(iterations, recipe.iterations(max(1, recipe.epochs / 100))),
         test_initialization=False,
         base_lr=recipe.base_lr,
-        display=recipe.display,
-        max_iter=recipe.iterations(recipe.epochs),
+        display=min(recipe.display, max(1, iterations // 40)),
+        max_iter=iterations,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
-        snapshot=recipe.iterations(max(1, recipe.epochs / 10)),
+        snapshot=min(iterations, recipe.iterations(max(1, recipe.epochs / 10))),
         snapshot_prefix=snapshot_prefix,
         random_seed=recipe.seed,
         solver_mode=caffe_pb2.SolverParameter.GPU

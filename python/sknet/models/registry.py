@@ -5,10 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from caffe.closest import suggestion
 from caffe.net_spec import NetSpec, Top
+from caffe.proto import caffe_pb2
+
+
+@dataclass(frozen=True)
+class Release:
+    """The Caffe file of a network that its authors published.
+
+    Attributes:
+        form: "training" with images and labels in and loss and accuracies out, or
+            "deploy" with stock batch norms.
+        respell: Changes a layer where the file says the same in other words.
+    """
+
+    form: str
+    respell: Callable[[caffe_pb2.LayerParameter], None] = lambda layer: None
 
 
 @dataclass(frozen=True)
@@ -20,17 +35,14 @@ class Model(ABC):
         classes: Number of classes.
         image_size: Side of the square input in pixels.
         recipe: Name of the training recipe, see `sknet.models.recipe`.
-        release: Form of the Caffe files that the family's authors published:
-            "training" with images and labels in and loss and accuracies out, "deploy"
-            with stock batch norms, or "" for families without Caffe files.
+        release: The authors' file of this very network, if there is one.
     """
 
     name: str
     classes: int = 1000
     image_size: int = 224
     recipe: str = "imagenet"
-
-    release: ClassVar[str] = ""
+    release: Release | None = None
 
     def __post_init__(self) -> None:
         """Rejects sizes that no net can have."""
@@ -88,18 +100,20 @@ def configured(config: AnyModel, options: dict[str, Any]) -> AnyModel:
     """`config` with the fields in `options` replaced.
 
     Another image size than the configured one replaces a last pooling of fixed kernel
-    by one over the whole map, unless `options` say otherwise.
+    by one over the whole map, unless `options` say otherwise. What differs from
+    `config` is no longer what the authors released.
     """
-    unknown = sorted(set(options) - set(config.__dataclass_fields__))
+    known = [field for field in config.__dataclass_fields__ if field != "release"]
+    unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(
-            f"{config.name}: unknown option '{unknown[0]}' "
-            f"(known: {', '.join(config.__dataclass_fields__)})"
+            f"{config.name}: unknown option '{unknown[0]}' (known: {', '.join(known)})"
         )
     resized = options.get("image_size", config.image_size) != config.image_size
     if resized and "final_pool" in config.__dataclass_fields__:
         options = {"final_pool": 0, **options}
-    return replace(config, **options)
+    changed = replace(config, **options)
+    return config if changed == config else replace(changed, release=None)
 
 
 def register_model(entry: Entry) -> Entry:

@@ -8,12 +8,13 @@ are those of the released deploy file.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
+from caffe.proto import caffe_pb2
 from sknet.models.layers import average_pool, max_pool
-from sknet.models.registry import Model, configured, register_model
+from sknet.models.registry import Model, Release, configured, register_model
 from sknet.models.senet import conv_norm, excitation, head
 
 
@@ -62,8 +63,6 @@ class SEInception(Model):
     """
 
     final_pool: int = 7
-
-    release: ClassVar[str] = "deploy"
 
     def add_to(self, net: NetSpec, data: Top) -> Top:
         """Two convolutional stages, ten modules, average pooling and classifier."""
@@ -120,7 +119,16 @@ class SEInception(Model):
         return net[f"{name}/output"]
 
 
+def _respell(layer: caffe_pb2.LayerParameter) -> None:
+    """The file leaves stride 1 unsaid, but in the convolutions of the excitation."""
+    if layer.type == "Convolution":
+        param = layer.convolution_param
+        if param.stride == [1] and not param.bias_term:
+            param.ClearField("stride")
+
+
 @register_model
 def se_bn_inception(**options: Any) -> SEInception:
     """SE-BN-Inception: 12.0 M parameters, 2.04 GFLOPs."""
-    return configured(SEInception("SE-BN-Inception"), options)
+    release = Release("deploy", _respell)
+    return configured(SEInception("SE-BN-Inception", release=release), options)

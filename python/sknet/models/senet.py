@@ -9,7 +9,7 @@ one CuDNNBatchNorm, which can be trained, on the same blob.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
@@ -23,10 +23,11 @@ from sknet.models.layers import (
     global_pool,
     max_pool,
 )
-from sknet.models.registry import Model, configured, register_model
+from sknet.models.registry import Model, Release, configured, register_model
 from sknet.models.resnext import DEPTHS_50, DEPTHS_101, cifar
 
 REDUCTION = 16
+RELEASE = Release("deploy")
 
 
 def conv_norm(
@@ -103,8 +104,6 @@ class SENet(Model):
     projection: int = 1
     dropout: float = 0
     final_pool: int = 7
-
-    release: ClassVar[str] = "deploy"
 
     def __post_init__(self) -> None:
         """Rejects configurations that no net can have."""
@@ -185,19 +184,21 @@ class SENet(Model):
 @register_model
 def senet50(**options: Any) -> SENet:
     """SENet-50, released as SE-ResNeXt-50 (32x4d): 27.6 M, 4.25 GFLOPs."""
-    return configured(SENet("SE-ResNeXt-50 (32 x 4d)"), options)
+    return configured(SENet("SE-ResNeXt-50 (32 x 4d)", release=RELEASE), options)
 
 
 @register_model
 def senet101(**options: Any) -> SENet:
     """SENet-101, released as SE-ResNeXt-101 (32x4d): 49.0 M, 8.00 GFLOPs."""
-    return configured(SENet("SE-ResNeXt-101 (32 x 4d)", depths=DEPTHS_101), options)
+    config = SENet("SE-ResNeXt-101 (32 x 4d)", release=RELEASE, depths=DEPTHS_101)
+    return configured(config, options)
 
 
 def _se_resnet(name: str, depths: tuple[int, ...], options: dict[str, Any]) -> SENet:
     widths = (64, 128, 256, 512)
     config = SENet(
         name,
+        release=RELEASE,
         depths=depths,
         reductions=widths,
         widths=widths,
@@ -230,6 +231,7 @@ def senet154(**options: Any) -> SENet:
     """SENet-154: 115.1 M parameters, 20.7 GFLOPs."""
     config = SENet(
         "SENet",
+        release=RELEASE,
         depths=(3, 8, 36, 3),
         widths=(256, 512, 1024, 2048),
         groups=64,

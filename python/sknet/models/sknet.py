@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
@@ -21,7 +21,7 @@ from sknet.models.layers import (
     convolution,
     global_pool,
 )
-from sknet.models.registry import configured, register_model
+from sknet.models.registry import Release, configured, register_model
 from sknet.models.resnext import DEPTHS_50, DEPTHS_101, Block, ResNeXt, cifar
 
 # The paper's reduction ratio r and floor L of the attention width d = max(C / r, L).
@@ -42,6 +42,12 @@ class Branch:
     kernel: int = 3
     dilation: int = 1
     groups: int = 0
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        groups = f"g{self.groups}" if self.groups else ""
+        dilation = f"d{self.dilation}" if self.dilation > 1 else ""
+        return f"{self.kernel}x{self.kernel}{groups}{dilation}"
 
     @classmethod
     def parse(cls, text: str) -> Branch:
@@ -76,8 +82,6 @@ class SKNet(ResNeXt):
     branches: tuple[Branch, ...] = (Branch(3), Branch(3, 2))
     attention: bool = True
     attention_widths: tuple[int, ...] | None = None
-
-    release: ClassVar[str] = "training"
 
     def __post_init__(self) -> None:
         """Rejects configurations that no net can have."""
@@ -194,7 +198,7 @@ def sknet26(**options: Any) -> SKNet:
 @register_model
 def sknet50(**options: Any) -> SKNet:
     """SKNet-50: equals the released sknet50.prototxt; 27.5 M, 4.47 GFLOPs."""
-    return _sknet50("sknet50_basic", options)
+    return _sknet50("sknet50_basic", options, release=Release("training"))
 
 
 @register_model
@@ -206,6 +210,7 @@ def sknet101(**options: Any) -> SKNet:
     """
     config = SKNet(
         "sknet101",
+        release=Release("training"),
         depths=DEPTHS_101,
         attention_widths=(32, 16, 32, 64),
         final_pool=7,

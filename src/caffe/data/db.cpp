@@ -22,8 +22,8 @@ DB* GetDB(DataParameter::DB backend) {
 #else
   throw NotImplementedFailure(
       "this build of Caffe has no LevelDB, which is also the default when "
-      "data_param names no backend; set backend: LMDB, or install libleveldb-dev "
-      "and build again");
+      "data_param names no backend; set backend: LMDB, or build again with "
+      "CAFFE_LEVELDB on");
 #endif
 }
 

@@ -6,11 +6,21 @@
 #include <leveldb/write_batch.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <system_error>
 #include <utility>
 
 namespace caffe {
 namespace db {
 namespace {
+
+bool IsEmptyFolder(const string& path) {
+  std::error_code unreadable;
+  return std::filesystem::is_empty(path, unreadable) &&
+         std::filesystem::is_directory(path, unreadable);
+}
 
 void Check(const leveldb::Status& status, const string& source, const char* action) {
   if (status.ok()) return;
@@ -18,66 +28,91 @@ void Check(const leveldb::Status& status, const string& source, const char* acti
       Str("database '", source, "': cannot ", action, ": ", status.ToString()));
 }
 
-class LevelDBCursor : public Cursor {
+}  // namespace
+
+// The library wants its iterators gone before the database, which holds the lock.
+struct LevelDB::Connection {
+  Connection(leveldb::DB* database, string path)
+      : db(database), source(std::move(path)) {}
+  leveldb::DB* Database() const {
+    if (!db) throw ValueError(Str("database '", source, "' has been closed"));
+    return db.get();
+  }
+  void Close() {
+    for (auto& iterator : iterators) iterator.reset();
+    db.reset();
+  }
+
+  std::unique_ptr<leveldb::DB> db;
+  std::list<std::unique_ptr<leveldb::Iterator>> iterators;
+  const string source;
+};
+
+class LevelDB::LevelDBCursor : public Cursor {
  public:
-  LevelDBCursor(shared_ptr<leveldb::DB> db, string source)
-      : db_(std::move(db)), source_(std::move(source)) {
+  explicit LevelDBCursor(shared_ptr<Connection> connection)
+      : connection_(std::move(connection)) {
     leveldb::ReadOptions options;
     options.verify_checksums = true;
     // One pass over everything would only drive useful blocks out of the cache.
     options.fill_cache = false;
-    iterator_.reset(db_->NewIterator(options));
-    SeekToFirst();
+    slot_ = connection_->iterators.emplace(connection_->iterators.end(),
+                                           connection_->Database()->NewIterator(options));
+    Read([](leveldb::Iterator& at) { at.SeekToFirst(); });
   }
+  ~LevelDBCursor() override { connection_->iterators.erase(slot_); }
   void SeekToFirst() override {
-    iterator_->SeekToFirst();
-    CheckRead();
+    Read([](leveldb::Iterator& at) { at.SeekToFirst(); });
   }
   void Next() override {
-    iterator_->Next();
-    CheckRead();
+    Read([](leveldb::Iterator& at) { at.Next(); });
   }
-  string key() override { return iterator_->key().ToString(); }
-  string value() override { return iterator_->value().ToString(); }
-  bool valid() override { return iterator_->Valid(); }
+  string key() override { return Iterator().key().ToString(); }
+  string value() override { return Iterator().value().ToString(); }
+  bool valid() override { return Iterator().Valid(); }
 
  private:
-  // A damaged block looks like the end of the data but for the status.
-  void CheckRead() { Check(iterator_->status(), source_, "read the next entry"); }
+  leveldb::Iterator& Iterator() const {
+    connection_->Database();
+    return **slot_;
+  }
+  template <typename Move>
+  void Read(Move move) {
+    leveldb::Iterator& at = Iterator();
+    move(at);
+    // A damaged block looks like the end of the data but for the status.
+    Check(at.status(), connection_->source, "read the next entry");
+  }
 
-  shared_ptr<leveldb::DB> db_;
-  string source_;
-  std::unique_ptr<leveldb::Iterator> iterator_;
+  shared_ptr<Connection> connection_;
+  std::list<std::unique_ptr<leveldb::Iterator>>::iterator slot_;
 };
 
-class LevelDBTransaction : public Transaction {
+class LevelDB::LevelDBTransaction : public Transaction {
  public:
-  LevelDBTransaction(shared_ptr<leveldb::DB> db, string source)
-      : db_(std::move(db)), source_(std::move(source)) {}
+  explicit LevelDBTransaction(shared_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
   void Put(const string& key, const string& value) override { batch_.Put(key, value); }
   void Commit() override {
     leveldb::WriteOptions options;
     options.sync = true;
-    Check(db_->Write(options, &batch_), source_, "store entries");
+    Check(connection_->Database()->Write(options, &batch_), connection_->source,
+          "store entries");
     batch_.Clear();
   }
 
  private:
-  shared_ptr<leveldb::DB> db_;
-  string source_;
+  shared_ptr<Connection> connection_;
   leveldb::WriteBatch batch_;
 };
-
-}  // namespace
 
 LevelDB::LevelDB() {}
 LevelDB::~LevelDB() { Close(); }
 
 void LevelDB::Open(const string& source, Mode mode) {
   Close();
-  source_ = source;
   const bool is_leveldb = ::access((source + "/CURRENT").c_str(), F_OK) == 0;
-  if (mode == NEW && ::access(source.c_str(), F_OK) == 0) {
+  if (mode == NEW && ::access(source.c_str(), F_OK) == 0 && !IsEmptyFolder(source)) {
     throw FileError(
         Str("database '", source, "' exists already; remove it or choose another name"));
   }
@@ -97,20 +132,23 @@ void LevelDB::Open(const string& source, Mode mode) {
   options.create_if_missing = mode != READ;
   leveldb::DB* db = nullptr;
   Check(leveldb::DB::Open(options, source, &db), source, "open it");
-  db_.reset(db);
+  connection_ = std::make_shared<Connection>(db, source);
   LOG_IF(INFO, Caffe::root_solver()) << "Opened leveldb " << source;
 }
 
-void LevelDB::Close() { db_.reset(); }
+void LevelDB::Close() {
+  if (connection_) connection_->Close();
+  connection_.reset();
+}
 
 Cursor* LevelDB::NewCursor() {
-  CHECK(db_) << "the database is not open";
-  return new LevelDBCursor(db_, source_);
+  CHECK(connection_) << "the database is not open";
+  return new LevelDBCursor(connection_);
 }
 
 Transaction* LevelDB::NewTransaction() {
-  CHECK(db_) << "the database is not open";
-  return new LevelDBTransaction(db_, source_);
+  CHECK(connection_) << "the database is not open";
+  return new LevelDBTransaction(connection_);
 }
 
 }  // namespace db

@@ -2,6 +2,7 @@
 #define CAFFE_DATA_DECODED_SAMPLE_HPP_
 
 #include <opencv2/core.hpp>
+#include <string>
 
 #include "caffe/proto/caffe.pb.h"
 
@@ -11,6 +12,7 @@ struct DecodedSample {
   cv::Mat image;  ///< empty for a raw datum
   Datum datum;    ///< raw, unless there is an image
   int label = 0;
+  std::string name;    ///< of another record than the wanted one, if it took its place
   bool blank = false;  ///< stands for an undecodable image: all zeros once transformed
 };
 

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <cstdlib>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <string_view>
 #include <vector>
 
 #include "caffe/data/image_probe.hpp"
+#include "caffe/data/jpeg.hpp"
+#include "caffe/data/tiff_tags.hpp"
 #include "caffe/util/input_file.hpp"
 
 namespace caffe {
@@ -26,16 +30,10 @@ std::uint64_t MaxPixels() {
   return limit;
 }
 
-int OpenCVFlags(ImageColors colors) {
-  switch (colors) {
-    case ImageColors::kColor:
-      return cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION;
-    case ImageColors::kGray:
-      return cv::IMREAD_GRAYSCALE | cv::IMREAD_IGNORE_ORIENTATION;
-    case ImageColors::kAsStored:
-      break;
-  }
-  return cv::IMREAD_UNCHANGED;  // which ignores the orientation, too
+// Decoders of these keep, on demand, the depth that the file has; the others are asked
+// for 8 bits.
+bool KeepsDepth(std::string_view format) {
+  return format == "TIFF" || format == "PFM" || format == "HDR";
 }
 
 // The one sentence of an OpenCV exception, without its file and line.
@@ -48,6 +46,64 @@ string Reason(const cv::Exception& error) {
 string LowerCase(string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
+}
+
+// In 8 bits, with the channels that the file has, or as colour.
+cv::Mat DecodeByOpenCV(const string& bytes, std::string_view format, bool as_stored) {
+  int flags = cv::IMREAD_UNCHANGED;  // which ignores the orientation, too
+  if (!as_stored) {
+    // Never grey: some decoders make that of their own, after a PNG's colour space.
+    flags = cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION;
+    if (KeepsDepth(format)) flags |= cv::IMREAD_ANYDEPTH;
+  }
+  // OpenCV only reads from it, but has no type to say so.
+  const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8UC1,
+                     const_cast<char*>(bytes.data()));
+  cv::Mat image;
+  try {
+    image = cv::imdecode(view, flags);
+  } catch (const cv::Exception& error) {
+    throw FileError(Str("the image cannot be decoded: ", Reason(error)));
+  }
+  if (image.empty()) {
+    throw FileError(Str("the ", format.empty() ? "data" : format,
+                        " is damaged or no image that OpenCV can read, ", bytes.size(),
+                        " bytes"));
+  }
+  return image;
+}
+
+// The high bytes, as the decoders of other formats take them.
+cv::Mat HighBytes(const cv::Mat& image) {
+  cv::Mat high(image.rows, image.cols, CV_8UC(image.channels()));
+  for (int y = 0; y < image.rows; ++y) {
+    const auto* in = image.ptr<std::uint16_t>(y);
+    uchar* out = high.ptr(y);
+    for (int i = 0; i < image.cols * image.channels(); ++i) {
+      out[i] = static_cast<uchar>(in[i] >> 8);
+    }
+  }
+  return high;
+}
+
+// 0.299 red + 0.587 green + 0.114 blue, rounded.
+cv::Mat GrayOfColour(const cv::Mat& image) {
+  cv::Mat gray(image.rows, image.cols, CV_8UC1);
+  for (int y = 0; y < image.rows; ++y) {
+    const uchar* in = image.ptr(y);
+    uchar* out = gray.ptr(y);
+    for (int x = 0; x < image.cols; ++x) {
+      const unsigned blue = in[3 * x], green = in[3 * x + 1], red = in[3 * x + 2];
+      out[x] = static_cast<uchar>((299 * red + 587 * green + 114 * blue + 500) / 1000);
+    }
+  }
+  return gray;
+}
+
+cv::Mat ColourOfGray(const cv::Mat& image) {
+  cv::Mat colour;
+  cv::cvtColor(image, colour, cv::COLOR_GRAY2BGR);
+  return colour;
 }
 
 // Whether the name ends in the encoding; jpeg and jpg are one.
@@ -132,25 +188,25 @@ cv::Mat DecodeImage(const string& bytes, ImageColors colors) {
                         probe.height, " pixels, expected at most ", MaxPixels(),
                         " in all; CV_IO_MAX_IMAGE_PIXELS raises that"));
   }
-  // OpenCV only reads from it, but has no type to say so.
-  const cv::Mat view(1, static_cast<int>(bytes.size()), CV_8UC1,
-                     const_cast<char*>(bytes.data()));
-  cv::Mat image;
-  try {
-    image = cv::imdecode(view, OpenCVFlags(colors));
-  } catch (const cv::Exception& error) {
-    throw FileError(Str("the image cannot be decoded: ", Reason(error)));
-  }
-  if (image.empty()) {
-    throw FileError(Str("the ", *probe.format ? probe.format : "data",
-                        *probe.format ? " is damaged" : " is no image OpenCV can read",
-                        ", ", bytes.size(), " bytes"));
-  }
-  if (image.depth() != CV_8U) {
+  const std::string_view format = probe.format;
+  const bool as_stored = colors == ImageColors::kAsStored;
+  cv::Mat image = format == "JPEG" ? DecodeJpeg(bytes)
+                  : format == "TIFF"
+                      ? DecodeByOpenCV(WithoutPixelTags(bytes), format, as_stored)
+                      : DecodeByOpenCV(bytes, format, as_stored);
+  if (image.depth() == CV_16U && !as_stored) image = HighBytes(image);
+  if (image.depth() == CV_16U) {
     throw FileError(
         "the image has more than 8 bits per channel; convert it, or set "
         "force_color or force_gray");
   }
+  if (image.depth() != CV_8U) {
+    throw FileError("the image has fractions for levels, expected bytes; convert it");
+  }
+  if (colors == ImageColors::kColor && image.channels() == 1) {
+    return ColourOfGray(image);
+  }
+  if (colors == ImageColors::kGray && image.channels() == 3) return GrayOfColour(image);
   return image;
 }
 

@@ -1,7 +1,9 @@
 #include "caffe/data/image_probe.hpp"
 
-#include <cstring>
+#include <algorithm>
+#include <set>
 
+#include "caffe/data/tiff_tags.hpp"
 #include "caffe/error.hpp"
 
 namespace caffe {
@@ -34,7 +36,8 @@ std::size_t FindMarker(std::string_view bytes, std::size_t at) {
 
 void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
   probe->format = "JPEG";
-  bool has_pixels = false;
+  std::set<std::uint32_t> announced, begun;  // components
+  bool has_pixels = false, progressive = false;
   std::size_t at = 2;
   for (;;) {
     at = FindMarker(bytes, at);
@@ -54,11 +57,28 @@ void ProbeJpeg(std::string_view bytes, ImageProbe* probe) {
       probe->height = Short(bytes, at + 3);
       probe->width = Short(bytes, at + 5);
       probe->channels = Byte(bytes, at + 7) == 1 ? 1 : 3;  // CMYK becomes colour
+      progressive = marker % 4 == 2;
+      for (std::size_t i = at + 8; i < bytes.size() && i + 3 <= at + length; i += 3) {
+        announced.insert(Byte(bytes, i));
+      }
     }
-    has_pixels = has_pixels || marker == 0xDA;
+    if (marker == 0xDA && at + length <= bytes.size()) {
+      has_pixels = true;
+      // Later scans of a progressive JPEG refine, and may be left out by its maker.
+      const std::size_t behind = at + length - std::min<std::size_t>(length, 3);
+      const bool refines = progressive && Byte(bytes, behind) > 0;
+      for (std::size_t i = at + 3; !refines && i + 2 <= behind; i += 2) {
+        begun.insert(Byte(bytes, i));
+      }
+    }
     at += length;
   }
-  if (!has_pixels) probe->problem = "the JPEG has no image data";
+  if (!has_pixels) {
+    probe->problem = "the JPEG has no image data";
+  } else if (!std::ranges::includes(begun, announced)) {
+    probe->problem = Str("the JPEG is incomplete: it announces ", announced.size(),
+                         " channel(s) but has the data of ", begun.size());
+  }
 }
 
 void ProbePng(std::string_view bytes, ImageProbe* probe) {
@@ -87,6 +107,12 @@ ImageProbe ProbeImage(std::string_view bytes) {
     ProbeJpeg(bytes, &probe);
   } else if (bytes.starts_with("\x89PNG\r\n\x1a\n"sv)) {
     ProbePng(bytes, &probe);
+  } else if (IsTiff(bytes)) {
+    probe.format = "TIFF";
+  } else if (bytes.starts_with("PF\n"sv) || bytes.starts_with("Pf\n"sv)) {
+    probe.format = "PFM";
+  } else if (bytes.starts_with("#?"sv)) {
+    probe.format = "HDR";
   }
   return probe;
 }

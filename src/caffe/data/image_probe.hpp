@@ -9,7 +9,8 @@ namespace caffe {
 
 /// What the structure of an image file says before any pixel is decoded.
 struct ImageProbe {
-  const char* format = "";  ///< "JPEG", "PNG" or "" for others, which are not looked into
+  /// "JPEG" or "PNG"; "TIFF", "PFM" or "HDR", which are not looked into; "" for others.
+  const char* format = "";
   std::uint32_t width = 0;
   std::uint32_t height = 0;
   int channels = 0;  ///< of a JPEG once decoded; 0 for other formats
@@ -19,11 +20,10 @@ struct ImageProbe {
 
 /// Walks over the segments of a JPEG or the chunks of a PNG, up to its end mark.
 ///
-/// Why: libjpeg fills what is missing of a truncated JPEG with grey and reports
-/// success, and a few bytes may announce an image of gigabytes. Not found here: wrong
-/// bits inside compressed data that still decode, which no decoder can tell. Junk
-/// between JPEG segments and behind the end is allowed, as libjpeg allows it; the
-/// ImageNet training set has both.
+/// Why: a decoder makes up what a file ends before, and takes a JPEG without one of its
+/// colours; and a few bytes may announce an image of gigabytes. Not found here: damage
+/// inside compressed data. Junk between JPEG segments and behind the end is allowed, as
+/// libjpeg allows it; the ImageNet training set has both.
 ImageProbe ProbeImage(std::string_view bytes);
 
 }  // namespace caffe

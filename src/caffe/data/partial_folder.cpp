@@ -30,8 +30,13 @@ namespace {
 PartialFolder::PartialFolder(const std::string& target) : target_(target) {
   while (target_.size() > 1 && target_.back() == '/') target_.pop_back();
   if (target_.empty()) throw ValueError("the database has no name");
-  struct stat info;
-  if (::lstat(target_.c_str(), &info) == 0) FailExists(target_);
+  std::error_code ignored;
+  const auto kind = std::filesystem::symlink_status(target_, ignored).type();
+  const bool is_empty_folder = kind == std::filesystem::file_type::directory &&
+                               std::filesystem::is_empty(target_, ignored);
+  if (kind != std::filesystem::file_type::not_found && !is_empty_folder) {
+    FailExists(target_);
+  }
   partial_ = target_ + ".partial";
   if (::mkdir(partial_.c_str(), 0777) != 0 && errno != EEXIST) {
     Fail(target_, std::strerror(errno));
@@ -59,16 +64,12 @@ PartialFolder::~PartialFolder() {
 }
 
 void PartialFolder::Commit() {
-  int failed =
-      ::renameat2(AT_FDCWD, path().c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE);
-  // Some network file systems know no NOREPLACE.
-  if (failed && errno == EINVAL) {
-    struct stat info;
-    if (::lstat(target_.c_str(), &info) == 0) FailExists(target_);
-    failed = std::rename(path().c_str(), target_.c_str());
+  // A folder's name can only be taken from an empty one.
+  if (std::rename(path().c_str(), target_.c_str()) != 0) {
+    const int code = errno;
+    if (code == EEXIST || code == ENOTEMPTY || code == ENOTDIR) FailExists(target_);
+    Fail(target_, std::strerror(code));
   }
-  if (failed && errno == EEXIST) FailExists(target_);
-  if (failed) Fail(target_, std::strerror(errno));
   // The name is on the disk when its folder is.
   std::string parent = std::filesystem::path(target_).parent_path().string();
   const int folder =

@@ -9,7 +9,8 @@ namespace caffe {
 ///
 /// It is built as path() inside "<target>.partial", which is locked while in use and
 /// removed by the destructor; one that a killed process left is cleared away first.
-/// Throws FileError if the target exists or another process is building it.
+/// Throws FileError if the target exists, unless as an empty folder, or if another
+/// process is building it.
 class PartialFolder {
  public:
   explicit PartialFolder(const std::string& target);

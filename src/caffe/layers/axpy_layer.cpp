@@ -39,11 +39,6 @@ void AxpyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                          ShapeText({y[0], y[1]}), " to go with bottom[1] of shape ",
                          ShapeText(y), ".", kOrder));
   }
-  if (top[0] == bottom[0] || top[0] == bottom[1]) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": the top is bottom[",
-                         top[0] == bottom[0] ? 0 : 1,
-                         "]; only bottom[2] (y) may be used in place.", kOrder));
-  }
   top[0]->ReshapeLike(*bottom[1]);
 }
 

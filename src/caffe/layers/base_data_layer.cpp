@@ -117,6 +117,7 @@ void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*
     batch->Wait();
     CopyToTop(batch->data_, top[0]);
     if (this->output_labels_) CopyToTop(batch->label_, top[1]);
+    origins_.swap(batch->origins_);
   } catch (...) {
     failure_ = std::current_exception();
     throw;

@@ -120,7 +120,8 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   for (int c = 0; c < channels_; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
   Recompute(bottom, top);
   // In place the input is gone; the top replaces it, unless it will be gone as well.
-  x_norm_kept_ = bottom[0] == top[0] && !top_preserved_ && !use_global_stats_;
+  x_norm_kept_ = bottom[0] == top[0] && !use_global_stats_ && context_.runs_backward &&
+                 !context_.preserves(0);
   if (x_norm_kept_) {
     x_norm_.ReshapeLike(*top[0]);
     const int block = BlockOf(*top[0]);

@@ -102,8 +102,10 @@ bool CuDNNBatchNormLayer<Dtype>::AbsorbInPlace(const Layer<Dtype>& follower) {
 template <typename Dtype>
 bool CuDNNBatchNormLayer<Dtype>::KeepsInput(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) const {
-  if (bottom[0] != top[0] || this->phase_ == TEST) return false;
-  if (!top_preserved_) return true;
+  if (bottom[0] != top[0] || !context_.runs_backward) return false;
+  // With running values only the gradient of the scale needs the input.
+  if (use_running() && !this->param_propagate_down_[0]) return false;
+  if (!context_.preserves(0)) return true;
   const Dtype* scale = this->blobs_[0]->cpu_data();
   return std::any_of(scale, scale + this->blobs_[0]->count(),
                      [](Dtype s) { return std::fabs(s) < Dtype(1e-3); });

@@ -142,7 +142,9 @@ std::unique_ptr<DecodedSample> DataLayer<Dtype>::NextGoodEntry(std::uint64_t sam
       throw FileError("nor is there any other image that can be decoded");
     }
     try {
-      return DecodeEntry(cursor.value());
+      std::unique_ptr<DecodedSample> sample = DecodeEntry(cursor.value());
+      sample->name = key;
+      return sample;
     } catch (const FileError&) {
       // Counted when its own turn comes.
     }

@@ -74,8 +74,11 @@ template <typename Dtype>
 void DummyDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
                                         const vector<Blob<Dtype>*>& top) {
   for (size_t i = 0; i < top.size(); ++i) {
-    // Constants are filled once, and again only when the caller changed the shape.
-    if (refill_[i] || filled_count_[i] != top[i]->count()) Fill(i, top[i]);
+    // Constants are filled once, and again only when the caller changed the shape, or a
+    // layer in place the values.
+    if (refill_[i] || filled_count_[i] != top[i]->count() || context_.overwrites(i)) {
+      Fill(i, top[i]);
+    }
   }
 }
 

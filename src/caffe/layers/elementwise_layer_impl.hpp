@@ -13,16 +13,18 @@
 
 namespace caffe {
 
-template <typename Dtype, template <typename> class Functor>
-void ElementwiseLayer<Dtype, Functor>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                                                  const vector<Blob<Dtype>*>& top) {
+template <typename Dtype, template <typename> class Functor,
+          template <typename> class Concrete>
+void ElementwiseLayer<Dtype, Functor, Concrete>::LayerSetUp(
+    const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   NeuronLayer<Dtype>::LayerSetUp(bottom, top);
   functor_.Read(this->layer_param_);
 }
 
-template <typename Dtype, template <typename> class Functor>
-void ElementwiseLayer<Dtype, Functor>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
-                                                   const vector<Blob<Dtype>*>& top) {
+template <typename Dtype, template <typename> class Functor,
+          template <typename> class Concrete>
+void ElementwiseLayer<Dtype, Functor, Concrete>::Forward_cpu(
+    const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   const int block = BlockOf(*bottom[0]);
   const Dtype* x;
   Dtype* y;
@@ -44,10 +46,11 @@ void ElementwiseLayer<Dtype, Functor>::Forward_cpu(const vector<Blob<Dtype>*>& b
   });
 }
 
-template <typename Dtype, template <typename> class Functor>
-void ElementwiseLayer<Dtype, Functor>::Backward_cpu(const vector<Blob<Dtype>*>& top,
-                                                    const vector<bool>& propagate_down,
-                                                    const vector<Blob<Dtype>*>& bottom) {
+template <typename Dtype, template <typename> class Functor,
+          template <typename> class Concrete>
+void ElementwiseLayer<Dtype, Functor, Concrete>::Backward_cpu(
+    const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+    const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
   const int block = DiffBlockOf(*top[0]);
   const bool in_place = bottom[0] == top[0];

@@ -86,15 +86,6 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                          ShapeText(bottom[i]->shape()), ", expected ",
                          ShapeText(bottom[0]->shape()), " like bottom[0]"));
   }
-  const bool in_place = std::find(bottom.begin(), bottom.end(), top[0]) != bottom.end();
-  if (in_place && op_ != EltwiseParameter_EltwiseOp_SUM) {
-    throw ValueError(
-        Str(NameOf(this->layer_param_),
-            ": the top is one of the bottoms, but "
-            "operation ",
-            EltwiseParameter_EltwiseOp_Name(op_),
-            " needs its inputs for the gradient; give the top its own name"));
-  }
   top[0]->ReshapeLike(*bottom[0]);
 }
 

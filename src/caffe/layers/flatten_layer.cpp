@@ -7,10 +7,6 @@ namespace caffe {
 template <typename Dtype>
 void FlattenLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
-  if (top[0] == bottom[0]) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " cannot work in place; give the top its own name"));
-  }
   const FlattenParameter& param = this->layer_param_.flatten_param();
   const int start = bottom[0]->CanonicalAxisIndex(param.axis());
   const int end = bottom[0]->CanonicalAxisIndex(param.end_axis());

@@ -2,6 +2,7 @@
 #define CAFFE_LAYERS_LABELS_HPP_
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -33,8 +34,31 @@ LabelledScores CheckedScores(const LayerParameter& param,
   return scores;
 }
 
+/// A sample of a batch that cannot be, told in two halves: between them is room for
+/// where the sample came from, which a layer does not know but its net may.
+class BadSample : public ValueError {
+ public:
+  BadSample(int bottom, int sample, const std::string& who, const std::string& what)
+      : ValueError(who + what),
+        bottom_(bottom),
+        sample_(sample),
+        who_(who),
+        what_(what) {}
+
+  int bottom() const { return bottom_; }  ///< index of the layer's bottom
+  int sample() const { return sample_; }  ///< index on the bottom's first axis
+  std::string WithOrigin(const std::string& origin) const {
+    return Str(who_, " (", origin, ")", what_);
+  }
+
+ private:
+  int bottom_, sample_;
+  std::string who_, what_;
+};
+
 /// Turns labels into class indices, -1 where they equal `ignore`; returns how many do
-/// not. Throws for a label outside the classes. Fractions are cut off, as in Caffe.
+/// not. Throws BadSample for a label outside the classes. Fractions are cut off, as in
+/// Caffe.
 template <typename Dtype>
 int ReadLabels(const LayerParameter& param, const Blob<Dtype>& labels,
                const LabelledScores& scores, std::optional<int> ignore,
@@ -51,10 +75,11 @@ int ReadLabels(const LayerParameter& param, const Blob<Dtype>& labels,
       continue;
     }
     if (!(label > -1 && label < scores.classes)) {
-      throw ValueError(
+      throw BadSample(
+          1, labels.num_axes() > 0 ? i / labels.count(1) : 0,
           Str(NameOfBottom(param, 1), ": sample ", i / scores.inner,
-              scores.inner > 1 ? Str(", position ", i % scores.inner) : std::string(),
-              " has label ", label, ", expected 0 to ", scores.classes - 1, " for the ",
+              scores.inner > 1 ? Str(", position ", i % scores.inner) : std::string()),
+          Str(" has label ", label, ", expected 0 to ", scores.classes - 1, " for the ",
               scores.classes, " classes of bottom[0]",
               ignore ? Str(", or ", *ignore, " to be ignored") : std::string(),
               "; check the labels and the number of outputs of the classifier"));

@@ -28,7 +28,6 @@ void LRNLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
                          ", expected 4 axes (N, C, H, W)"));
   }
-  if (bottom[0] == top[0]) throw ValueError("this layer cannot work in place");
   top[0]->ReshapeLike(*bottom[0]);
   scale_.ReshapeLike(*bottom[0]);
 }

@@ -76,7 +76,7 @@ rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
 
 template <typename Dtype>
 void ParallelDataLayer<Dtype>::RethrowNamed(const Error& error, const Record& record) {
-  RethrowWithPrefix(error, Str(record.source, "'", record.name, "': "));
+  RethrowWithPrefix(error, Str(record.source, '\'', record.name, "': "));
 }
 
 // A TEST net runs on the root solver alone.
@@ -118,6 +118,7 @@ void ParallelDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
   auto job = std::make_shared<Job>();
   job->batch = batch;
   job->label = batch->label_.mutable_cpu_data();
+  batch->origins_.assign(batch_size_, "");
   if (this->transform_param_.crop_size() > 0) job->SetShape(sample_shape_, batch_size_);
   batch->Expect(batch_size_);
   for (int part = 0; part < batch_size_; ++part, ++loaded_) {
@@ -181,6 +182,8 @@ void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& r
     transformer.Transform(sample->image, shape, &rng, out);
   }
   job->label[part] = static_cast<Dtype>(sample->label);
+  const string& name = sample->name.empty() ? record.name : sample->name;
+  job->batch->origins_[part] = Str(record.source, '\'', name, '\'');
 }
 
 template <typename Dtype>

@@ -7,12 +7,8 @@
 namespace caffe {
 
 template <typename Dtype>
-void ReshapeLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
-                                     const vector<Blob<Dtype>*>& top) {
-  if (top[0] == bottom[0]) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " cannot work in place; give the top its own name"));
-  }
+void ReshapeLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
+                                     const vector<Blob<Dtype>*>&) {
   int inferred = 0;
   for (const std::int64_t dim : this->layer_param_.reshape_param().shape().dim()) {
     inferred += dim == -1;

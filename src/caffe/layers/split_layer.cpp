@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
 #include "caffe/util/parallel.hpp"
 
@@ -12,14 +11,7 @@ namespace caffe {
 template <typename Dtype>
 void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                 const vector<Blob<Dtype>*>& top) {
-  for (size_t i = 0; i < top.size(); ++i) {
-    // Several readers of one blob: an in-place one would change what the others see.
-    if (top[i] == bottom[0]) {
-      throw ValueError(Str(NameOf(this->layer_param_), ": top[", i,
-                           "] is the bottom; a split cannot work in place"));
-    }
-    top[i]->ReshapeLike(*bottom[0]);
-  }
+  for (Blob<Dtype>* t : top) t->ReshapeLike(*bottom[0]);
 }
 
 template <typename Dtype>

@@ -1,6 +1,7 @@
 #include "caffe/net/fusion.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,6 +24,11 @@ class Group {
     for (int i : layers_)
       net_.layers()[i]->Reshape(net_.bottom_vecs()[i], net_.top_vecs()[i]);
   }
+  /// As if nothing were fused.
+  void RunLayers() const {
+    for (int i : layers_)
+      net_.layers()[i]->Forward(net_.bottom_vecs()[i], net_.top_vecs()[i]);
+  }
   Layer<Dtype>& layer(int k) const { return *net_.layers()[layers_[k]]; }
   const vector<Blob<Dtype>*>& bottom(int k) const {
     return net_.bottom_vecs()[layers_[k]];
@@ -33,6 +39,11 @@ class Group {
   const Net<Dtype>& net_;
   vector<int> layers_;
 };
+
+template <typename Dtype>
+bool AllFinite(const Dtype* values, std::int64_t count) {
+  return std::all_of(values, values + count, [](Dtype v) { return std::isfinite(v); });
+}
 
 // top = relu(a · (weights * bottom + bias) + b + addend), with a folded into the weights.
 template <typename Dtype>
@@ -46,6 +57,11 @@ class FusedConvolution : public InferenceStep<Dtype> {
     group_.Reshape();
     auto& layer = dynamic_cast<ConvolutionLayer<Dtype>&>(group_.layer(0));
     Fold(layer);
+    // Infinities do not commute with sums: only apart do the layers treat them alike.
+    if (!finite_) {
+      group_.RunLayers();
+      return 0;
+    }
     ConvolutionProblem problem = layer.problem();
     problem.bias = !shift_.empty();
     problem.addend = addend_ != nullptr;
@@ -84,10 +100,12 @@ class FusedConvolution : public InferenceStep<Dtype> {
       }
     }
     if (bias || num_affine_ > 0) shift_.assign(shift.begin(), shift.end());
+    finite_ = AllFinite(shift_.data(), shift_.size());
     if (num_affine_ == 0) return;
     const shared_ptr<SyncedMemory>& memory = weights.data();
     if (memory == folded_from_ && memory->version() == folded_version_ &&
         multiplier == multiplier_) {
+      finite_ = finite_ && folded_finite_;
       return;
     }
     const Dtype* from = weights.cpu_data();
@@ -99,6 +117,8 @@ class FusedConvolution : public InferenceStep<Dtype> {
         to[i] = static_cast<Dtype>(from[i] * multiplier[k]);
       }
     }
+    folded_finite_ = AllFinite(to, weights.count());
+    finite_ = finite_ && folded_finite_;
     folded_from_ = memory;
     folded_version_ = memory->version();
     multiplier_ = std::move(multiplier);
@@ -116,6 +136,8 @@ class FusedConvolution : public InferenceStep<Dtype> {
   shared_ptr<SyncedMemory> folded_from_;
   std::uint64_t folded_version_ = 0;
   vector<double> multiplier_;
+  /// Of the folded weights; of those and shift_.
+  bool folded_finite_ = true, finite_ = true;
 };
 
 // Eltwise SUM and the global average pooling of the sum.

@@ -24,7 +24,8 @@ class MemoryPlan<Dtype>::Planner {
   explicit Planner(MemoryPlan* plan)
       : plan_(*plan), net_(plan->net_), groups_(plan->roots_.size()) {}
 
-  void Run() {
+  void Run(const vector<int>& kept) {
+    for (int blob : kept) GroupOf(blob).kept = true;
     for (int blob : net_.output_blob_indices()) GroupOf(blob).kept = true;
     for (size_t blob = 0; blob < net_.blob_loss_weights().size(); ++blob) {
       if (net_.blob_loss_weights()[blob]) GroupOf(blob).kept = true;
@@ -173,7 +174,7 @@ class MemoryPlan<Dtype>::Planner {
 
 template <typename Dtype>
 MemoryPlan<Dtype>::MemoryPlan(const Net<Dtype>& net, const vector<int>& memory_roots,
-                              shared_ptr<HostMemoryPool> pool)
+                              const vector<int>& kept, shared_ptr<HostMemoryPool> pool)
     : net_(net),
       roots_(memory_roots),
       dead_after_forward_(net.layers().size()),
@@ -181,12 +182,12 @@ MemoryPlan<Dtype>::MemoryPlan(const Net<Dtype>& net, const vector<int>& memory_r
       recomputed_before_(net.layers().size()),
       diffs_dead_(net.layers().size()),
       pool_(std::move(pool)) {
-  Planner(this).Run();
+  Planner(this).Run(kept);
 }
 
 template <typename Dtype>
 string MemoryPlan<Dtype>::Why(const char* half, int blob) const {
-  return Str("the ", half, " of blob '", net_.blob_names()[blob], "' of net '",
+  return Str("the ", half, " of blob '", net_.blob_names()[roots_[blob]], "' of net '",
              net_.name(),
              "' is not kept: training frees what it needs no more; use `caffe train "
              "-keep_blobs` (set_keep_blobs(True), Net::set_keep_blobs) to see all blobs");

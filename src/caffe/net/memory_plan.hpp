@@ -23,9 +23,9 @@ template <typename Dtype>
 class MemoryPlan {
  public:
   /// `memory_roots[b]` is the first blob whose data blob b shares, b itself if none.
-  /// While the net runs, memory comes from `pool`.
+  /// The data of `kept` is never freed. While the net runs, memory comes from `pool`.
   MemoryPlan(const Net<Dtype>& net, const vector<int>& memory_roots,
-             shared_ptr<HostMemoryPool> pool);
+             const vector<int>& kept, shared_ptr<HostMemoryPool> pool);
 
   /// The calls are made for every layer, in the order in which the net runs them.
   void AfterForward(int layer);

@@ -41,10 +41,19 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
 }
 
 template <typename Dtype>
-void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) {
-  const string message = error.what();
-  if (message.find("'" + layer.name() + "'") != string::npos) throw;
-  RethrowWithPrefix(error, Str("layer '", layer.name(), "' (", layer.type(), "): "));
+void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) const {
+  string message = error.what();
+  // The copies that Split made are the blob that the prototxt names.
+  for (const auto& [copy, name] : split_blobs_) {
+    const string quoted = "'" + copy + "'";
+    for (size_t at; (at = message.find(quoted)) != string::npos;) {
+      message.replace(at, quoted.size(), "'" + name + "'");
+    }
+  }
+  if (message.find("'" + layer.name() + "'") == string::npos) {
+    message = Str("layer '", layer.name(), "' (", layer.type(), "): ") + message;
+  }
+  RethrowWithPrefix(Error(error.kind(), message), "");
 }
 
 template <typename Dtype>
@@ -110,7 +119,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     layer_names_index_[layer_names_[i]] = i;
   ShareWeights();
   AbsorbInPlaceLayers();
-  TellPreservedTops();
+  TellLayers();
   if (Caffe::root_solver()) LOG(INFO) << "Network initialization done.";
 }
 
@@ -132,8 +141,16 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
     RethrowFor(layer_param, error);
   }
   layer_names_.push_back(layer_param.name());
+  if (layer_param.type() == "Split") {
+    for (const string& top : layer_param.top()) {
+      const string& source = layer_param.bottom(0);
+      split_blobs_[top] = split_blobs_.count(source) ? split_blobs_[source] : source;
+    }
+  }
   Layer<Dtype>* layer = layers_[layer_id].get();
-  layer->SetPrecision(precision_);
+  LayerContext context;
+  context.precision = precision_;
+  layer->Prepare(context);
   if (Caffe::root_solver()) LOG(INFO) << "Creating Layer " << layer_param.name();
 
   bool need_backward = false;
@@ -302,6 +319,12 @@ void Net<Dtype>::AppendTop(const NetParameter& param, const int layer_id,
       LOG(INFO) << layer_param.name() << " -> " << blob_name << " (in-place)";
     }
     const int blob_id = (*blob_name_to_idx)[blob_name];
+    if (Caffe::root_solver() && std::count(net_input_blob_indices_.begin(),
+                                           net_input_blob_indices_.end(), blob_id)) {
+      LOG(WARNING) << "layer '" << layer_param.name() << "' works in place on input '"
+                   << blob_name << "': Forward leaves its result there, so fill the "
+                   << "input before every Forward";
+    }
     top_vecs_[layer_id].push_back(blobs_[blob_id].get());
     top_id_vecs_[layer_id].push_back(blob_id);
   } else if (blob_name_to_idx && blob_name_to_idx->count(blob_name)) {
@@ -469,7 +492,7 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   template int Net<Dtype>::LayerIndex(const string&) const;                             \
   template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&)      \
       const;                                                                            \
-  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&)
+  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&) const
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);
 

@@ -7,6 +7,7 @@
 
 #include "caffe/net/inference_plan.hpp"
 #include "caffe/net/memory_plan.hpp"
+#include "caffe/net/overwritten_data.hpp"
 
 // How a Net runs otherwise than layer by layer with all its blobs kept: in-place layers
 // computed by their producers, the plan for inference, the release of memory.
@@ -41,7 +42,7 @@ void Net<Dtype>::Separate(int layer_id) {
   if (!absorbed_[layer_id]) return;
   layers_[layer_id - 1]->ReleaseInPlace();
   absorbed_[layer_id] = false;
-  TellPreservedTops();
+  TellLayers();
   if (memory_plan_) MakeMemoryPlan();
 }
 
@@ -68,14 +69,15 @@ template <typename Dtype>
 void Net<Dtype>::set_precision(NetParameter::Precision value) {
   if (value == precision_) return;
   precision_ = value;
-  for (const auto& layer : layers_) layer->SetPrecision(value);
+  TellLayers();
   Reshape();
 }
 
 template <typename Dtype>
 void Net<Dtype>::MakeMemoryPlan() {
   if (!pool_) pool_ = std::make_shared<HostMemoryPool>();
-  memory_plan_ = std::make_shared<MemoryPlan<Dtype>>(*this, MemoryRoots(), pool_);
+  memory_plan_ = std::make_shared<MemoryPlan<Dtype>>(*this, MemoryRoots(),
+                                                     overwritten_data_->blobs(), pool_);
 }
 
 // Nobody may want to see the blobs between two layers.
@@ -149,9 +151,9 @@ vector<int> Net<Dtype>::MemoryRoots() const {
 }
 
 // A top is preserved unless a later layer works in place on it, or on a blob that
-// shares its memory.
+// shares its memory. What the layers say they read depends on it.
 template <typename Dtype>
-void Net<Dtype>::TellPreservedTops() {
+void Net<Dtype>::TellLayers() {
   const vector<int> root = MemoryRoots();
   vector<size_t> last_writer(blobs_.size(), 0);
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -163,9 +165,15 @@ void Net<Dtype>::TellPreservedTops() {
     }
   }
   for (size_t i = 0; i < layers_.size(); ++i) {
-    if (top_id_vecs_[i].empty()) continue;
-    layers_[i]->SetTopPreserved(last_writer[root[top_id_vecs_[i][0]]] <= i);
+    LayerContext context;
+    context.precision = precision_;
+    context.runs_backward = layer_need_backward_[i];
+    for (int top : top_id_vecs_[i]) {
+      context.top_preserved.push_back(last_writer[root[top]] <= i);
+    }
+    layers_[i]->Prepare(context);
   }
+  overwritten_data_ = std::make_shared<OverwrittenData<Dtype>>(*this, root);
 }
 
 template <typename Dtype>
@@ -188,7 +196,7 @@ size_t Net<Dtype>::MemoryBytes() const {
 #define INSTANTIATE_NET_PLANS(Dtype)                                \
   template void Net<Dtype>::AbsorbInPlaceLayers();                  \
   template void Net<Dtype>::Separate(int);                          \
-  template void Net<Dtype>::TellPreservedTops();                    \
+  template void Net<Dtype>::TellLayers();                           \
   template void Net<Dtype>::set_debug_info(const bool);             \
   template void Net<Dtype>::Optimize();                             \
   template void Net<Dtype>::set_keep_blobs(bool);                   \

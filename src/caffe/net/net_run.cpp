@@ -4,6 +4,9 @@
 #include "caffe/net.hpp"
 #include "caffe/net/inference_plan.hpp"
 #include "caffe/net/memory_plan.hpp"
+#include "caffe/net/overwritten_data.hpp"
+#include "caffe/net/sample_origin.hpp"
+#include "caffe/util/zero_denormals.hpp"
 
 // Forward, Backward, Update and the debug lines of a Net.
 
@@ -28,7 +31,10 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
     for (Callback* callback : before_forward_) callback->run(i);
     if (!absorbed_[i]) {
       try {
+        overwritten_data_->BeforeForward(i);
         loss += layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]);
+      } catch (const BadSample& error) {
+        RethrowWithOrigin(*this, i, error);
       } catch (const Error& error) {
         RethrowFor(layers_[i]->layer_param(), error);
       }
@@ -43,10 +49,13 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
 
 template <typename Dtype>
 Dtype Net<Dtype>::RunPlan() {
+  const ZeroDenormals zero_denormals;
   Dtype loss = 0;
   for (int i = 0; i < plan_->size(); ++i) {
     try {
       loss += plan_->Run(i);
+    } catch (const BadSample& error) {
+      RethrowWithOrigin(*this, plan_->layer(i), error);
     } catch (const Error& error) {
       RethrowFor(layers_[plan_->layer(i)]->layer_param(), error);
     }
@@ -111,7 +120,9 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
       if (!absorbed_[i]) {
         try {
           if (memory_plan) memory_plan->BeforeBackward(i);
+          overwritten_data_->BeforeBackward(i);
           layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
+          overwritten_data_->AfterBackward(i);
         } catch (const Error& error) {
           RethrowFor(layers_[i]->layer_param(), error);
         }

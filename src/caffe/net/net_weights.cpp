@@ -41,6 +41,7 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     pool_ = other->pool_;
     MakeMemoryPlan();
   }
+  set<int> shared;
   for (int i = 0; i < static_cast<int>(other->layers().size()); ++i) {
     const string& source_name = other->layer_names()[i];
     const int target_id = LayerIndex(source_name);
@@ -60,6 +61,20 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     for (size_t j = 0; j < target_blobs.size(); ++j) {
       if (target_blobs[j]->shape() != source_blobs[j]->shape()) fail();
       target_blobs[j]->ShareData(*source_blobs[j]);
+      for (size_t id = 0; id < params_.size(); ++id) {
+        if (params_[id] == target_blobs[j]) shared.insert(static_cast<int>(id));
+      }
+    }
+  }
+  // What shares a parameter with one of them by name goes along, owner or not.
+  for (int id : shared) {
+    const auto owner = [this](int param) {
+      return param_owners_[param] < 0 ? param : param_owners_[param];
+    };
+    for (int other_id = 0; other_id < static_cast<int>(params_.size()); ++other_id) {
+      if (owner(other_id) == owner(id) && !shared.count(other_id)) {
+        params_[other_id]->ShareData(*params_[id]);
+      }
     }
   }
 }
@@ -106,7 +121,6 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
     const int target_id = LayerIndex(source.name());
     if (target_id >= 0) CheckStoredBlobs(source, target_id);
   }
-  set<int> filled;
   for (const LayerParameter& source : param.layer()) {
     const int target_id = LayerIndex(source.name());
     if (target_id < 0) {
@@ -116,17 +130,31 @@ void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
     for (int j = 0; j < source.blobs_size(); ++j) {
       layers_[target_id]->blobs()[j]->FromProto(source.blobs(j), false);
     }
-    filled.insert(target_id);
   }
-  vector<string> untouched;
+  set<string> stored;
+  for (const LayerParameter& source : param.layer()) {
+    if (source.blobs_size() > 0) stored.insert(source.name());
+  }
+  ReportWeights(stored);
+}
+
+template <typename Dtype>
+void Net<Dtype>::ReportWeights(const set<string>& stored) {
+  WeightsReport report;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    if (!layers_[i]->blobs().empty() && !filled.count(static_cast<int>(i))) {
-      untouched.push_back(layer_names_[i]);
-    }
+    if (layers_[i]->blobs().empty()) continue;
+    (stored.count(layer_names_[i]) ? report.matched : report.without_weights)
+        .push_back(layer_names_[i]);
   }
-  if (!untouched.empty()) {
-    LOG(WARNING) << untouched.size() << " layer(s) found no weights and keep their own, "
-                 << "the first is '" << untouched[0] << "'";
+  for (const string& name : stored) {
+    const int id = LayerIndex(name);
+    if (id < 0 || layers_[id]->blobs().empty()) report.without_layer.push_back(name);
+  }
+  weights_report_ = std::move(report);
+  if (!weights_report_.without_weights.empty()) {
+    LOG(WARNING) << weights_report_.without_weights.size()
+                 << " layer(s) found no weights and keep their own, the first is '"
+                 << weights_report_.without_weights[0] << "'";
   }
 }
 
@@ -195,6 +223,11 @@ void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
     }
   }
   for (const auto& [target, blob] : loaded) target->CopyFrom(*blob);
+  set<string> stored;
+  for (const string& name : layer_names_) {
+    if (hdf5_has_link(data.id(), name)) stored.insert(name);
+  }
+  ReportWeights(stored);
 }
 
 template <typename Dtype>
@@ -219,6 +252,7 @@ void Net<Dtype>::ToHDF5(const string& filename, bool write_diff) const {
 #define INSTANTIATE_NET_WEIGHTS(Dtype)                                       \
   template void Net<Dtype>::ShareTrainedLayersWith(const Net*);              \
   template void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter&);      \
+  template void Net<Dtype>::ReportWeights(const set<string>&);               \
   template void Net<Dtype>::CopyTrainedLayersFrom(const string&);            \
   template void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string&); \
   template void Net<Dtype>::CopyTrainedLayersFromHDF5(const string&);        \

@@ -22,6 +22,7 @@ struct ConvolutionProblem {
   bool batch_is_axis0 = true;
   /// What inference does in the same pass: dst = relu(src * weights + bias + addend).
   bool addend = false;
+  /// Run it under ZeroDenormals: otherwise values below 0 give not 0, but nearly so.
   bool relu = false;
   /// Products may be of operands rounded to bfloat16. Sums, results and the gradient of
   /// the weights are float32 in any case.

@@ -39,6 +39,14 @@ inline LanesOf<T, K> Choose(Condition condition, LanesOf<T, K> a, LanesOf<T, K> 
   return condition ? a : b;
 }
 
+/// As the layer ReLU: max(x, 0), but NaN for NaN, and for -inf, whose product with the
+/// slope 0 it is. What is no number must show.
+template <int K, typename T>
+inline LanesOf<T, K> Relu(LanesOf<T, K> x) {
+  const LanesOf<T, K> zero = {};
+  return Choose<K, T>(x > zero, x, x * zero + zero);
+}
+
 /// Calls kernel.template operator()<K>() with the block size as a constant.
 template <typename T, typename Kernel>
 void ForBlock(int block, Kernel kernel) {

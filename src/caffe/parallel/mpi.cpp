@@ -27,6 +27,7 @@ void Check(int status, const char* call) {
 
 pid_t started_in = 0;
 bool has_left = false;
+bool has_finished = false;
 
 // MPI_Finalize waits for the other processes, which a failed one must not do: they may
 // be waiting for it. The exit status tells, whoever it was that failed.
@@ -35,7 +36,7 @@ void EndMpi(int status, void*) {
   int finalized = 0;
   MPI_Finalized(&finalized);
   if (finalized) return;
-  if (status == 0 && !has_left) {
+  if ((status == 0 || has_finished) && !has_left) {
     MPI_Finalize();
     return;
   }
@@ -83,6 +84,7 @@ class MpiGroup final : public ProcessGroup {
   }
 
   void Leave() override { has_left = true; }
+  void Finish() override { has_finished = true; }
 
  private:
   void CheckMember() const {

@@ -18,6 +18,7 @@ class SingleProcess final : public ProcessGroup {
   void Wait() override {}
   void Broadcast(void*, std::size_t, int) override {}
   void Leave() override {}
+  void Finish() override {}
 };
 
 // MPI itself could tell, but starting it takes time, and changes a process in ways that

@@ -168,6 +168,9 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     LOG(INFO) << "Optimization stopped early.";
     return;
   }
+  // Differs from BVLC, which tests last: a Forward in training moves the running
+  // statistics of batch norms, and the last test is to be that of the last snapshot.
+  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   // The loss with the last update in it; Step has logged the one before.
   if (param_.display() && iter_ % param_.display() == 0) {
     Dtype loss;
@@ -176,7 +179,6 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
     for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
-  if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   LOG(INFO) << "Optimization Done.";
 }
 
@@ -192,13 +194,15 @@ void Solver<Dtype>::Step(int iters) {
   iteration_timer_.Start();
 
   while (iter_ < stop_iter) {
-    net_->ClearParamDiffs();
     if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
         (iter_ > 0 || param_.test_initialization())) {
       if (TakesPart()) TestAll();
       if (requested_early_exit_) break;
     }
 
+    // Differs from BVLC, which clears before the test: other threads have their turn
+    // in between, and may run backward.
+    net_->ClearParamDiffs();
     for (Callback* callback : callbacks_) callback->on_start();
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());

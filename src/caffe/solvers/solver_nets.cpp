@@ -125,6 +125,8 @@ void Solver<Dtype>::InitTestNets() {
                         param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr));
     test_nets_[i]->set_debug_info(param_.debug_info());
     LoadWeights(test_nets_[i].get());
+    // At once, so that what is loaded into the net in training is tested from then on.
+    test_nets_[i]->ShareTrainedLayersWith(net_.get());
   }
 }
 

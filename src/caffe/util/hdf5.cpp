@@ -1,9 +1,13 @@
 #include "caffe/util/hdf5.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <memory>
 #include <utility>
 
+#include "caffe/util/hdf5_guard.hpp"
+#include "caffe/util/hdf5_library.hpp"
 #include "caffe/util/input_file.hpp"
 
 namespace caffe {
@@ -40,31 +44,16 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-herr_t TakeDescription(unsigned, const H5E_error2_t* error, void* text) {
-  if (error->desc != nullptr && *error->desc != '\0') {
-    *static_cast<string*>(text) = error->desc;
-  }
-  return 0;
-}
-
-// The innermost entry of HDF5's error stack, where the cause is. For system errors it
-// lists all it knows; the system's message is the part that people can use.
-string Reason() {
-  string text = "unknown reason";
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, TakeDescription, &text);
-  const string mark = "error message = '";
-  const std::size_t start = text.find(mark);
-  if (start == string::npos) return text;
-  const std::size_t first = start + mark.size();
-  return text.substr(first, text.find('\'', first) - first);
-}
+// HDF5 demands of a file in memory that its name be on no disk, and takes two of one
+// name for one: behind this in the name of a copy stands a number.
+constexpr char kCopyMark = '\1';
 
 string FileName(hid_t id) {
   const ssize_t size = H5Fget_name(id, nullptr, 0);
   if (size <= 0) return "?";
   string name(static_cast<std::size_t>(size), '\0');
   H5Fget_name(id, name.data(), name.size() + 1);
-  return name;
+  return name.substr(0, name.rfind(kCopyMark));
 }
 
 // "'weights.h5': dataset '/data/conv1/0'".
@@ -80,12 +69,12 @@ string Who(hid_t id, const string& dataset, const char* kind = "dataset") {
 }
 
 [[noreturn]] void FailToRead(hid_t id, const string& dataset) {
-  const string reason = Reason();
+  const string reason = Hdf5Reason();
   throw FileError(Str(Who(id, dataset), "cannot be read: ", reason));
 }
 
 [[noreturn]] void FailToWrite(hid_t id, const string& dataset) {
-  const string reason = Reason();
+  const string reason = Hdf5Reason();
   throw FileError(Str(Who(id, dataset), "cannot be written: ", reason));
 }
 
@@ -104,11 +93,6 @@ template <>
 hid_t NativeType<double>() {
   return H5T_NATIVE_DOUBLE;
 }
-
-// The best ratio that deflate can reach. A dataset that claims more was never written;
-// small ones may be all fill value.
-constexpr hsize_t kMaxCompression = 1032;
-constexpr hsize_t kSmallBytes = 64 << 20;
 
 // The dataset's extents, checked against everything that would fail later.
 vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_dim,
@@ -139,7 +123,7 @@ vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_di
   }
   const hsize_t bytes = count * H5Tget_size(type);
   const hsize_t stored = H5Dget_storage_size(dataset);
-  if (bytes > kSmallBytes && bytes / kMaxCompression > stored) {
+  if (!CanBeStored(bytes, stored)) {
     throw FileError(Str(Who(id, name), "claims ", bytes,
                         " bytes of which the file holds ", stored,
                         "; it is damaged or was never filled"));
@@ -150,20 +134,31 @@ vector<int> CheckedShape(hid_t id, const string& name, hid_t dataset, int min_di
 }  // namespace
 
 Hdf5File Hdf5File::Open(const string& path) {
-  const Quiet quiet;
-  Contents found;
+  std::unique_ptr<Hdf5Copy> copy;
   {
-    InputFile file(path);  // a missing file is told from a malformed one
-    found = GuessContents(file.Head());
+    const InputFile file(path);  // a missing file is told from a malformed one
+    const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(file.size(), 0));
+    try {
+      copy = std::make_unique<Hdf5Copy>(path, DefaultHdf5Reader(size));
+    } catch (const FileError&) {
+      const Contents found = GuessContents(file.Head());
+      if (found == Contents::kHdf5 || found == Contents::kUnknown) throw;
+      throw FileError(
+          Str("'", path, "' is ", DescribeContents(found), ", expected an HDF5 file"));
+    }
   }
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (id >= 0) return Hdf5File(id);
-  const string reason = Reason();
-  if (found != Contents::kHdf5 && found != Contents::kUnknown) {
-    throw FileError(
-        Str("'", path, "' is ", DescribeContents(found), ", expected an HDF5 file"));
+  const Quiet quiet;
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_fapl_core(access, 1 << 16, /*backing_store=*/0);
+  static std::atomic<unsigned> serial{0};
+  const string name = Str(path, kCopyMark, serial++);
+  H5Pset_file_image(access, copy->data(), copy->size());
+  const hid_t id = H5Fopen(name.c_str(), H5F_ACC_RDONLY, access);
+  if (id < 0) {
+    const string reason = Hdf5Reason();
+    throw RuntimeFailure(Str("'", path, "': its copy cannot be read: ", reason));
   }
-  throw FileError(Str("cannot read '", path, "' as HDF5: ", reason));
+  return Hdf5File(id);
 }
 
 Hdf5File::~Hdf5File() {
@@ -179,7 +174,7 @@ Hdf5Writer::Hdf5Writer(const string& path) : file_(path) {
   H5Pset_fapl_core(access, kGrowth, /*backing_store=*/0);
   id_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
   if (id_ < 0) {
-    const string reason = Reason();
+    const string reason = Hdf5Reason();
     throw FileError(Str("cannot write '", path, "': ", reason));
   }
 }
@@ -196,7 +191,7 @@ void Hdf5Writer::Commit() {
   vector<char> image(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
   if (size > 0) size = H5Fget_file_image(id_, image.data(), image.size());
   if (size <= 0) {
-    const string reason = Reason();
+    const string reason = Hdf5Reason();
     throw FileError(Str("cannot write '", file_.path(), "': ", reason));
   }
   file_.Write(image.data(), image.size());
@@ -210,7 +205,7 @@ hid_t hdf5_open_group(hid_t loc_id, const string& name) {
   }
   const hid_t group = H5Gopen2(loc_id, name.c_str(), H5P_DEFAULT);
   if (group < 0) {
-    const string reason = Reason();
+    const string reason = Hdf5Reason();
     throw FileError(Str(Who(loc_id, name, "group"), "cannot be opened: ", reason));
   }
   return group;
@@ -224,7 +219,7 @@ hid_t hdf5_create_group(hid_t loc_id, const string& name) {
   H5Pset_create_intermediate_group(link, 1);
   const hid_t group = H5Gcreate2(loc_id, name.c_str(), link, H5P_DEFAULT, H5P_DEFAULT);
   if (group < 0) {
-    const string reason = Reason();
+    const string reason = Hdf5Reason();
     throw FileError(Str(Who(loc_id, name, "group"), "cannot be created: ", reason));
   }
   return group;
@@ -316,13 +311,6 @@ void hdf5_save_int(hid_t loc_id, const string& dataset_name, int i) {
   }
 }
 
-namespace {
-
-// Names and paths; bounds what a damaged file can make us allocate.
-constexpr std::size_t kMaxStringBytes = 1 << 20;
-
-}  // namespace
-
 string hdf5_load_string(hid_t loc_id, const string& dataset_name) {
   const Quiet quiet;
   const Handle dataset = OpenDataset(loc_id, dataset_name);
@@ -342,9 +330,9 @@ string hdf5_load_string(hid_t loc_id, const string& dataset_name) {
     return value;
   }
   const std::size_t size = H5Tget_size(type);
-  if (size > kMaxStringBytes) {
+  if (size > kMaxHdf5String) {
     throw FileError(Str(Who(loc_id, dataset_name), "is a string of ", size,
-                        " bytes, expected at most ", kMaxStringBytes));
+                        " bytes, expected at most ", kMaxHdf5String));
   }
   string value(size, '\0');
   if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, value.data()) < 0) {
@@ -372,7 +360,7 @@ int hdf5_get_num_links(hid_t loc_id) {
   const Quiet quiet;
   H5G_info_t info;
   if (H5Gget_info(loc_id, &info) < 0) {
-    const string reason = Reason();
+    const string reason = Hdf5Reason();
     throw FileError(Str(Who(loc_id, "", "group"), "cannot be listed: ", reason));
   }
   return static_cast<int>(info.nlinks);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 
 namespace caffe {
@@ -13,6 +14,8 @@ namespace {
 static_assert(std::atomic<bool>::is_always_lock_free, "set inside a signal handler");
 std::atomic<bool> got_sigint(false);
 std::atomic<bool> got_sighup(false);
+std::atomic<bool> got_sigterm(false);
+std::atomic<int> stopped_by(0);
 
 std::mutex mutex;
 int live_objects = 0;
@@ -23,7 +26,14 @@ struct Handled {
 Handled handled[] = {{SIGINT, {}}, {SIGHUP, {}}, {SIGTERM, {}}};
 int installed = 0;  // this many, the first ones
 
-void HandleSignal(int signal) { (signal == SIGHUP ? got_sighup : got_sigint) = true; }
+void HandleSignal(int signal) {
+  (signal == SIGHUP ? got_sighup : signal == SIGTERM ? got_sigterm : got_sigint) = true;
+}
+
+SolverAction::Enum Answer(int signal, SolverAction::Enum action) {
+  if (action == SolverAction::STOP) stopped_by = signal;
+  return action;
+}
 
 void RestoreFormer() {
   while (installed > 0) {
@@ -38,8 +48,7 @@ void Install() {
   // A read in progress goes on; the solver looks at the flags between iterations.
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  const int count = Caffe::solver_count() > 1 ? 3 : 2;
-  for (; installed < count; ++installed) {
+  for (; installed < static_cast<int>(std::size(handled)); ++installed) {
     auto& [signal, former] = handled[installed];
     if (sigaction(signal, &action, &former) == 0) continue;
     const int reason = errno;
@@ -58,6 +67,8 @@ SignalHandler::SignalHandler(SolverAction::Enum SIGINT_action,
   if (live_objects == 0) {
     got_sigint = false;
     got_sighup = false;
+    got_sigterm = false;
+    stopped_by = 0;
     Install();
   }
   ++live_objects;
@@ -70,10 +81,13 @@ SignalHandler::~SignalHandler() {
 
 ActionCallback SignalHandler::GetActionFunction() {
   return [on_sigint = SIGINT_action_, on_sighup = SIGHUP_action_] {
-    if (got_sigint.exchange(false)) return on_sigint;
-    if (got_sighup.exchange(false)) return on_sighup;
+    if (got_sigterm.exchange(false)) return Answer(SIGTERM, SolverAction::STOP);
+    if (got_sigint.exchange(false)) return Answer(SIGINT, on_sigint);
+    if (got_sighup.exchange(false)) return Answer(SIGHUP, on_sighup);
     return SolverAction::NONE;
   };
 }
+
+int SignalHandler::StoppedBy() { return stopped_by; }
 
 }  // namespace caffe

@@ -325,6 +325,13 @@ TEST_F(ConvertImagesetTest, SaysWhatIsWrong) {
   EXPECT_EQ(ReadDatabase(options_.database), before);
 }
 
+TEST_F(ConvertImagesetTest, TakesThePlaceOfAnEmptyFolder) {
+  WriteList("colour.jpg 0\ngrey.jpg 1\n");
+  std::filesystem::create_directory(options_.database);
+  ConvertImageset(options_);
+  EXPECT_EQ(Stored().size(), 2u);
+}
+
 #ifdef USE_LEVELDB
 TEST_F(ConvertImagesetTest, WritesLevelDB) {
   WriteList("colour.jpg 0\ngrey.jpg 1\n");

@@ -143,9 +143,9 @@ TEST_P(DatabaseTest, RefusesToReplaceWhatExists) {
   ExpectError(ErrorKind::kFile, {folder_ / "db", "exists already"},
               [&] { Open(folder_ / "db", db::NEW); });
   EXPECT_EQ(ReadDatabase(folder_ / "db", GetParam()), (Entries{{"a", "1"}}));
-  std::filesystem::create_directory(folder_ / "empty");
+  WriteBytes(folder_ / "file", "");
   ExpectError(ErrorKind::kFile, {"exists already"},
-              [&] { Open(folder_ / "empty", db::NEW); });
+              [&] { Open(folder_ / "file", db::NEW); });
 }
 
 TEST_P(DatabaseTest, NamesWhatIsMissing) {
@@ -171,6 +171,36 @@ TEST_P(DatabaseTest, IsToldApartFromTheOtherBackend) {
 INSTANTIATE_TEST_SUITE_P(Lmdb, DatabaseTest, ::testing::Values("lmdb"));
 #ifdef USE_LEVELDB
 INSTANTIATE_TEST_SUITE_P(LevelDB, DatabaseTest, ::testing::Values("leveldb"));
+
+TEST(LevelDBTest, IsMadeInAnEmptyFolder) {
+  TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "db");
+  const Entries entries = {{"a", "1"}, {"b", "2"}};
+  WriteDatabase(folder / "db", entries, "leveldb");
+  EXPECT_EQ(ReadDatabase(folder / "db", "leveldb"), entries);
+}
+
+TEST(LevelDBTest, CanBeOpenedAgainWhileCursorsOfAClosedOneAreThere) {
+  TemporaryFolder folder;
+  const Entries entries = {{"a", "1"}, {"b", "2"}};
+  WriteDatabase(folder / "db", entries, "leveldb");
+  std::unique_ptr<db::DB> first(db::GetDB("leveldb"));
+  first->Open(folder / "db", db::WRITE);
+  const std::unique_ptr<db::Cursor> cursor(first->NewCursor());
+  std::unique_ptr<db::Cursor> gone_before(first->NewCursor());
+  const std::unique_ptr<db::Transaction> transaction(first->NewTransaction());
+  transaction->Put("c", "3");
+  gone_before.reset();
+  first->Close();
+  EXPECT_EQ(ReadDatabase(folder / "db", "leveldb"), entries);
+  first.reset();
+  for (const std::function<void()>& use : std::vector<std::function<void()>>{
+           [&] { cursor->valid(); }, [&] { cursor->Next(); }, [&] { cursor->key(); },
+           [&] { cursor->value(); }, [&] { cursor->SeekToFirst(); },
+           [&] { transaction->Commit(); }}) {
+    ExpectError(ErrorKind::kValue, {folder / "db", "closed"}, use);
+  }
+}
 
 TEST(LevelDBTest, NamesTheDatabaseThatIsOpenElsewhere) {
   TemporaryFolder folder;

@@ -108,7 +108,8 @@ TEST(AxpyLayerTestErrors, OnlyYWorksInPlace) {
   LayerRun<float> run(kAxpy, AxpyShapes({2, 3, 4, 5}));
   run.InPlace(1);
   const std::string message = ErrorOfAction([&] { run.SetUp(); });
-  EXPECT_NE(message.find("only bottom[2] (y) may be used in place"), std::string::npos)
+  EXPECT_NE(message.find("cannot work in place, only of bottom[2] (y)"),
+            std::string::npos)
       << message;
 }
 

@@ -187,7 +187,7 @@ TYPED_TEST(BatchNormLayerTest, InPlace) {
       const Shapes shapes = {{4, 3, 5, 6}};
       LayerRun<T> apart(BatchNorm(param), shapes), in_place(BatchNorm(param), shapes);
       in_place.InPlace();
-      in_place.layer->SetTopPreserved(preserved);
+      in_place.layer->Prepare({.top_preserved = {preserved}});
       Doubles top[2], diff[2];
       int which = 0;
       for (LayerRun<T>* run : {&apart, &in_place}) {

@@ -284,7 +284,7 @@ void ExpectInPlaceAgrees(bool preserved, std::vector<double> scale, OpKind kind)
   const std::vector<int> shape = {4, static_cast<int>(scale.size()), 5, 6};
   LayerRun<T> apart(BatchNorm(), {shape}), in_place(BatchNorm(), {shape});
   in_place.InPlace();
-  in_place.layer->SetTopPreserved(preserved);
+  in_place.layer->Prepare({.top_preserved = {preserved}});
   for (LayerRun<T>* run : {&apart, &in_place}) {
     run->SetUp();
     FillWith(run->layer->blobs()[0].get(), Half::kData, [&](int i) { return scale[i]; });
@@ -323,7 +323,7 @@ TEST(CuDNNBatchNormMemoryTest, NoSecondCopyOfAnInputThatCanBeRecovered) {
     const std::vector<int> shape = {2, 32, 64, 64};
     LayerRun<float> run(BatchNorm(), {shape});
     run.InPlace();
-    run.layer->SetTopPreserved(preserved);
+    run.layer->Prepare({.top_preserved = {preserved}});
     run.SetUp();
     run.layer->Forward(run.bottom, run.top);
     // Backward reads the top only if it was promised to stay.

@@ -60,9 +60,10 @@ TEST(SplitLayerTestFloat, FollowsAReshapedBottom) {
 TEST(SplitLayerTestErrors, NotInPlace) {
   LayerRun<float> run("name: 's' type: 'Split'", {{2}}, 2);
   run.InPlace();
-  EXPECT_NE(
-      ErrorOfAction([&] { run.SetUp(); }).find("layer 's' (Split): top[0] is the bottom"),
-      std::string::npos);
+  EXPECT_NE(ErrorOfAction([&] { run.SetUp(); })
+                .find("layer 's' (Split): top[0] is bottom[0], but this layer cannot "
+                      "work in place"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "caffe/ops/convolution.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "caffe/ops/onednn/runtime.hpp"
+#include "caffe/util/zero_denormals.hpp"
 #include "layer_test.hpp"
 #include "ops/bfloat16.hpp"
 #include "ops/problems.hpp"
@@ -171,8 +174,53 @@ TEST_P(ConvolutionEnginesTest, SeeChangedWeights) {
   }
 }
 
+// As the layer ReLU defines it: max(x, 0) + 0 * min(x, 0).
+double ReluOf(double x) { return x > 0 ? x : 0 * x; }
+
+// What is no number, or infinite, goes through the ReLU of every engine as through the
+// layer.
+TEST_P(ConvolutionEnginesTest, TheReluHidesNothing) {
+  const ZeroDenormals zero_denormals;
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity()}) {
+    for (const bool bf16 : {false, true}) {
+      ConvolutionProblem problem = GetParam().problem;
+      problem.training = false;
+      problem.bf16 = bf16;
+      for (const auto& engine : ConvolutionEngines<float>()) {
+        std::string why;
+        ConvolutionProblem fused_problem = problem;
+        fused_problem.relu = true;
+        const auto op = engine.make(problem, &why);
+        const auto fused = engine.make(fused_problem, &why);
+        if (!op || !fused) continue;
+        SCOPED_TRACE(Str(fused->name(), " on ", problem.Text(), " with ", value));
+        ConvolutionBlobs<float> blobs(problem, Seed());
+        blobs.x.mutable_cpu_data()[blobs.x.count() / 2] = value;
+        Doubles want;
+        for (const bool relu : {false, true}) {
+          (relu ? fused : op)
+              ->Forward(DataOf(&blobs.x), DataOf(&blobs.w), blobs.bias(),
+                        DataOf(&blobs.y), nullptr);
+          if (relu) break;
+          want = Values(blobs.y);
+        }
+        std::transform(want.begin(), want.end(), want.begin(), ReluOf);
+        const Doubles got = Values(blobs.y);
+        ASSERT_EQ(got.size(), want.size());
+        for (std::size_t i = 0; i < want.size(); ++i) {
+          ASSERT_EQ(std::isnan(got[i]), std::isnan(want[i])) << i << ": " << want[i];
+          ASSERT_EQ(std::isinf(got[i]), std::isinf(want[i])) << i << ": " << want[i];
+        }
+      }
+    }
+  }
+}
+
 // The sum and the ReLU of an inference net, in the same pass.
 TEST_P(ConvolutionEnginesTest, EpilogueIsTheSumAndTheRelu) {
+  const ZeroDenormals zero_denormals;
   const ConvolutionCase& c = GetParam();
   const ConvolutionBlobs<float> start(c.problem, Seed());
   const Doubles plain = Expected(c, start).y;

@@ -53,6 +53,7 @@ class TwinGroup final : public ProcessGroup {
   }
   void Broadcast(void*, std::size_t, int) override {}
   void Leave() override {}
+  void Finish() override {}
 
   std::vector<double*> started;
   std::vector<std::vector<double>> at_start;

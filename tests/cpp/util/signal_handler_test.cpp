@@ -54,29 +54,34 @@ TEST(SignalHandlerTest, FormerHandlersComeBackWithTheLast) {
   sigaction(SIGHUP, &former_hup, nullptr);
 }
 
-// mpirun sends SIGTERM to its processes when Ctrl-C is pressed.
-TEST(SignalHandlerTest, WithSeveralSolversSigtermIsSigint) {
+TEST(SignalHandlerTest, SigtermStopsWhateverSigintDoes) {
   struct sigaction own{}, former{};
   own.sa_handler = OwnHandler;
   ASSERT_EQ(sigaction(SIGTERM, &own, &former), 0);
   own_handler_calls = 0;
   {
-    SignalHandler alone(SolverAction::STOP, SolverAction::SNAPSHOT);
+    SignalHandler handler(SolverAction::NONE, SolverAction::SNAPSHOT);
     raise(SIGTERM);
-    EXPECT_EQ(own_handler_calls, 1);
-    EXPECT_EQ(alone.GetActionFunction()(), SolverAction::NONE);
-  }
-  Caffe::set_solver_count(2);
-  {
-    SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
-    raise(SIGTERM);
-    EXPECT_EQ(own_handler_calls, 1);
+    EXPECT_EQ(own_handler_calls, 0);
     EXPECT_EQ(handler.GetActionFunction()(), SolverAction::STOP);
   }
-  Caffe::set_solver_count(1);
   raise(SIGTERM);
-  EXPECT_EQ(own_handler_calls, 2);
+  EXPECT_EQ(own_handler_calls, 1);
   sigaction(SIGTERM, &former, nullptr);
+}
+
+TEST(SignalHandlerTest, TellsWhatStopped) {
+  SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
+  const ActionCallback action = handler.GetActionFunction();
+  raise(SIGHUP);
+  action();
+  EXPECT_EQ(SignalHandler::StoppedBy(), 0);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    raise(signal);
+    EXPECT_EQ(SignalHandler::StoppedBy(), signal == SIGINT ? 0 : SIGINT);
+    action();
+    EXPECT_EQ(SignalHandler::StoppedBy(), signal);
+  }
 }
 
 TEST(SignalHandlerTest, SignalsBeforeItsTimeAreForgotten) {

@@ -149,6 +149,37 @@ def test_the_command_line_loads_it(plugin, run_tool, tmp_path):
     assert "unknown layer type 'TestGain'" in run.stderr
 
 
+def test_the_users_headers_come_first(run_tool, tmp_path):
+    fork = tmp_path / "fork" / "caffe" / "util"
+    fork.mkdir(parents=True)
+    # Ours of this name declares none of it.
+    (fork / "format.hpp").write_text("#define FORK 7\n")
+    (tmp_path / "fork.cpp").write_text(
+        '#include "caffe/layer.hpp"\n#include "caffe/util/format.hpp"\n'
+        + LAYER.replace("GAIN", "FORK")
+    )
+    build = ["caffe", "build-plugin", "fork.cpp", "-o", "fork.so"]
+    run = run_tool(*build, "--", "-Ifork")
+    assert run.returncode == 0, run.stderr
+    run = run_tool(*build, env={**os.environ, "CXXFLAGS": "-Ifork"})
+    assert run.returncode == 0, run.stderr
+    run = run_tool(*build)
+    assert run.returncode == 1
+    assert "FORK" in run.stderr
+
+
+def test_loss_layers_find_their_threshold(run_tool, tmp_path):
+    # The least probability of Caffe 1.0's loss layers, under its name and value.
+    (tmp_path / "loss.cpp").write_text(
+        LAYER.replace("caffe/layer.hpp", "caffe/layers/loss_layer.hpp").replace(
+            "+ GAIN", "+ std::max(Dtype(0), Dtype(kLOG_THRESHOLD))"
+        )
+        + "static_assert(caffe::kLOG_THRESHOLD == 1e-20f);\n"
+    )
+    run = run_tool("caffe", "build-plugin", "loss.cpp", "-o", "loss.so")
+    assert run.returncode == 0, run.stderr
+
+
 def test_compiler_errors_are_shown(run_tool, tmp_path):
     (tmp_path / "bad.cpp").write_text("#include <caffe/layer.hpp>\nint x = nothing;\n")
     run = run_tool("caffe", "build-plugin", "bad.cpp", "-o", "bad.so")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,12 +23,26 @@ def files(write_proto, tmp_path):
     net.data = L.Input(shape={"dim": [3, 3, 4, 4]})
     net.mean = L.Pooling(net.data, pool=P.Pooling.AVE, global_pooling=True)
     net.scores = L.InnerProduct(net.mean, num_output=3, bias_term=False)
+    return stored(net, np.eye(3), write_proto, tmp_path)
+
+
+@pytest.fixture
+def files_4d(write_proto, tmp_path):
+    """The same with scores of (images, classes, 1, 1)."""
+    net = caffe.NetSpec()
+    net.data = L.Input(shape={"dim": [3, 3, 4, 4]})
+    net.scores = L.Convolution(net.data, kernel_size=1, num_output=3, bias_term=False)
+    net.mean = L.Pooling(net.scores, pool=P.Pooling.AVE, global_pooling=True)
+    eye = np.eye(3).reshape(3, 3, 1, 1)
+    return stored(net, eye, write_proto, tmp_path)
+
+
+def stored(net, weights, write_proto, folder):
     model = write_proto(net.to_proto())
-    weights = tmp_path / "w.caffemodel"
     engine = caffe.Net(model, caffe.TEST)
-    engine.params["scores"][0].data[...] = np.eye(3)
-    engine.save(weights)
-    return model, weights
+    engine.params["scores"][0].data[...] = weights
+    engine.save(folder / "w.caffemodel")
+    return model, folder / "w.caffemodel"
 
 
 @pytest.fixture
@@ -73,6 +89,38 @@ class TestClassifier:
         resized = caffe.io.resize_image(images[0], (4, 4))
         assert_close(got[0], 2 * resized.mean(axis=(0, 1)), Op.REDUCTION, terms=16)
 
+    @pytest.mark.parametrize("oversample", [True, False])
+    def test_outputs_with_four_axes(self, files, files_4d, images, oversample):
+        options = {"image_dims": (8, 6), "raw_scale": 255}
+        plain = caffe.Classifier(*files, **options)
+        got = caffe.Classifier(*files_4d, **options).predict(images, oversample)
+        assert got.shape == (4, 3)
+        want = plain.predict(images, oversample)
+        assert_close(got, want, Op.REDUCTION, terms=5 * 16)
+
+    def test_outputs_with_positions_are_laid_out_in_a_row(
+        self, write_proto, tmp_path, images
+    ):
+        net = caffe.NetSpec()
+        net.data = L.Input(shape={"dim": [2, 3, 4, 4]})
+        net.scores = L.Convolution(
+            net.data, kernel_size=1, num_output=3, bias_term=False
+        )
+        eye = np.eye(3).reshape(3, 3, 1, 1)
+        classifier = caffe.Classifier(*stored(net, eye, write_proto, tmp_path))
+        got = classifier.predict(images, oversample=False)
+        want = [
+            caffe.io.resize_image(image, (4, 4)).transpose(2, 0, 1) for image in images
+        ]
+        assert_close(got, np.reshape(want, (4, 48)), Op.ELEMENTWISE)
+
+    def test_threads_get_the_scores_of_their_images(self, classifier, random):
+        images = random.random((60, 8, 6, 3)).astype(np.float32)
+        want = [classifier.predict([image]) for image in images]
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda image: classifier.predict([image]), images))
+        assert_close(np.stack(got), np.stack(want), Op.COPY)
+
     def test_it_is_a_net(self, classifier):
         assert isinstance(classifier, caffe.Net)
         assert classifier.phase == caffe.TEST
@@ -101,6 +149,14 @@ class TestDetector:
             crop = caffe.io.resize_image(pixels[top:bottom, left:right], (4, 4))
             want = channel_means(crop)
             assert_close(entry["prediction"], want, Op.REDUCTION, terms=16)
+
+    def test_outputs_with_four_axes(self, files, files_4d, image):
+        windows = [(image[0], [(1, 2, 5, 6), (0, 0, 10, 12)])]
+        got = self.detector(files_4d).detect_windows(windows)
+        want = self.detector(files).detect_windows(windows)
+        for one, other in zip(got, want, strict=True):
+            assert one["prediction"].shape == (3,)
+            assert_close(one["prediction"], other["prediction"], Op.REDUCTION, terms=16)
 
     def test_no_windows(self, files):
         assert self.detector(files).detect_windows([]) == []

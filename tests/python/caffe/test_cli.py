@@ -144,6 +144,8 @@ class TestTrain:
         ("number", "effect", "stops"),
         [
             (signal.SIGINT, [], True),
+            (signal.SIGTERM, [], True),
+            (signal.SIGTERM, ["-sigint_effect=none"], True),
             (signal.SIGINT, ["-sigint_effect=snapshot"], False),
             (signal.SIGHUP, [], False),
             (signal.SIGHUP, ["-sighup_effect", "stop"], True),
@@ -166,7 +168,7 @@ class TestTrain:
                 process.send_signal(number)
                 if stops:
                     process.stderr.read()
-                    assert process.wait(60) == 0
+                    assert process.wait(60) == 128 + number
                     assert list(tmp_path.glob("snap_iter_*.solverstate"))
                     return
                 snapshots = effect != ["-sigint_effect", "none"]
@@ -265,7 +267,9 @@ class TestTest:
 
 class TestTime:
     def test_times_every_layer(self, run_tool, write_proto):
-        model = write_proto(nets.convolutional(size=8))
+        net = nets.convolutional(size=8)
+        net.force_backward = True
+        model = write_proto(net)
         run = run_tool("caffe", "time", "-model", model, "-iterations", "4")
         assert run.returncode == 0, run.stderr
         log = messages(run.stderr)
@@ -313,6 +317,7 @@ def test_device_query(run_tool):
     run = run_tool("caffe", "device_query", "-gpu", "0")
     assert run.returncode == 1
     assert "caffe device_query: error:" in run.stderr
+    assert "to run on the CPU, leave" in run.stderr
 
 
 class TestUsage:
@@ -392,7 +397,25 @@ class TestErrors:
         solver_file.write_text(text)
         run = run_tool("caffe", "train", "-solver", solver_file)
         assert run.returncode == 1
-        assert "write `solver_mode: CPU`" in run.stderr
+        assert run.stderr.splitlines()[-1] == (
+            f"caffe train: error: '{solver_file}' has `solver_mode: GPU`, but this "
+            "build has no GPU support; write `solver_mode: CPU` there to train on the "
+            "CPU"
+        )
+
+    def test_the_gpu_flag_says_what_to_do(self, run_tool, solver_file, write_proto):
+        model = write_proto("", "empty.prototxt")
+        for arguments in (
+            ["train", "-solver", solver_file],
+            ["test", "-model", model, "-weights", model],
+            ["time", "-model", model],
+        ):
+            run = run_tool("caffe", *arguments, "-gpu", "0,1")
+            assert run.returncode == 1
+            assert run.stderr.splitlines()[-1] == (
+                f"caffe {arguments[0]}: error: flag -gpu asks for GPU 0,1, but this "
+                "build has no GPU support; leave the flag out to run on the CPU"
+            )
 
     def test_bad_nets(self, run_tool, write_proto, tmp_path):
         model = write_proto('layer { name: "x" type: "Relu" top: "x" }')
@@ -450,3 +473,47 @@ def test_the_module_is_the_command(tmp_path):
     )
     assert run.stdout == f"caffe {caffe.__version__}\n"
     assert np.__version__  # the interpreter of this environment
+
+
+def test_the_last_test_is_of_the_last_snapshot(write_proto, tmp_path, capfd):
+    """No training batch moves the statistics of batch norms between the two."""
+    net = caffe.NetSpec()
+    net.data = L.DummyData(
+        shape={"dim": [8, 4, 3, 3]}, data_filler={"type": "gaussian"}
+    )
+    net.target = L.DummyData(shape={"dim": [8, 3]}, data_filler={"value": 1})
+    net.normal = L.BatchNorm(net.data)
+    net.fc = L.InnerProduct(net.normal, num_output=3, weight_filler={"value": 0.1})
+    net.loss = L.EuclideanLoss(net.fc, net.target)
+    message = net.to_proto()
+    message.layer[0].include.add(phase=caffe.TRAIN)
+    test_data = caffe_pb2.LayerParameter()
+    test_data.CopyFrom(message.layer[0])
+    test_data.include[0].phase = caffe.TEST
+    test_data.dummy_data_param.data_filler[0].CopyFrom(
+        caffe_pb2.FillerParameter(value=0.5)
+    )
+    message = caffe_pb2.NetParameter(layer=[test_data, *message.layer])
+    path = write_proto(message, "net.prototxt")
+    solver = write_proto(
+        caffe_pb2.SolverParameter(
+            net=str(path),
+            test_iter=[1],
+            test_interval=3,
+            test_initialization=False,
+            base_lr=0.01,
+            lr_policy="fixed",
+            display=1,
+            max_iter=3,
+            snapshot_prefix=str(tmp_path / "snap"),
+            random_seed=1,
+            solver_mode=caffe_pb2.SolverParameter.CPU,
+        ),
+        "solver.prototxt",
+    )
+    assert main(["train", "-solver", str(solver)]) == 0
+    (logged,) = re.findall(r"Test net output #0: loss = (\S+)", capfd.readouterr().err)
+    scored = caffe.Net(
+        str(path), caffe.TEST, weights=str(tmp_path / "snap_iter_3.caffemodel")
+    )
+    assert logged == f"{scored.forward()['loss'].item():.6g}"

@@ -41,12 +41,12 @@ def images(tmp_path, random):
 def stored(database, count, channels=3, size=(5, 6), **parameters):
     """Values and labels of a database, as a Data layer delivers them."""
     spec = caffe.NetSpec()
+    parameters = {"backend": P.Data.LMDB, **parameters}
     spec.data, spec.label = L.Data(
         source=str(database),
-        backend=P.Data.LMDB,
         batch_size=count,
         ntop=2,
-        **parameters,
+        **{name: value for name, value in parameters.items() if value is not None},
     )
     net = caffe.Net(spec.to_proto(), caffe.TEST)
     net.forward()
@@ -57,6 +57,15 @@ def stored(database, count, channels=3, size=(5, 6), **parameters):
 
 def blue_first(pixels):
     return pixels[..., ::-1].transpose(0, 3, 1, 2)
+
+
+def test_a_data_layer_without_backend_reads_leveldb(run_tool, images, tmp_path):
+    (tmp_path / "db").mkdir()  # an empty folder is no obstacle
+    run = run_tool("convert_imageset", "-backend=leveldb", "images/", "list.txt", "db")
+    assert run.returncode == 0, run.stderr
+    values, labels = stored(tmp_path / "db", COUNT, backend=None)
+    assert_close(values, blue_first(images), Op.COPY)
+    assert labels == [index % 3 for index in range(COUNT)]
 
 
 @pytest.mark.parametrize("flags", [[], ["-encoded"], ["--encode_type=png"]])

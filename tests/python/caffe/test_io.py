@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io as bytes_io
+import urllib.request
+import zipfile
 
 import numpy as np
 import pytest
@@ -275,3 +277,43 @@ class TestTransformer:
             ValueError, match="unknown input 'date', expected one of data"
         ):
             getattr(transformer, method)("date", value)
+
+
+def test_load_image_reads_open_files(tmp_path, random):
+    pixels = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    want = pixels.astype(np.float32) / np.float32(255)
+    encoded = path.read_bytes()
+    behind = bytes_io.BytesIO(b"header" + encoded)
+    behind.seek(6)
+    with path.open("rb") as opened, zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.write(path, "image.png")
+        url = urllib.request.urlopen(path.as_uri())
+        member = packed.open("image.png")
+        for source in (
+            *(path, str(path), opened, bytes_io.BytesIO(encoded), behind),
+            *(url, member),
+        ):
+            assert_close(caffe.io.load_image(source), want, Op.COPY)
+        url.close()
+        member.close()
+
+
+def test_what_load_image_does_not_read(tmp_path):
+    for url in ("https://example.org/a.jpg", "HTTP://example.org", "file:///a.jpg"):
+        with pytest.raises(ValueError, match=f"'{url}' is a URL.*urlopen"):
+            caffe.io.load_image(url)
+    (tmp_path / "image.png").write_text("no image")
+    with (
+        (tmp_path / "image.png").open() as opened,
+        pytest.raises(TypeError, match=r"image\.png' gives str.*mode 'rb'"),
+    ):
+        caffe.io.load_image(opened)
+    with (
+        (tmp_path / "image.png").open("rb") as opened,
+        pytest.raises(OSError, match=r"^image '.*image\.png': "),
+    ):
+        caffe.io.load_image(opened)
+    with pytest.raises(OSError, match=r"^image 'BytesIO': "):
+        caffe.io.load_image(bytes_io.BytesIO(b"no image"))

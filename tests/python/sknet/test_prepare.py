@@ -185,14 +185,19 @@ def test_damaged_images_are_left_out_and_told(copy, tmp_path, capsys):
     whole = (copy / "train" / "n04346328" / "n04346328_0.JPEG").read_bytes()
     (copy / "train" / "n04346328" / "empty.JPEG").touch()
     (copy / "train" / "n11669921" / "cut.JPEG").write_bytes(whole[: len(whole) // 2])
+    # Half of it again, closed as if it were all.
+    half = whole[: len(whole) // 2] + b"\xff\xd9"
+    (copy / "train" / "n11669921" / "half.JPEG").write_bytes(half)
     (copy / "train" / "n11669921" / "notes.txt").write_text("not an image")
     assert prepare(copy, tmp_path / "out") == 1
     captured = capsys.readouterr()
-    for name in ("n04346328/empty.JPEG", "n11669921/notes.txt"):
-        assert f"rejected '{name}': " in captured.out
+    folders = {"empty.JPEG": "n04346328"}
+    for name in ("empty.JPEG", "cut.JPEG", "half.JPEG", "notes.txt"):
+        assert f"rejected '{folders.get(name, 'n11669921')}/{name}': " in captured.out
+    assert "stored 6 of 10 images" in captured.out
     assert "were rejected, see above" in captured.err
     stored = entries(tmp_path / "out" / "train_lmdb")
-    assert not any("notes" in key or "empty" in key for key in stored)
+    assert len(stored) == 6
     # Now complete: the same command tells the same, unless that is allowed.
     assert prepare(copy, tmp_path / "out") == 1
     assert prepare(copy, tmp_path / "out", "--allow-rejects") == 0

@@ -119,3 +119,36 @@ def test_every_image_is_validated_once_and_trained_every_epoch(
 def test_sizes_must_be_positive(field):
     with pytest.raises(ValueError, match=f"{field} is 0, expected above 0"):
         recipe_for("digits", **{field: 0})
+
+
+def test_steps_move_with_the_epochs():
+    recipe = recipe_for("imagenet", epochs=6.0)
+    assert recipe.lr_drops == (1.8, 3.6, 5.4)
+    definition = solver(recipe, "n", "p")
+    # 5005 updates in an epoch of 1,281,167 images in batches of 256.
+    assert list(definition.stepvalue) == [9009, 18018, 27027]
+    assert definition.max_iter == 30030
+    assert recipe_for("imagenet", schedule="senet", epochs=27.0).lr_drops == (
+        12.5,
+        20.0,
+        25.0,
+    )
+    given = recipe_for("imagenet", epochs=6.0, lr_drops=(2.0, 7.0))
+    assert given.lr_drops == (2.0, 7.0)
+    assert given.warnings() == [
+        "the rate would fall after epoch 7, but training ends after 6"
+    ]
+    assert recipe_for("imagenet").warnings() == []
+    assert "never reaches base_lr" in recipe_for("digits", epochs=1.0).warnings()[0]
+
+
+def test_small_sets_are_shown_and_tested_within_the_run():
+    recipe = recipe_for(
+        "imagenet", train_images=16, val_images=4, batch_size=8, iter_size=1, epochs=3.0
+    )
+    definition = solver(recipe, "n", "p")
+    assert definition.max_iter == 6
+    assert definition.display == 1
+    assert definition.test_interval == 2
+    assert definition.snapshot == 2
+    assert solver(recipe_for("imagenet"), "n", "p").display == 20

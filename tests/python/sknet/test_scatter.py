@@ -41,6 +41,18 @@ def test_points_are_those_of_table_2(tmp_path, capsys):
     red = np.abs(pixels - (0xD6, 0x27, 0x28)).max(axis=-1) <= 2
     assert red.sum() > 300
 
+    # A net that only Figure 2 has is a ring, at its own size.
+    another = tmp_path / "another.json"
+    another.write_text(
+        json.dumps({**record, "net": "sknet26_basic", "learned_params": 16_250_000})
+    )
+    assert main([*command, "--measured", str(measured), str(another)]) == 0
+    assert "14 networks" in capsys.readouterr().out
+    with table.open() as file:
+        row = {row["model"]: row for row in csv.DictReader(file)}["SKNet-26"]
+    assert row["params_m"] == "16.25"
+    assert (row["error_percent"], row["measured_percent"]) == ("", "20.5")
+
     assert main([*command, "--crop", "320"]) == 0
     with table.open() as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}

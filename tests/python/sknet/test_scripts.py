@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,22 @@ def test_a_model_is_trained_resumed_and_evaluated(databases, tmp_path):
     second = run(*train, "--epochs", "2")
     assert second.returncode == 0, second.stderr[-3000:]
     assert "sknet26_iter_2.solverstate" in second.stderr
+    # A run that is done stays as it is; other options are another run.
+    done = run(*train, "--epochs", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "complete: iteration 4 of 4" in done.stdout
+    solver = (out / "solver.prototxt").read_text()
+    for option, message in (
+        (["--kernels", "3,7"], "begun with no --kernels, now --kernels 3x3,3x3d3"),
+        (["--batch", "4", "--iter-size", "2"], "begun with --batch 8, now --batch 4"),
+        (["--crop", "96"], "begun with --crop 64, now --crop 96"),
+    ):
+        other = run(*train, "--epochs", "3", *option)
+        assert other.returncode == 1
+        assert message in other.stderr
+        assert "may change" in other.stderr
+        assert "Traceback" not in other.stderr
+    assert (out / "solver.prototxt").read_text() == solver
     weights = out / "snapshots" / "sknet26_iter_4.caffemodel"
     assert weights.exists()
     assert "Iteration 4, Testing net (#0)" in (out / "train.log").read_text()
@@ -75,6 +92,32 @@ def test_a_model_is_trained_resumed_and_evaluated(databases, tmp_path):
         assert record["warnings"] == []
     again = run(*evaluation, databases / "val_lmdb", out, "--batch", "2", "--strict")
     assert again.stdout.count("all done before") == 2
+
+    # The classes' folders may be some of those that a net knows.
+    fine = tmp_path / "fine"
+    tuned = run(
+        "train.sh", "sknet26", databases, fine, *TINY, *recipe, "--epochs", "1",
+        "--classifier", "animals", "-weights", weights, "-precision", "float32",
+    )  # fmt: skip
+    assert tuned.returncode == 0, tuned.stderr[-3000:]
+    assert "1 layer(s) found no weights" in tuned.stderr
+    net = caffe.Net(
+        str(fine / "train_val.prototxt"),
+        caffe.TEST,
+        weights=str(fine / "snapshots" / "sknet26_iter_2.caffemodel"),
+    )
+    assert net.params["animals"][0].data.shape[0] == 2
+
+
+def test_flags_of_caffe_train_are_checked(databases, tmp_path):
+    for flag, message in (
+        ("-wieghts", "no flag of `caffe train`"),
+        ("-snapshot", "set by the run folder"),
+    ):
+        done = run("train.sh", "sknet26", databases, tmp_path / "x", flag, "y")
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert not (tmp_path / "x").exists()
 
 
 def test_table_2_is_filled(ilsvrc, tmp_path):
@@ -108,6 +151,20 @@ def test_table_2_is_filled(ilsvrc, tmp_path):
     assert re.search(r"^ResNeXt-50 .*100\.00", done.stdout, re.M)
     assert (out / "table2_224.png").stat().st_size > 10_000
 
+    # Again, with everything done, and with files that are no row or no net.
+    small = create_model("sknet26", depths=(1, 1, 1, 1), widths=(32, 32, 32, 64))
+    caffe.Net(deploy(small), caffe.TEST).save(str(weights / "sknet26.caffemodel"))
+    (weights / "lenet.caffemodel").write_bytes(b"")
+    (weights / "sknet50.caffemodel").write_bytes(b"no weights")
+    again = run("reproduce_table2.sh", ilsvrc, weights, out, *options)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stdout.count("all done before") == 2
+    for name in ("lenet", "sknet26", "sknet50"):
+        assert re.search(
+            rf"^note: left out .*{name}\.caffemodel: .", again.stdout, re.M
+        )
+    assert re.search(r"^ResNeXt-50 .*100\.00", again.stdout, re.M)
+
 
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
@@ -132,3 +189,44 @@ def test_usage(script):
     assert done.returncode == 0
     assert done.stdout.startswith(f"usage: {script} ")
     assert run(script).returncode == 2
+
+
+def find_python(folder, environment=""):
+    """What set-up chooses where only the interpreters in `folder` can be found."""
+    setup = (ROOT / "scripts" / "setup.sh").read_text()
+    function = re.search(r"^find_python\(\) \{.*?^\}", setup, re.MULTILINE | re.DOTALL)
+    command = (
+        f'die() {{ echo "$1"; exit 1; }}; {environment}\n{function[0]}\nfind_python'
+    )
+    return subprocess.run(
+        [shutil.which("bash"), "-c", command],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+
+
+def test_set_up_takes_any_python_from_the_oldest_on(tmp_path):
+    for tool in ("grep", "sort"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+
+    def interpreter(name, version):
+        text = (
+            f"#!{sys.executable}\nimport sys\n"
+            f"sys.version_info, sys.executable = {version}, {name!r}\n"
+            "exec(sys.argv[2])\n"
+        )
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    interpreter("python3", (3, 9))
+    assert "no Python from 3.10 on found" in find_python(tmp_path)
+    for minor in (8, 10, 99, 100):
+        interpreter(f"python3.{minor}", (3, minor))
+    interpreter("python3.200-config", (3, 200))
+    assert find_python(tmp_path) == "python3.100"
+    assert find_python(tmp_path, "PYTHON=python3.10") == "python3.10"
+    assert "tried python3.8" in find_python(tmp_path, "PYTHON=python3.8")
+    interpreter("python3", (3, 15))
+    assert find_python(tmp_path) == "python3"

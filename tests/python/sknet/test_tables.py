@@ -115,7 +115,7 @@ def record(net, crop, error, crops=1):
     }
 
 
-def test_measured_errors_find_their_rows(tmp_path):
+def test_results_find_their_rows(tmp_path):
     one, many = tmp_path / "one.json", tmp_path / "many.json"
     one.write_text(json.dumps(record("sknet50_basic", 224, 20.5)))
     many.write_text(
@@ -128,7 +128,14 @@ def test_measured_errors_find_their_rows(tmp_path):
             ]
         )
     )
-    errors = tables.measured_errors([one, many])
+    many_more = {**record("sknet26", 224, 23.0), "learned_params": 16_000_000}
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(many_more))
+    measured = tables.read_measured([one, many, other])
+    assert [(m.net, m.learned_params) for m in measured if m.row is None] == [
+        ("sknet26", 16_000_000)
+    ]
+    errors = tables.measured_errors(measured)
     assert errors == {
         "SKNet-50": {"224": 20.5, "320": 19.5},
         "SENet-50": {"224": 21.25},
@@ -144,7 +151,10 @@ def test_measured_errors_find_their_rows(tmp_path):
         ("{", "expected results of `sknet evaluate --json`"),
         ("3", "expected results"),
         ('{"net": "sknet50"}', "a record has no 'protocol'"),
-        (json.dumps(record("lenet", 224, 1.0)), "net 'lenet' is in no row of Table 2"),
+        (
+            json.dumps({**record("lenet", 224, 1.0), "learned_params": "many"}),
+            "learned_params 'many'",
+        ),
         (json.dumps(record("sknet50", 224, 120.0)), "error 120.0 %"),
         (json.dumps(record("sknet50", None, 12.0)), "expected results"),
         ("[" * 100_000, "expected results"),
@@ -155,5 +165,5 @@ def test_other_files_are_refused_in_one_sentence(content, message, tmp_path):
     path = tmp_path / "results.json"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ValueError, match=r"results\.json: ") as raised:
-        tables.measured_errors([path])
+        tables.read_measured([path])
     assert message in str(raised.value)

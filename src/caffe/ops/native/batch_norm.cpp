@@ -112,7 +112,8 @@ void BatchNormStatistics(Tensor<T> src, std::vector<double>* mean,
       total += squares[i] - e.spatial * (image_mean - centre) * (image_mean - centre) +
                e.spatial * shift * shift;
     }
-    (*variance)[c] = std::max(0.0, total / count);
+    const double mean_square = total / count;
+    (*variance)[c] = mean_square < 0 ? 0 : mean_square;  // NaN stays
   }
 }
 
@@ -128,12 +129,10 @@ void BatchNormApply(Tensor<T> src, const std::vector<T>& multiplier,
       using V = LanesOf<T, K>;
       const T* in = x + offset;
       T* out = y + offset;
-      const V a = Load<K>(&multiplier[c]), b = Load<K>(&shift[c]), zero = {};
+      const V a = Load<K>(&multiplier[c]), b = Load<K>(&shift[c]);
       if (relu) {
-        // Compared this way NaN stays NaN, as in ReLU: a diverged run must show.
         for (int64_t s = 0; s < e.spatial; ++s) {
-          const V value = a * Load<K>(in + s * K) + b;
-          Store<K>(out + s * K, Choose<K, T>(value < zero, zero, value));
+          Store<K>(out + s * K, Relu<K, T>(a * Load<K>(in + s * K) + b));
         }
       } else {
         for (int64_t s = 0; s < e.spatial; ++s) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "caffe/ops/lanes.hpp"
 #include "caffe/ops/native/unfolded_convolution.hpp"
 #include "caffe/util/im2col.hpp"
 #include "caffe/util/math_functions.hpp"
@@ -129,7 +130,7 @@ class NativeConvolution : public ConvolutionOp<T> {
         caffe_add<T>(image_.dst_image(), out, other + n * image_.dst_image(), out);
       }
       for (int64_t i = 0; problem_.relu && i < image_.dst_image(); ++i) {
-        out[i] = out[i] < 0 ? T(0) : out[i];  // NaN stays
+        out[i] = Relu<1, T>(out[i]);
       }
     }
   }

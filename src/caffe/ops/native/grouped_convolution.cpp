@@ -84,8 +84,7 @@ void ConvolveTile(const float* in, int64_t row_stride, int kernel_rows,
     });
   }
   if (relu) {
-    const V zero = {};
-    for (int t = 0; t < T; ++t) sums[t] = sums[t] < zero ? zero : sums[t];
+    for (int t = 0; t < T; ++t) sums[t] = Relu<kBlock, float>(sums[t]);
   }
   for (int t = 0; t < T; ++t) Store<kBlock>(out + t * kBlock, sums[t]);
 }

@@ -1,5 +1,6 @@
 #include "caffe/ops/convolution.hpp"
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "caffe/ops/bfloat16.hpp"
 #include "caffe/ops/onednn/runtime.hpp"
+#include "caffe/util/zero_denormals.hpp"
 
 namespace caffe {
 namespace {
@@ -70,6 +72,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
 
   // Null when oneDNN has only its reference loops for this problem.
   bool Prepare(std::string* why) {
+    // The slope of the ReLU is not to be taken for 0 yet.
+    const KeepDenormals keep_denormals;
     if (problem_.bf16 && !onednn::HasBfloat16()) {
       LOG_FIRST_N(WARNING, 1) << "precision BF16 has no effect: this CPU has neither "
                                  "AVX512-BF16 nor AMX; computing in float32";
@@ -222,11 +226,15 @@ class OnednnConvolution : public ConvolutionOp<float> {
     dnnl::post_ops post;
     if (problem_.addend)
       post.append_binary(dnnl::algorithm::binary_add, Dst(form, false));
+    // With a slope of 0 oneDNN computes max(x, 0), which makes 0 of NaN. With any other
+    // it multiplies what is not above 0; by the smallest slope, which ZeroDenormals takes
+    // for 0, that is the formula of the layer ReLU.
+    constexpr float kSlope = std::numeric_limits<float>::denorm_min();
 #if DNNL_VERSION_MAJOR >= 3
-    if (problem_.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+    if (problem_.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, kSlope, 0.0f);
 #else
     if (problem_.relu)
-      post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+      post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, kSlope, 0.0f);
 #endif
     attributes.set_post_ops(post);
     return attributes;

@@ -249,7 +249,7 @@ def test_labels_are_translated(colours, tmp_path, capsys):
         assert results[0][key] == results[1][key]
     learned.write_text("".join(f"{label}\n" for label in range(1, CLASSES + 1)))
     assert run(colours, database, "--classes", learned) == 1
-    assert "expected the same classes" in capsys.readouterr().err
+    assert "expected some or all of those" in capsys.readouterr().err
 
 
 def test_a_database_without_class_map_is_warned_of(colours, tmp_path, capsys):
@@ -318,7 +318,7 @@ def too_small(colours, root):
     [
         (other_count, "has 2 classes, expected 7"),
         (lost_images, "35 images, but its classes.json tells of 36"),
-        (label_out_of_range, "label 7, expected one below 7"),
+        (label_out_of_range, "key '00000030', has label 7, expected one below 7"),
         (truncated, "data.mdb"),
         (no_lmdb, "data.mdb"),
         (absent, "neither an LMDB nor a folder"),
@@ -335,6 +335,20 @@ def test_bad_input_is_one_sentence(colours, tmp_path, capsys, make, message):
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("sknet evaluate: ")
     assert message in error
+
+
+def test_a_listed_label_that_is_no_class_names_its_image(colours, tmp_path, capsys):
+    labels = [6, 0, 9, 7]
+    for index in range(len(labels)):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{index}.png")
+    lines = [f"{index}.png {label}\n" for index, label in enumerate(labels)]
+    (tmp_path / "labels.txt").write_text("".join(lines))
+    options = ["--labels", tmp_path / "labels.txt"]
+    assert run(colours, tmp_path, *options) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "image '2.png' has label 9, expected one below 7" in error
+    # Those behind the limit are none of this evaluation's.
+    assert run(colours, tmp_path, *options, "--limit", 2) == 0
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,29 @@ def test_probabilities_are_the_formulas(colours, random):
     crops = random.integers(0, 256, (3, SIDE, SIDE, 3)).astype(np.uint8)
     values = (crops[:, :, :, ::-1].astype(np.float32) - MEAN).transpose(0, 3, 1, 2)
     want = np.stack([probabilities(colours[1], crop) for crop in crops])
-    assert_close(network.forward(values), want, Op.REDUCTION, terms=3 * CELL * CELL)
+    assert_close(
+        np.exp(network.forward(values)), want, Op.REDUCTION, terms=3 * CELL * CELL
+    )
+
+
+def test_unlikely_classes_keep_their_order(write_proto, random):
+    """Where float32 probabilities are 0, the scores still tell classes apart."""
+    text = """
+        layer { name: 'in' type: 'Input' top: 'data'
+                input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+        layer { name: 'fc' type: 'InnerProduct' bottom: 'data' top: 'fc'
+                inner_product_param { num_output: 40 } }
+        layer { name: 'prob' type: 'Softmax' bottom: 'fc' top: 'prob' }"""
+    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    network = load_network(read_definition(str(write_proto(net))), None, 4, 5)
+    weights = random.standard_normal((40, 48)).astype(np.float32)
+    network.net.params["fc"][0].data[...] = weights
+    images = 100 * random.standard_normal((5, 3, 4, 4)).astype(np.float32)
+    logits = images.reshape(5, 48).astype(np.float64) @ weights.T.astype(np.float64)
+    likely = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float32))
+    assert (np.sort(likely)[:, -5] == 0).any()
+    got = np.argsort(network.forward(images), axis=1)[:, -5:]
+    np.testing.assert_array_equal(got, np.argsort(logits, axis=1)[:, -5:])
 
 
 def test_a_pooling_over_the_whole_map_becomes_global(colours, random):
@@ -67,7 +89,9 @@ def test_a_pooling_over_the_whole_map_becomes_global(colours, random):
     crop = random.integers(0, 256, (3 * CELL, 3 * CELL, 3)).astype(np.uint8)
     values = (crop[:, :, ::-1].astype(np.float32) - MEAN).transpose(2, 0, 1)[None]
     want = probabilities(colours[1], crop)[None]
-    assert_close(network.forward(values), want, Op.REDUCTION, terms=3 * CELL * CELL)
+    assert_close(
+        np.exp(network.forward(values)), want, Op.REDUCTION, terms=3 * CELL * CELL
+    )
 
 
 def test_the_released_sknet50_runs_at_320(write_proto):

@@ -1,0 +1,92 @@
+"""The `caffe` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from caffe.cli import build_plugin, device_query, test, timing, train
+from caffe.cli.command import Command
+from caffe.cli.flags import Flag, UsageError, describe, parse
+from caffe.cli.tool import ALL_LOG_FLAGS, LOG_FLAGS, guard, set_up_log
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        train.COMMAND,
+        test.COMMAND,
+        timing.COMMAND,
+        device_query.COMMAND,
+    )
+}
+_HELP = Flag("help", False, "Show this text.")
+_VERSION = Flag("version", False, "Show the version.")
+_HINT = "See `caffe help`."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands = (*COMMANDS, build_plugin.NAME)
+    command = [word for word in arguments[:1] if word in commands]
+    return guard(" ".join(["caffe", *command]), _HINT, lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    # The compiler has flags of its own.
+    if arguments[:1] == [build_plugin.NAME]:
+        return build_plugin.run(arguments[1:])
+    # As with gflags every command knows all flags, and they may stand before it.
+    known = {flag.name: flag for cmd in COMMANDS.values() for flag in cmd.flags}
+    flags, words, rest = parse(
+        arguments, (*known.values(), *ALL_LOG_FLAGS, _HELP, _VERSION)
+    )
+    words += rest
+    if flags.version:
+        from caffe.pycaffe import __version__
+
+        print(f"caffe {__version__}")
+        return 0
+    if flags.help or words[:1] == ["help"]:
+        print(_help([word for word in words if word != "help"]))
+        return 0
+    if len(words) != 1:
+        got = f"got '{' '.join(words)}', expected one command"
+        raise UsageError(got if words else "no command given")
+    if words[0] not in COMMANDS:
+        raise UsageError(
+            f"unknown command '{words[0]}', expected one of "
+            f"{', '.join((*COMMANDS, build_plugin.NAME))}"
+        )
+    command = COMMANDS[words[0]]
+    set_up_log(flags, "caffe")
+    own = {flag.name for flag in (*command.flags, *ALL_LOG_FLAGS)}
+    for name in sorted(flags.given - own):
+        print(f"caffe {command.name}: note: -{name} has no effect", file=sys.stderr)
+    return command.run(flags)
+
+
+def _help(words: list[str]) -> str:
+    if words == [build_plugin.NAME]:
+        return build_plugin.USAGE
+    if len(words) == 1 and words[0] in COMMANDS:
+        command = COMMANDS[words[0]]
+        return (
+            f"usage: caffe {command.name} [flags]\n\n{command.summary}\n\n"
+            f"{describe(command.flags)}\n\nlog:\n{describe(LOG_FLAGS)}"
+        )
+    summaries = {name: command.summary for name, command in COMMANDS.items()}
+    summaries[build_plugin.NAME] = build_plugin.SUMMARY
+    summaries["help"] = "show this text, or the flags of `caffe help COMMAND`"
+    lines = [f"  {name:14}{summary}" for name, summary in summaries.items()]
+    return "\n".join(
+        [
+            "usage: caffe COMMAND [flags]",
+            "",
+            *lines,
+            "",
+            "Flags are spelled as with gflags: -solver FILE or --solver=FILE.",
+            "`caffe --version` shows the version. -plugin a.so,b.so, or CAFFE_PLUGINS=",
+            "a.so:b.so in the environment, load layers from shared objects.",
+        ]
+    )

@@ -1,0 +1,67 @@
+"""The `sknet` command: one module for each group of subcommands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from caffe.cli.signals import say_interrupted, status_of
+from sknet.cli import (
+    attention,
+    augment_preview,
+    complexity,
+    convert_bn,
+    evaluate,
+    export,
+    import_torch,
+    models,
+    prepare,
+    scatter,
+    tables,
+    train,
+    train_curve,
+)
+
+# Each has add_commands(subparsers); the order is that of `sknet --help`.
+_MODULES: tuple[ModuleType, ...] = (
+    models,
+    complexity,
+    evaluate,
+    attention,
+    export,
+    import_torch,
+    convert_bn,
+    prepare,
+    augment_preview,
+    tables,
+    scatter,
+    train,
+    train_curve,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; the exit status is 1 after an error in one sentence."""
+    parser = argparse.ArgumentParser(
+        prog="sknet", description="Tools for Selective Kernel Networks."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for module in _MODULES:
+        module.add_commands(commands)
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = " ".join(words[:1])
+    try:
+        flags: list[str] = []
+        if command == train.NAME:
+            words[1:], flags = train.split_arguments(words[1:])
+        arguments = parser.parse_args(words, argparse.Namespace(caffe_flags=flags))
+        command = arguments.command
+        return arguments.run(arguments) or 0
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        print(f"sknet {command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as interrupt:
+        say_interrupted(f"sknet {command}")
+        return status_of(interrupt)

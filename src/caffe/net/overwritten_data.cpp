@@ -1,0 +1,204 @@
+#include "caffe/net/overwritten_data.hpp"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "caffe/ops/layout.hpp"
+
+namespace caffe {
+namespace {
+
+// Values and layout.
+template <typename Dtype>
+void CopyData(const Blob<Dtype>& from, Blob<Dtype>* to) {
+  if (to->shape() != from.shape()) to->ReshapeLike(from);
+  if (Caffe::mode() == Caffe::GPU) {
+    to->CopyFrom(from);
+    return;
+  }
+  const int block = BlockOf(from);
+  std::copy_n(Read(from, block), from.count(), Write(to, block));
+}
+
+// The position of a bottom that is a top as well, or -1.
+template <typename Dtype>
+int InPlaceBottom(const Net<Dtype>& net, int layer, size_t top) {
+  const vector<int>& bottoms = net.bottom_ids(layer);
+  const auto found = std::find(bottoms.begin(), bottoms.end(), net.top_ids(layer)[top]);
+  return found == bottoms.end() ? -1 : static_cast<int>(found - bottoms.begin());
+}
+
+}  // namespace
+
+template <typename Dtype>
+OverwrittenData<Dtype>::OverwrittenData(const Net<Dtype>& net,
+                                        const vector<int>& memory_roots)
+    : net_(net) {
+  RefuseStaleReads(memory_roots);
+  FindReaders(memory_roots);
+}
+
+// After a layer in place, whoever reads its data must do so by way of its top: a layer
+// that reads it under another name gets the new values, in Caffe as here, but passes its
+// gradient round the layer in place.
+template <typename Dtype>
+void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) const {
+  const int layers = static_cast<int>(net_.layers().size());
+  map<int, int> stale;  // blobs, with the layer that wrote over their data
+  for (int i = 0; i < layers; ++i) {
+    const vector<int>& bottoms = net_.bottom_ids(i);
+    const vector<int>& tops = net_.top_ids(i);
+    // A layer whose tops share the data of its bottom reads nothing itself.
+    const bool shares = std::any_of(tops.begin(), tops.end(), [&](int top) {
+      return std::count(bottoms.begin(), bottoms.end(), top) == 0 &&
+             memory_roots[top] != top;
+    });
+    for (size_t b = 0; b < bottoms.size(); ++b) {
+      const auto found = stale.find(bottoms[b]);
+      if (found == stale.end()) continue;
+      if (shares) {
+        for (int top : tops) stale[top] = found->second;
+        continue;
+      }
+      const int writer = found->second;
+      if (!net_.layer_need_backward()[i] || !net_.layer_need_backward()[writer]) continue;
+      throw ValueError(Str(
+          "layer '", net_.layer_names()[writer], "' (", net_.layers()[writer]->type(),
+          ") works in place on data that layer '", net_.layer_names()[i], "' (",
+          net_.layers()[i]->type(), ") reads as '",
+          net_.blob_names()[memory_roots[bottoms[b]]], "' afterwards; give the top of '",
+          net_.layer_names()[writer], "' its own name"));
+    }
+    for (size_t t = 0; t < tops.size(); ++t) {
+      if (InPlaceBottom(net_, i, t) < 0) continue;
+      for (const auto& param : net_.params()) {
+        if (net_.blobs()[tops[t]]->count() == 0 || param->count() == 0 ||
+            net_.blobs()[tops[t]]->data() != param->data()) {
+          continue;
+        }
+        throw ValueError(Str("layer '", net_.layer_names()[i], "' (",
+                             net_.layers()[i]->type(), ") works in place on '",
+                             net_.blob_names()[tops[t]],
+                             "', which is a parameter; give its top its own name"));
+      }
+      for (size_t blob = 0; blob < memory_roots.size(); ++blob) {
+        const int id = static_cast<int>(blob);
+        if (memory_roots[blob] != memory_roots[tops[t]] || id == tops[t]) continue;
+        // Blobs of later layers come behind this one and see the new values.
+        bool exists = false;
+        for (int before = 0; before < i && !exists; ++before) {
+          const vector<int>& made = net_.top_ids(before);
+          exists = std::count(made.begin(), made.end(), id) > 0;
+        }
+        if (exists) stale[id] = i;
+      }
+    }
+  }
+}
+
+// What the Backward of `layer` reads of the data of `group`.
+template <typename Dtype>
+DataUse OverwrittenData<Dtype>::UseOf(int layer, int group,
+                                      const vector<int>& memory_roots) const {
+  DataUse most = DataUse::kNone;
+  // In the order of DataUse, the first of all uses is the most.
+  const auto add = [&](DataUse use) { most = std::min(most, use); };
+  const vector<int>& bottoms = net_.bottom_ids(layer);
+  const vector<int>& tops = net_.top_ids(layer);
+  for (size_t b = 0; b < bottoms.size(); ++b) {
+    if (memory_roots[bottoms[b]] == group)
+      add(net_.layers()[layer]->BackwardUseOfBottom(b));
+  }
+  for (size_t t = 0; t < tops.size(); ++t) {
+    if (memory_roots[tops[t]] == group) add(net_.layers()[layer]->BackwardUseOfTop(t));
+  }
+  return most;
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::FindReaders(const vector<int>& memory_roots) {
+  const int layers = static_cast<int>(net_.layers().size());
+  for (int reader = 0; reader < layers; ++reader) {
+    if (!net_.layer_need_backward()[reader] || net_.layer_absorbed(reader)) continue;
+    set<int> groups;
+    for (int blob : net_.bottom_ids(reader)) groups.insert(memory_roots[blob]);
+    for (int blob : net_.top_ids(reader)) groups.insert(memory_roots[blob]);
+    for (int group : groups) {
+      const DataUse use = UseOf(reader, group, memory_roots);
+      if (use == DataUse::kNone) continue;
+      bool found = false;
+      for (int writer = reader + 1; writer < layers && !found; ++writer) {
+        if (net_.layer_absorbed(writer)) continue;
+        for (size_t t = 0; t < net_.top_ids(writer).size() && !found; ++t) {
+          const int blob = net_.top_ids(writer)[t];
+          const int bottom = InPlaceBottom(net_, writer, t);
+          if (bottom < 0 || memory_roots[blob] != group) continue;
+          if (use == DataUse::kReadSign &&
+              net_.layers()[writer]->WorksInPlace(bottom, t) == InPlace::kKeepsSign) {
+            continue;
+          }
+          AddReader(writer, blob, reader);
+          found = true;
+        }
+      }
+    }
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::AddReader(int writer, int blob, int reader) {
+  for (const auto& copy : copies_) {
+    if (copy->writer == writer && copy->blob == blob) {
+      copy->readers.push_back(reader);
+      return;
+    }
+  }
+  copies_.push_back(std::make_shared<Copy>());
+  copies_.back()->writer = writer;
+  copies_.back()->blob = blob;
+  copies_.back()->readers.push_back(reader);
+}
+
+template <typename Dtype>
+vector<int> OverwrittenData<Dtype>::blobs() const {
+  vector<int> all;
+  for (const auto& copy : copies_) all.push_back(copy->blob);
+  return all;
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::BeforeForward(int layer) {
+  for (const auto& copy : copies_) {
+    if (copy->writer != layer) continue;
+    CopyData(*net_.blobs()[copy->blob], &copy->before);
+    copy->made = true;
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::BeforeBackward(int layer) {
+  for (const auto& copy : copies_) {
+    if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
+      continue;
+    }
+    Blob<Dtype>* blob = net_.blobs()[copy->blob].get();
+    CopyData(*blob, &copy->after);
+    CopyData(copy->before, blob);
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::AfterBackward(int layer) {
+  for (const auto& copy : copies_) {
+    if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
+      continue;
+    }
+    CopyData(copy->after, net_.blobs()[copy->blob].get());
+  }
+}
+
+INSTANTIATE_CLASS(OverwrittenData);
+
+}  // namespace caffe

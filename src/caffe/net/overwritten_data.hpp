@@ -1,0 +1,53 @@
+#ifndef CAFFE_NET_OVERWRITTEN_DATA_HPP_
+#define CAFFE_NET_OVERWRITTEN_DATA_HPP_
+
+#include <vector>
+
+#include "caffe/net.hpp"
+
+namespace caffe {
+
+/// Copies of data that a layer in place writes over although the Backward of a layer
+/// before it still reads it, as that of Sigmoid reads its top.
+///
+/// The data is copied before the layer in place runs forward. While a reader runs
+/// backward it is put back; outside of that the blob shows what the net computed last.
+/// BVLC's gradient is wrong in such nets.
+template <typename Dtype>
+class OverwrittenData {
+ public:
+  /// `memory_roots` as in MemoryPlan. Throws ValueError if the gradient would be wrong
+  /// all the same: a layer in place changes what a later one reads under another name
+  /// (Flatten and Reshape share data), or a parameter.
+  OverwrittenData(const Net<Dtype>& net, const vector<int>& memory_roots);
+
+  bool empty() const { return copies_.empty(); }
+  /// The blobs that copies are made of.
+  vector<int> blobs() const;
+
+  // Called for every layer that runs, in the order in which the net runs them.
+  void BeforeForward(int layer);
+  void BeforeBackward(int layer);
+  void AfterBackward(int layer);
+
+ private:
+  struct Copy {
+    int writer;  ///< the layer in place
+    int blob;
+    vector<int> readers;
+    Blob<Dtype> before, after;
+    bool made = false;
+  };
+
+  void FindReaders(const vector<int>& memory_roots);
+  void RefuseStaleReads(const vector<int>& memory_roots) const;
+  DataUse UseOf(int layer, int group, const vector<int>& memory_roots) const;
+  void AddReader(int writer, int blob, int reader);
+
+  const Net<Dtype>& net_;
+  vector<shared_ptr<Copy>> copies_;
+};
+
+}  // namespace caffe
+
+#endif  // CAFFE_NET_OVERWRITTEN_DATA_HPP_

@@ -1,0 +1,17 @@
+#ifndef CAFFE_NET_SAMPLE_ORIGIN_HPP_
+#define CAFFE_NET_SAMPLE_ORIGIN_HPP_
+
+#include "caffe/layers/labels.hpp"
+#include "caffe/net.hpp"
+
+namespace caffe {
+
+/// Throws `error` of layer `layer` again, with the file or key of the sample if it
+/// comes, by splits alone, from a data layer that knows.
+template <typename Dtype>
+[[noreturn]] void RethrowWithOrigin(const Net<Dtype>& net, int layer,
+                                    const BadSample& error);
+
+}  // namespace caffe
+
+#endif  // CAFFE_NET_SAMPLE_ORIGIN_HPP_
