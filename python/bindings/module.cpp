@@ -41,7 +41,7 @@ void TranslateErrors() {
     try {
       std::rethrow_exception(pointer);
     } catch (const Error& error) {
-      PyErr_SetString(ExceptionFor(error.kind()), error.what());
+      PyErr_SetObject(ExceptionFor(error.kind()), TextOf(error.what()).ptr());
     }
   });
 }

@@ -313,8 +313,12 @@ void BindNet(nb::module_& m) {
       .def_prop_ro("weights_report",
                    [](const NetHandle& self) {
                      const WeightsReport& report = self.net->weights_report();
+                     nb::list without_layer;
+                     for (const string& name : report.without_layer) {
+                       without_layer.append(TextOf(name));
+                     }
                      return nb::make_tuple(report.matched, report.without_weights,
-                                           report.without_layer);
+                                           without_layer);
                    })
       .def(
           "share_with",

@@ -103,6 +103,7 @@ REFUSED = {
     "byte 0": NET + b"\0",
     "UTF-16": NET.decode().encode("utf-16"),
     "name in Latin-1": NET.replace(b'"r"', b'"\xe9"'),
+    "name in Latin-1 beside an error": NET.replace(b'"r"', b'"\xe9" typo: 1'),
     "name of bytes": NET.replace(b'"r"', b'"\\377"'),
     "not text": b"\x89PNG\r\n\x1a\n\0\0\0",
 }
@@ -236,6 +237,7 @@ def test_a_stored_name_that_is_not_utf8(tmp_path):
     (tmp_path / "net.prototxt").write_text(text)
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=str(path))
     np.testing.assert_array_equal(net.params["fc"][0].data, [1, 2, 3, 4])
+    assert net.copy_from(path).without_layer == [r"\xe9\xff"]
     with pytest.raises(ValueError, match=r"layer\[0\]\.name '\\xe9\\xff' is not UTF-8"):
         caffe.read_net(path)
 
