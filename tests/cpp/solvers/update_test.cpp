@@ -303,12 +303,10 @@ TEST(UpdateErrorsTest, WrongHyperparametersAreNamed) {
   c.rms_decay = 1;
   EXPECT_THAT(message(c), HasSubstr("rms_decay is 1"));
   c.type = "SGDD";
-  EXPECT_THAT(message(c),
-              HasSubstr("unknown type 'SGDD'; the closest known type is 'SGD'"));
+  EXPECT_THAT(message(c), HasSubstr("unknown type 'SGDD'; the closest is 'SGD'"));
   EXPECT_THAT(message(Case(), " regularization_type: 'L3'"),
               HasSubstr("unknown regularization_type 'L3', expected 'L2' or 'L1'"));
-  EXPECT_THAT(message(Case(), " lr_policy: 'stepp'"),
-              HasSubstr("closest known is 'step'"));
+  EXPECT_THAT(message(Case(), " lr_policy: 'stepp'"), HasSubstr("closest is 'step'"));
 }
 
 }  // namespace

@@ -225,7 +225,7 @@ def test_train_val_differs_by_phase():
 
 
 def test_unknown_names_are_answered_with_the_closest():
-    with pytest.raises(ValueError, match="'sknt50'; the closest known is 'sknet50'"):
+    with pytest.raises(ValueError, match="'sknt50'; the closest is 'sknet50'"):
         create_model("sknt50")
     with pytest.raises(ValueError, match=r"unknown option 'clases' .*classes"):
         create_model("sknet50", clases=3)
