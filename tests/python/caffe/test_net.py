@@ -170,7 +170,7 @@ class TestForward:
         with pytest.raises(ValueError, match="could not broadcast"):
             linear.forward(data=np.zeros((2, 5)))
         with pytest.raises(
-            ValueError, match="no layer 'fd'; there are 'data', 'fc', 'prob'"
+            ValueError, match="no layer 'fd'; there are 'data'"
         ):
             linear.forward(end="fd")
         with pytest.raises(ValueError, match="no blob 'pro'; the closest is 'prob'"):
