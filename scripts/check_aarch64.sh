@@ -39,6 +39,9 @@ for header in absl google leveldb lmdb.h oneapi opencv4/opencv2 utf8_range.h \
   [ ! -e "/usr/include/$header" ] ||
     ln -s "/usr/include/$header" "$OUT/include/$(basename "$header")"
 done
+for header in jpeglib.h jmorecfg.h jerror.h "$(g++ -print-multiarch)/jconfig.h"; do
+  ln -s "/usr/include/$header" "$OUT/include/$(basename "$header")"
+done
 read -ra headers < <(pkg-config --cflags-only-I hdf5 ompi-c)
 headers=("${headers[@]/#-I/-isystem}")
 

@@ -8,6 +8,7 @@
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "benchmark.hpp"
 #include "blob.hpp"
@@ -34,6 +35,12 @@ PyObject* ExceptionFor(ErrorKind kind) {
       break;
   }
   return PyExc_RuntimeError;
+}
+
+// Messages name what files gave, which need not be UTF-8: the rest becomes \xNN.
+nb::str TextOf(std::string_view bytes) {
+  return nb::steal<nb::str>(PyUnicode_DecodeUTF8(
+      bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "backslashreplace"));
 }
 
 void TranslateErrors() {

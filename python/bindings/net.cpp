@@ -313,12 +313,17 @@ void BindNet(nb::module_& m) {
       .def_prop_ro("weights_report",
                    [](const NetHandle& self) {
                      const WeightsReport& report = self.net->weights_report();
-                     nb::list without_layer;
-                     for (const string& name : report.without_layer) {
-                       without_layer.append(TextOf(name));
-                     }
-                     return nb::make_tuple(report.matched, report.without_weights,
-                                           without_layer);
+                     // As bytes: stored names need not be UTF-8.
+                     const auto names = [](const vector<string>& from) {
+                       nb::list list;
+                       for (const string& name : from) {
+                         list.append(nb::bytes(name.data(), name.size()));
+                       }
+                       return list;
+                     };
+                     return nb::make_tuple(names(report.matched),
+                                           names(report.without_weights),
+                                           names(report.without_layer));
                    })
       .def(
           "share_with",

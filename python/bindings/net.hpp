@@ -51,12 +51,6 @@ Proto ParseMessage(const nb::bytes& serialized) {
   return proto;
 }
 
-/// A str of bytes that a file gave, those that are not UTF-8 as \xNN.
-inline nb::str TextOf(const std::string& bytes) {
-  return nb::steal<nb::str>(PyUnicode_DecodeUTF8(
-      bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "backslashreplace"));
-}
-
 }  // namespace caffe::python
 
 #endif  // PYTHON_BINDINGS_NET_HPP_

@@ -471,12 +471,20 @@ class Net:
             ValueError: A layer there has blobs of other shapes or another number.
         """
         self._engine.copy_from(_arguments.path(filename, "copy_from", "filename"))
-        return WeightsReport(*self._engine.weights_report)
+        return self._weights_report()
 
     def load_hdf5(self, filename: Path) -> WeightsReport:
         """Like `copy_from`, for HDF5 files of any name."""
         self._engine.copy_from_hdf5(_arguments.path(filename, "load_hdf5", "filename"))
-        return WeightsReport(*self._engine.weights_report)
+        return self._weights_report()
+
+    def _weights_report(self) -> WeightsReport:
+        return WeightsReport(
+            *(
+                [name.decode(errors="backslashreplace") for name in names]
+                for names in self._engine.weights_report
+            )
+        )
 
     def check_weights(self) -> None:
         """Makes sure that all learned values are numbers.

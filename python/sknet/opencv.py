@@ -53,13 +53,13 @@ def read_image(path: str | os.PathLike[str], color: bool = True) -> Array:
     # OpenCV before 4.14 fills up what is missing with grey.
     if data.startswith(b"\xff\xd8") and data.find(b"\xff\xd9", data.rfind(_SCAN)) < 0:
         raise OSError(f"image '{path}': the JPEG is truncated, {len(data)} bytes")
-    flags = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
     image: Array | None = None
     reason = ""
     try:
         if data:
             image = cv2.imdecode(
-                np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION
+                np.frombuffer(data, np.uint8),
+                cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
             )
     except cv2.error as error:
         reason = f" ({error.err})"
@@ -68,6 +68,10 @@ def read_image(path: str | os.PathLike[str], color: bool = True) -> Array:
             f"image '{path}': {len(data)} bytes, expected an image that OpenCV can "
             f"decode{reason}"
         )
+    if not color:
+        # As the engine, whatever grey a decoder would offer.
+        levels = image @ np.array([114, 587, 299])
+        image = ((levels + 500) // 1000).astype(np.uint8)
     return image.reshape(*image.shape[:2], -1)
 
 

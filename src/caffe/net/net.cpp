@@ -45,6 +45,7 @@ void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) con
   string message = error.what();
   // The copies that Split made are the blob that the prototxt names.
   for (const auto& [copy, name] : split_blobs_) {
+    if (copy == name) continue;
     const string quoted = "'" + copy + "'";
     for (size_t at; (at = message.find(quoted)) != string::npos;) {
       message.replace(at, quoted.size(), "'" + name + "'");

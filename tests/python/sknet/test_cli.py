@@ -126,7 +126,6 @@ generate attention56 -o {tmp_path}/net.prototxt
 generate inception_v3_aux --style train_val -o {tmp_path}/train.prototxt
 complexity attention56
 table5
-complexity {tmp_path}/net.prototxt
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -135,11 +134,7 @@ complexity {tmp_path}/net.prototxt
         text=True,
         check=False,
     )
-    # Files are read by the engine alone.
-    assert done.returncode == 1
-    assert re.fullmatch(
-        r"sknet complexity: caffe.pycaffe needs the compiled engine, .*\n", done.stderr
-    )
+    assert (done.returncode, done.stderr) == (0, "")
     assert "31,810,728" in done.stdout
 
 
@@ -229,13 +224,13 @@ def test_other_tables_are_printed(number, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generate", "sknet5"], "the closest is 'sknet"),
+        (["generate", "sknet5"], "the closest is 'sknet50'"),
         (["generate", "sknet50", "--solver", "s"], "add --style train_val"),
         (["generate", "sknet50", "--epochs", "3"], "--epochs is of training"),
         (["generate", "sknet50", "--batch", "0"], "--batch is 0, expected at least 1"),
         (["generate", "sknet50", "-o", "no/such/folder/x"], "no/such/folder/x"),
         (["generate", "dpn92", "--kernels", "3,5"], "unknown option 'branches'"),
-        (["generate", "dpn92", "--style", "released"], "there is no released form"),
+        (["generate", "dpn92", "--style", "released"], "the authors released no file"),
         (["generate", "sknet50", "--groups", "48"], "not a multiple of groups, 48"),
         (["generate", "--all"], "--all needs -o DIR"),
         (

@@ -263,7 +263,7 @@ def test_state_dicts_of_other_networks(change, message, resnext):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match=r"'resnext50' .known: dpn92"):
+    with pytest.raises(ValueError, match=r"unknown network 'resnext50' \(known: dpn92"):
         convert({}, "resnext50")
 
 
@@ -299,7 +299,7 @@ def test_command(tmp_path, capsys):
     )
     for options, message in [
         (["--std", "1,0,1"], "--std 1,0,1: expected three numbers"),
-        (["--model", "resnet50"], "'resnet50' (known: dpn92"),
+        (["--model", "resnet50"], "unknown network 'resnet50' (known: dpn92"),
         (["--image-size", "0"], "--image-size 0: expected above 0"),
     ]:
         assert main([*command, *options]) == 1

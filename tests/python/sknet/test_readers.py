@@ -237,14 +237,13 @@ def test_a_stored_name_that_is_not_utf8(tmp_path):
     (tmp_path / "net.prototxt").write_text(text)
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST, weights=str(path))
     np.testing.assert_array_equal(net.params["fc"][0].data, [1, 2, 3, 4])
-    assert net.copy_from(path).without_layer == [r"\xe9\xff"]
     with pytest.raises(ValueError, match=r"layer\[0\]\.name '\\xe9\\xff' is not UTF-8"):
         caffe.read_net(path)
 
 
 @pytest.mark.parametrize("name", [n for n in ACCEPTED if n not in ("2014", "2013")])
 def test_a_converted_text_keeps_the_rest(name, capsys, weights, tmp_path):
-    """Byte by byte but for the layers concerned and the punctuation of lists."""
+    """Byte by byte but for the layers concerned and the brackets of lists."""
     path, out = tmp_path / "net.prototxt", tmp_path / "out.prototxt"
     path.write_bytes(ACCEPTED[name])
     command(
@@ -259,4 +258,4 @@ def test_a_converted_text_keeps_the_rest(name, capsys, weights, tmp_path):
             assert one == other
     for line in ACCEPTED[name].splitlines():
         if b"layer" not in line and b"BatchNorm" not in line:
-            assert line.removeprefix(b",").removesuffix(b"]") in out.read_bytes()
+            assert line.strip(b", ]") in out.read_bytes()

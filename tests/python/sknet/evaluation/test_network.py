@@ -27,13 +27,12 @@ def colours(tmp_path):
     return write_net(tmp_path)
 
 
-@pytest.mark.parametrize("form", ["deploy", "released", "train_val", "name"])
+@pytest.mark.parametrize("form", ["deploy", "train_val", "name"])
 def test_forms_of_a_model_are_one_classifier(form, write_proto):
     model = create_model("sknet_digits")
     recipe = recipe_for("digits")
     path = {
         "deploy": lambda: write_proto(deploy(model)),
-        "released": lambda: write_proto(released(model)),
         "train_val": lambda: write_proto(train_val(model, recipe, "no", "where")),
         "name": lambda: "sknet_digits",
     }[form]()
