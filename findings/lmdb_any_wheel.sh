@@ -11,7 +11,7 @@
 #   installed from a wheel: Tag: py3-none-any, Root-Is-Purelib: true
 #   compiled modules in it: 0
 #   import lmdb: cffi.VerificationError: CompileError: command '/usr/bin/gcc' failed
-#   because of: /home/runner/work/py-lmdb/py-lmdb/build/lib/mdb.c: No such file or directory
+#   because of: .../py-lmdb/build/lib/mdb.c: No such file or directory
 #
 # Exits 0 if all that is so, 1 if it is not.
 set -euo pipefail

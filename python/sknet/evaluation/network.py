@@ -365,4 +365,8 @@ def _fill(
             + "; ".join(report.sentences())
             + " (without --strict that is a warning)"
         )
+    try:
+        net.check_weights()
+    except ValueError as error:
+        raise ValueError(f"weights '{weights}': {error}") from None
     return report

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caffe/net.hpp"
+#include "captured_log.hpp"
 #include "fill.hpp"
 #include "layer_test.hpp"
 #include "net/net_fixture.hpp"
@@ -366,6 +367,49 @@ TEST(InPlaceTest, WhatALaterLayerReadsUnderAnotherNameIsNotChanged) {
               AllOf(HasSubstr("layer 'r' (ReLU) works in place on data that layer 'cat' "
                               "(Concat) reads as 'pre' afterwards"),
                     HasSubstr("give the top of 'r' its own name")));
+}
+
+/// Its top is its parameter, as that of Caffe's layer Parameter.
+template <typename Dtype>
+class OwnValuesLayer : public Layer<Dtype> {
+ public:
+  explicit OwnValuesLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
+  void LayerSetUp(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>& top) override {
+    this->blobs_.push_back(std::make_shared<Blob<Dtype>>(vector<int>{2, 3}));
+    top[0]->Reshape({2, 3});
+    top[0]->ShareData(*this->blobs_[0]);
+  }
+  void Reshape(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) override {}
+  const char* type() const override { return "OwnValues"; }
+
+ protected:
+  void Forward_cpu(const vector<Blob<Dtype>*>&, const vector<Blob<Dtype>*>&) override {}
+  void Backward_cpu(const vector<Blob<Dtype>*>&, const vector<bool>&,
+                    const vector<Blob<Dtype>*>&) override {}
+};
+
+TEST(InPlaceTest, ParametersAreNotChangedInPlace) {
+  LayerRegistry<double>::AddCreator(
+      "OwnValues", [](const LayerParameter& param) -> shared_ptr<Layer<double>> {
+        return std::make_shared<OwnValuesLayer<double>>(param);
+      });
+  const std::string text =
+      "layer { name: 'own' type: 'OwnValues' top: 'w' }\n"
+      "layer { name: 'r' type: 'ReLU' bottom: 'w' top: '";
+  EXPECT_EQ(NetError(text + "y' }"), "");
+  EXPECT_THAT(NetError(text + "w' }"),
+              HasSubstr("layer 'r' (ReLU) works in place on 'w', which is a parameter"));
+}
+
+TEST(InPlaceTest, InputsThatAreChangedInPlaceAreWarnedOf) {
+  const std::string text =
+      InputLayer("data", {2, 3}) + "layer { name: 'r' type: 'ReLU' bottom: 'data' top: '";
+  for (const std::string top : {"y", "data"}) {
+    const test::CapturedLog log;
+    MakeNet<float>(text + top + "' }");
+    EXPECT_EQ(log.Texts("layer 'r' works in place on input 'data'").size(),
+              top == "data" ? 1u : 0u);
+  }
 }
 
 TEST(InPlaceTest, ConstantDataIsFilledAnewWhereALayerChangesIt) {

@@ -115,6 +115,17 @@ def rename(path, names):
     path.write_bytes(net.SerializeToString())
 
 
+@pytest.mark.parametrize("optimize", [False, True])
+def test_damaged_weights_are_named(colours, optimize):
+    path, weights = colours
+    net = caffe.Net(str(path), caffe.TEST, weights=str(weights))
+    net.params["scores"][1].data[2] = np.nan
+    net.save(str(weights))
+    with pytest.raises(ValueError, match=r"colours\.caffemodel': .* NaN") as raised:
+        load_network(read_definition(str(path)), weights, SIDE, 1, optimize=optimize)
+    assert "layer 'scores', blob 1: 1 of 7" in str(raised.value)
+
+
 def test_weights_are_reported_both_ways(colours):
     path, weights = colours
     definition = read_definition(str(path))
