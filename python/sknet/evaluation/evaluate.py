@@ -184,7 +184,7 @@ def check(
             "its labels are those the net learned; `sknet prepare` records one"
         ]
     if learned is not None:
-        return source.classes.translation(learned), []
+        return source.classes.translation(learned, f"source '{source.path}'"), []
     if len(source.classes.names) != network.classes:
         raise ValueError(
             f"source '{source.path}' has {len(source.classes.names)} classes, expected "
