@@ -18,8 +18,9 @@ import numpy.typing as npt
 import caffe
 from caffe.proto import caffe_pb2
 from sknet.complexity import used_in
-from sknet.evaluation.images import ImageSource, quiet
+from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import read_prototxt
+from sknet.evaluation.reading import quiet
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
 from sknet.opencv import cv2, write_image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # More would bury the summary; --json has all.
 _SHOWN = 5
+_SHOWN_REJECTS = 20
 
 
 def add_commands(commands: Any) -> None:
@@ -137,6 +139,13 @@ def add_net_arguments(command: Any) -> None:
     command.add_argument(
         "--limit", type=int, metavar="N", help="use the first N images only"
     )
+    command.add_argument(
+        "--on-bad-image",
+        choices=("fail", "skip"),
+        default="fail",
+        help="what to do when an image cannot be decoded; with skip those are counted "
+        "and listed (fail)",
+    )
 
 
 def preprocessing_of(
@@ -201,6 +210,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             limit=arguments.limit,
             learned=learned,
             checkpoint=arguments.resume,
+            skip_bad=arguments.on_bad_image == "skip",
             report=report,
         )
     _print_warnings(result.warnings)
@@ -250,6 +260,7 @@ def _record(
         "weights": str(arguments.weights),
         "source": str(arguments.source),
         "images": scores.images,
+        "rejected": [{"name": name, "reason": why} for name, why in result.rejected],
         "protocol": {
             "text": str(protocol),
             "crop": protocol.crop,
@@ -309,7 +320,9 @@ def _paper(
 
 def _print(record: dict[str, Any]) -> None:
     print(f"net          {record['net']}, weights {record['weights']}")
-    print(f"images       {record['images']:,} of {record['source']}")
+    rejected = record["rejected"]
+    left_out = f", {len(rejected):,} rejected" if rejected else ""
+    print(f"images       {record['images']:,} of {record['source']}{left_out}")
     print(f"protocol     {record['protocol']['text']}")
     speed = record["images_per_s"]
     print(f"throughput   {f'{speed:.1f} images/s' if speed else 'all done before'}\n")
@@ -345,6 +358,18 @@ def _print(record: dict[str, Any]) -> None:
     for entry in tested[:_SHOWN]:
         error = 100 * (1 - entry["top1_correct"] / entry["images"])
         print(f"  {entry['class']}: {error:.1f} % of {entry['images']:,} images")
+
+    print_rejected([tuple(entry.values()) for entry in record["rejected"]])
+
+
+def print_rejected(rejected: Sequence[tuple[str, str]]) -> None:
+    """Lists images that were left out."""
+    if rejected:
+        print()
+    for name, reason in rejected[:_SHOWN_REJECTS]:
+        print(f"rejected '{name}': {reason}")
+    if (more := len(rejected) - _SHOWN_REJECTS) > 0:
+        print(f"rejected {more} more, see --json")
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

@@ -14,8 +14,8 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named
 from sknet.complexity import analyse, used_in
-from sknet.evaluation.images import quiet
 from sknet.evaluation.protocol import Preprocessing
+from sknet.evaluation.reading import quiet
 from sknet.models import create_model, deploy, recipe_for
 
 # Layers that bring images in; what they give is replaced by the crops.
