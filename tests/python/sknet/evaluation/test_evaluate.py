@@ -426,7 +426,9 @@ def test_an_interrupted_run_goes_on_behind_bad_images(
     with pytest.raises(KeyboardInterrupt):
         evaluate(*setting, batch=7, skip_bad=True, checkpoint=checkpoint, report=stop)
     if kind == "folder":
-        with pytest.raises(OSError, match=r"\d images were left out, the first is .0/0"):
+        with pytest.raises(
+            OSError, match=r"\d images were left out, the first is .0/0"
+        ):
             evaluate(*setting, batch=7, checkpoint=checkpoint)
     result = evaluate(*setting, batch=4, skip_bad=True, checkpoint=checkpoint)
     assert result.resumed >= stop_after
