@@ -249,8 +249,7 @@ def test_classes_have_their_names(tmp_path, seen):
     attention = attention_of(labels, 1000)
     plot_classes(attention, tmp_path / "classes.png", names)
     figure = classes_figure(attention, names)
-    for _ in range(2):  # the first lays it out
-        figure.canvas.draw()
+    figure.draw_without_rendering()
     axes = figure.axes[-1]
     ticks = axes.get_xticklabels()
     shown = [tick.get_text() for tick in ticks]
