@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from caffe.cli.progress import reporting
-from sknet.cli.evaluate import add_net_arguments, preprocessing_of, print_rejected
+from sknet.cli.evaluate import (
+    add_net_arguments,
+    preprocessing_of,
+    print_preprocessing,
+    print_rejected,
+)
 from sknet.files import write_atomically
 from sknet.text import table
 
@@ -103,7 +108,7 @@ def _attention(arguments: argparse.Namespace) -> None:
     definition = read_definition(arguments.net)
     units = sk_units(definition.net)
     preprocessing = preprocessing_of(arguments, definition.preprocessing)
-    protocol = protocol_for(None, definition.side, arguments.resize, definition.resizes)
+    protocol = protocol_for(None, definition.side, arguments.resize, definition.resize)
     source = open_source(arguments.source, arguments.labels)
     network = load_network(
         definition, arguments.weights, protocol.crop, arguments.batch
@@ -111,6 +116,9 @@ def _attention(arguments: argparse.Namespace) -> None:
     assert network.weights is not None
     for sentence in network.weights.sentences():
         print(f"warning: {sentence}")
+    for sentence in preprocessing.doubts(definition.name):
+        print(f"warning: {sentence}")
+    print_preprocessing(preprocessing)
     total = min(source.count, arguments.limit or source.count)
     mean = np.array(preprocessing.mean, np.float32).reshape(-1, 1, 1)
     rejected: list[tuple[str, str]] | None = None

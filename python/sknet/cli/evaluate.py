@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from sknet.text import table
 
 if TYPE_CHECKING:
     from sknet.class_map import ClassMap
-    from sknet.evaluation import Evaluation, Network, Preprocessing, Protocol
+    from sknet.evaluation import (
+        Definition,
+        Evaluation,
+        Network,
+        Preprocessing,
+        Protocol,
+    )
 
 # More would bury the summary; --json has all.
 _SHOWN = 5
@@ -152,8 +159,6 @@ def preprocessing_of(
     arguments: argparse.Namespace, default: Preprocessing
 ) -> Preprocessing:
     """The default with what the command line says instead."""
-    from sknet.evaluation import Preprocessing
-
     for name in ("batch", "limit"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
@@ -161,8 +166,26 @@ def preprocessing_of(
     mean = default.mean if arguments.mean is None else tuple(arguments.mean)
     if len(mean) not in (1, 3):
         raise ValueError(f"--mean has {len(mean)} values, expected 1 or 3")
-    scale = default.scale if arguments.scale is None else arguments.scale
-    return Preprocessing(mean, scale)
+    if arguments.mean is not None:
+        default = replace(default, mean=mean, mean_from="--mean")
+    if arguments.scale is not None:
+        default = replace(default, scale=arguments.scale, scale_from="--scale")
+    return default
+
+
+def print_preprocessing(preprocessing: Preprocessing) -> None:
+    """Tells mean and scale, and where they come from."""
+    mean = " ".join(f"{value:g}" for value in preprocessing.mean)
+    print(f"mean         {mean} (by {preprocessing.mean_from})")
+    print(f"scale        {preprocessing.scale:g} (by {preprocessing.scale_from})")
+
+
+def _resize_from(arguments: argparse.Namespace, definition: Definition) -> str:
+    if arguments.resize is not None:
+        return "--resize"
+    if arguments.protocol in ("224", "320"):
+        return f"--protocol {arguments.protocol}"
+    return definition.resize_from
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -179,7 +202,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     definition = read_definition(arguments.net)
     preprocessing = preprocessing_of(arguments, definition.preprocessing)
     protocol = protocol_for(
-        arguments.protocol, definition.side, arguments.resize, definition.resizes
+        arguments.protocol, definition.side, arguments.resize, definition.resize
     )
     learned = read_class_list(arguments.classes) if arguments.classes else None
     source = open_source(arguments.source, arguments.labels)
@@ -195,6 +218,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     assert network.weights is not None
     _print_notices(network.notices)
     _print_warnings(network.weights.sentences())
+    doubts = preprocessing.doubts(definition.name)
+    _print_warnings(doubts)
     if arguments.check:
         check(network, source, learned)
         print(f"{definition.name}: {source.count:,} images can be evaluated")
@@ -214,9 +239,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             report=report,
         )
     _print_warnings(result.warnings)
+    result.warnings[:0] = doubts
     classes = learned or source.classes
     record = _record(arguments, network, protocol, preprocessing, result, classes)
-    _print(record)
+    _print(record, preprocessing)
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     if arguments.per_class:
@@ -266,8 +292,11 @@ def _record(
             "crop": protocol.crop,
             "resize": protocol.resize,
             "crops": protocol.crops,
+            "resize_from": _resize_from(arguments, network.definition),
             "mean": preprocessing.mean,
+            "mean_from": preprocessing.mean_from,
             "scale": preprocessing.scale,
+            "scale_from": preprocessing.scale_from,
         },
         "top1": result.summary(1),
         "top5": result.summary(5),
@@ -318,12 +347,14 @@ def _paper(
     }
 
 
-def _print(record: dict[str, Any]) -> None:
+def _print(record: dict[str, Any], preprocessing: Preprocessing) -> None:
     print(f"net          {record['net']}, weights {record['weights']}")
     rejected = record["rejected"]
     left_out = f", {len(rejected):,} rejected" if rejected else ""
     print(f"images       {record['images']:,} of {record['source']}{left_out}")
-    print(f"protocol     {record['protocol']['text']}")
+    protocol = record["protocol"]
+    print(f"protocol     {protocol['text']} (by {protocol['resize_from']})")
+    print_preprocessing(preprocessing)
     speed = record["images_per_s"]
     print(f"throughput   {f'{speed:.1f} images/s' if speed else 'all done before'}\n")
     rows = []

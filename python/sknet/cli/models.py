@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from caffe.proto import caffe_pb2
 from sknet.cards import write_models
 from sknet.files import write_atomically
@@ -19,6 +17,7 @@ from sknet.models import (
     Recipe,
     create_model,
     deploy,
+    deploy_text,
     list_models,
     recipe_for,
     released,
@@ -259,11 +258,15 @@ def _generate(arguments: argparse.Namespace) -> None:
             )
     if style == "released" and arguments.classifier:
         raise ValueError("--classifier makes another net than the released one")
-    write = released if style == "released" else deploy
-    net = write(model, **_given(arguments, batch_size="batch"))
-    if arguments.classifier:
-        rename_classifier(net, arguments.classifier)
-    _write(net, arguments.output, explicit=style == "released")
+    batch = _given(arguments, batch_size="batch")
+    if style == "released":
+        text = to_text(released(model, **batch), explicit=True)
+    else:
+        net = deploy(model, **batch)
+        if arguments.classifier:
+            rename_classifier(net, arguments.classifier)
+        text = deploy_text(model, net)
+    _write(text, arguments.output)
 
 
 def model_of(arguments: argparse.Namespace) -> Model:
@@ -311,15 +314,14 @@ def _train_val(arguments: argparse.Namespace, model: Model) -> None:
         raise ValueError("--solver needs -o FILE, the net that it trains")
     if arguments.snapshot_prefix and not arguments.solver:
         raise ValueError("--snapshot-prefix is of the solver; add --solver FILE")
-    _write(net, arguments.output)
+    _write(to_text(net), arguments.output)
     if arguments.solver:
         prefix = arguments.snapshot_prefix or f"snapshots/{arguments.model}"
         definition = solver(recipe, str(arguments.output), prefix)
-        _write(definition, arguments.solver)
+        _write(to_text(definition), arguments.solver)
 
 
-def _write(definition: Message, path: Path | None, *, explicit: bool = False) -> None:
-    text = to_text(definition, explicit=explicit)
+def _write(text: str, path: Path | None) -> None:
     if path is None:
         sys.stdout.write(text)
     else:

@@ -256,7 +256,7 @@ def test_a_database_without_class_map_is_warned_of(colours, tmp_path, capsys):
     database = tmp_path / "lmdb"
     write_lmdb(database, colours.folder, colours.labels)
     assert run(colours, database) == 0
-    warning = re.search("^warning: .*$", capsys.readouterr().out, re.M)[0]
+    (warning,) = re.findall("^warning: source .*$", capsys.readouterr().out, re.M)
     assert "has no class map" in warning
     assert "`sknet prepare`" in warning
 
