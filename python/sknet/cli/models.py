@@ -138,7 +138,7 @@ def add_model_options(command: Any) -> None:
     )
     recipe = command.add_argument_group("recipe, of training")
     for name, kind, meaning in _RECIPE_OPTIONS:
-        option = "--" + name.replace("_", "-")
+        option = _spelt(name)
         if name == "schedule":
             recipe.add_argument(option, choices=list(SCHEDULES), help=meaning)
         else:
@@ -253,9 +253,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         return
     for option in ("solver", *_FILE_OPTIONS, *(name for name, *_ in _RECIPE_OPTIONS)):
         if getattr(arguments, option.replace("-", "_")) is not None:
-            raise ValueError(
-                f"--{option.replace('_', '-')} is of training; add --style train_val"
-            )
+            raise ValueError(f"{_spelt(option)} is of training; add --style train_val")
     if style == "released" and arguments.classifier:
         raise ValueError("--classifier makes another net than the released one")
     batch = _given(arguments, batch_size="batch")
@@ -269,21 +267,45 @@ def _generate(arguments: argparse.Namespace) -> None:
     _write(text, arguments.output)
 
 
+# Options of the network, in the order of the help, and the fields that they set.
+_FIELDS = {
+    "classes": "classes",
+    "crop": "image_size",
+    "depths": "depths",
+    "widths": "widths",
+    "groups": "groups",
+    "kernels": "branches",
+    "branches": "branches",
+    "no_attention": "attention",
+}
+
+
 def model_of(arguments: argparse.Namespace) -> Model:
-    """The model that the options of `add_model_options` describe."""
-    options = _given(
-        arguments,
-        classes="classes",
-        image_size="crop",
-        depths="depths",
-        widths="widths",
-        groups="groups",
-        branches="kernels",
-    )
-    options.update(_given(arguments, branches="branches"))
-    if arguments.no_attention:
-        options["attention"] = False
+    """The model that the options of `add_model_options` describe.
+
+    Raises:
+        ValueError: No such model, an option that it has not, or a value that none has.
+    """
+    fields = create_model(arguments.model).__dataclass_fields__
+    options: dict[str, Any] = {}
+    for option, field in _FIELDS.items():
+        value = getattr(arguments, option)
+        if value is None or value is False:
+            continue
+        if field not in fields:
+            taken = ", ".join(_spelt(o) for o, f in _FIELDS.items() if f in fields)
+            raise ValueError(
+                f"{_spelt(option)} is no option of {arguments.model}, which takes "
+                f"{taken}"
+            )
+        if option in ("classes", "crop") and value < 1:
+            raise ValueError(f"{_spelt(option)} is {value}, expected at least 1")
+        options[field] = False if option == "no_attention" else value
     return create_model(arguments.model, **options)
+
+
+def _spelt(option: str) -> str:
+    return "--" + option.replace("_", "-")
 
 
 def training_of(
