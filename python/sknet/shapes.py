@@ -27,8 +27,8 @@ def infer(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     who = f"layer '{layer.name}' ({layer.type})"
     if rule is None:
         raise ValueError(
-            f"{who}: there is no rule for the shapes of this type, as Python layers and "
-            "plugins tell them in their code; take it out of the definition"
+            f"{who}: there is no rule for the shapes of this type, as Python layers "
+            "and plugins tell them in their code; take it out of the definition"
         )
     try:
         tops = rule(layer, bottoms)
