@@ -129,7 +129,7 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
 
     Args:
         path: An LMDB; or a folder with a folder of images for each class, whose sorted
-            names are the labels; or a folder of images.
+            names are the labels; or a folder of images; or one image.
         labels_file: For a folder of images, a line `name label` for each.
 
     Raises:
@@ -138,11 +138,17 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
     """
     if (path / "data.mdb").is_file():
         return _open_lmdb(path)
-    if not path.is_dir():
-        raise ValueError(f"source '{path}': neither an LMDB nor a folder of images")
-    folders = class_folders(path)
+    one = path.is_file() and labels_file is None
+    if not one and not path.is_dir():
+        raise ValueError(
+            f"source '{path}': neither an LMDB nor a folder of images"
+            + ("" if labels_file else " nor an image")
+        )
+    folders = [] if one else class_folders(path)
     classes = None
-    if labels_file is not None:
+    if one:
+        path, files = path.parent, [(path.name, 0)]
+    elif labels_file is not None:
         files = _listed(path, labels_file)
     elif folders:
         classes = ClassMap(tuple(folders))
