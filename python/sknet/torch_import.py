@@ -30,6 +30,7 @@ from caffe.proto import caffe_pb2
 from sknet.blobs import store
 from sknet.complexity import analyse
 from sknet.extras import missing
+from sknet.files import reading
 from sknet.models import Model, create_model, deploy
 from sknet.torch_sources import Source, source
 
@@ -50,7 +51,8 @@ def read_state_dict(path: Path) -> dict[str, Array]:
         import torch
 
         if path.suffix == ".safetensors":
-            return _arrays(_read_safetensors(path))
+            with reading(path):
+                return _arrays(_read_safetensors(path))
     except ImportError as error:
         raise ImportError(
             missing(error.name or "torch", f"{path}: reading it", "torch")
@@ -58,7 +60,8 @@ def read_state_dict(path: Path) -> dict[str, Array]:
     import zipfile
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with reading(path):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as e:  # whatever the unpickler trips over
