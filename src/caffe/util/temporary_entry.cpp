@@ -66,7 +66,8 @@ std::string NewPath(const std::string& target) {
 std::string_view StemOf(std::string_view name) {
   const std::string middle = "." + BootId() + "-";
   const std::size_t behind = middle.size() + kTagBytes + kSuffix.size();
-  if (BootId().empty() || name.size() <= behind || !name.ends_with(kSuffix)) return "";
+  if (BootId().empty() || name.size() <= behind) return "";
+  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return "";
   const std::size_t at = name.size() - behind;
   return name.substr(at, middle.size()) == middle ? name.substr(0, at) : "";
 }
