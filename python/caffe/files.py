@@ -53,10 +53,7 @@ def write_atomically(path: PathLike, content: Content) -> None:
     """
     path = Path(path)
     with _failing("write", path):
-        target = path.resolve() if path.is_symlink() else path
-        mode = None
-        with contextlib.suppress(FileNotFoundError):
-            mode = target.stat().st_mode
+        target, mode = _followed(path)
         if mode is not None and not stat.S_ISREG(mode):
             with target.open("wb") as file:
                 _fill(file, content)
@@ -77,6 +74,15 @@ def write_atomically(path: PathLike, content: Content) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(target.parent)
+
+
+def _followed(path: Path) -> tuple[Path, int | None]:
+    """What a path leads to, and the mode of what is there."""
+    target = path.resolve() if path.is_symlink() else path
+    try:
+        return target, target.stat().st_mode
+    except FileNotFoundError:
+        return target, None
 
 
 def _fill(file: BinaryIO, content: Content) -> None:
@@ -133,17 +139,22 @@ def _flush(descriptor: int) -> None:
 def put_in_place(draft: Path, path: Path) -> None:
     """Gives a complete file its name, from a `temporary_folder` beside that.
 
+    What has the name already is replaced as by `write_atomically`.
+
     Raises:
         OSError: It cannot; the message is a sentence.
     """
-    with writing(path):
-        descriptor = os.open(draft, os.O_RDONLY)
-        try:
-            _flush(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(path)
-        sync_folder(path.parent)
+    with writing(path), draft.open("rb") as file:
+        target, mode = _followed(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            with target.open("wb") as device:
+                shutil.copyfileobj(file, device)
+            return
+        if mode is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+        _flush(file.fileno())
+        draft.replace(target)
+        sync_folder(target.parent)
 
 
 @contextlib.contextmanager

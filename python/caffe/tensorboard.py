@@ -156,7 +156,6 @@ def _put_aside(path: Path, first_step: int) -> Path | None:
                 return aside
             rest = drafts / "kept"
             _copy(file, [r for r in found if r not in set(replaced)], rest)
-            rest.chmod(path.stat().st_mode)
             put_in_place(draft, aside)
             put_in_place(rest, path)
     return aside
