@@ -236,7 +236,7 @@ def _failing(verb: str, path: Path) -> Iterator[None]:
     except BrokenPipeError:  # whoever read has gone, which is no fault
         raise
     except OSError as error:
-        if error.errno is None:  # a sentence already
+        if error.errno is None or error.strerror is None:  # a sentence already
             raise
         cure = ""
         if verb == "write":

@@ -45,14 +45,16 @@ def read_state_dict(path: Path) -> dict[str, Array]:
 
     Raises:
         ValueError: The file is damaged, or holds something else.
+        OSError: It cannot be read.
         ImportError: The package torch or safetensors is missing.
     """
+    with reading(path), path.open("rb"):
+        pass
     try:
         import torch
 
         if path.suffix == ".safetensors":
-            with reading(path):
-                return _arrays(_read_safetensors(path))
+            return _arrays(_read_safetensors(path))
     except ImportError as error:
         raise ImportError(
             missing(error.name or "torch", f"{path}: reading it", "torch")
@@ -60,8 +62,7 @@ def read_state_dict(path: Path) -> dict[str, Array]:
     import zipfile
 
     try:
-        with reading(path):
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as e:  # whatever the unpickler trips over

@@ -126,7 +126,7 @@ def test_a_log_file_without_room(training, tmp_path, blocks):
     log = tmp_path / "train.log"
     limited = f'ulimit -f {blocks}; "$@"'
     run = subprocess.run(
-        "bash", "-c", limited, "bash", *training, "-log_file", log],
+        ["bash", "-c", limited, "bash", *training, "-log_file", log],
         capture_output=True,
         text=True,
         check=False,
