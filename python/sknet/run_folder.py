@@ -20,7 +20,8 @@ _FORMAT = "sknet run 1"
 # What may differ from one start to the next: how long the run is.
 _MAY_CHANGE = {"epochs", "steps", "schedule"}
 _SCHEDULE = {"max_iter", "stepvalue", "display", "test_interval", "snapshot"}
-_ITERATION = re.compile(r"_iter_(\d+)\.solverstate")
+# Not what a killed run left of one, whose name goes on.
+_ITERATION = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 
 
 @dataclass(frozen=True)

@@ -494,3 +494,17 @@ def test_figures_and_tables(tmp_path):
     write_csv(tmp_path / "t.csv", ("a", "b"), [(1, None), ("x,y", np.float32(0.5))])
     assert (tmp_path / "t.csv").read_bytes() == b'a,b\n1,\n"x,y",0.5\n'
     assert not hidden(tmp_path)
+
+
+def test_what_a_killed_run_left_is_no_snapshot_to_go_on_from(tmp_path):
+    from sknet.run_folder import RunFolder
+
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    for name in ("s_iter_10.solverstate", "s_iter_20.solverstate.h5"):
+        (folder / name).touch()
+        want = (folder / name, int(re.search(r"\d+", name)[0]))
+        left = folder / f".s_iter_30.solverstate.{BOOT_ID}-0123456789abcdef.caffe-tmp"
+        left.touch()
+        os.utime(left, (2e9, 2e9))
+        assert RunFolder(tmp_path, "s").newest_snapshot() == want
