@@ -106,23 +106,24 @@ class TestWriting:
         assert old.read_text() == "kept"
         assert list(tmp_path.iterdir()) == [old]
 
-    def test_a_full_disk_after_the_draft(self, tmp_path):
-        path = tmp_path / "file"
-        path.write_text("kept")
-        with files.temporary_folder(path) as folder:
-            (folder / "draft").write_text("new")
-            with pytest.raises(OSError, match="cannot write '/dev/full': No space"):
-                files.put_in_place(folder / "draft", Path("/dev/full"))
-        assert Path("/dev/full").is_char_device()
-        assert path.read_text() == "kept"
-        assert list(tmp_path.iterdir()) == [path]
-
-    def test_devices_are_written_directly(self):
-        message = "^cannot write '/dev/full': No space left on device; make room"
-        with pytest.raises(OSError, match=message):
-            files.write_atomically("/dev/full", "x")
-        files.write_atomically("/dev/null", "x")
-        assert Path("/dev/null").is_char_device()
+    def test_devices_are_written_directly(self, tmp_path):
+        # By links, as a fault of ours could replace the devices.
+        full, null = tmp_path / "full", tmp_path / "null"
+        full.symlink_to("/dev/full")
+        null.symlink_to("/dev/null")
+        message = f"^cannot write '{full}': No space left on device; make room"
+        with files.temporary_folder(full) as folder:
+            draft = folder / "draft"
+            draft.write_text("x")
+            with pytest.raises(OSError, match=message):
+                files.write_atomically(full, "x")
+            with pytest.raises(OSError, match=message):
+                files.put_in_place(draft, full)
+            files.write_atomically(null, "x")
+            files.put_in_place(draft, null)
+        assert full.resolve().is_char_device()
+        assert null.resolve().is_char_device()
+        assert sorted(tmp_path.iterdir()) == [full, null]
 
     def test_an_exception_of_the_writer(self, tmp_path):
         path = tmp_path / "file"
