@@ -17,7 +17,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -107,7 +106,7 @@ def temporary_folder(beside: PathLike | None = None) -> Iterator[Path]:
         OSError: It cannot be created; the message is a sentence.
     """
     target = Path(tempfile.gettempdir()) / "caffe" if beside is None else Path(beside)
-    with _failing("write", target):
+    with _failing("write", target.parent if beside is None else target):
         descriptor, folder = _create(target, _create_folder)
     try:
         yield folder
@@ -292,7 +291,7 @@ def _create(target: Path, create: Callable[[Path], int]) -> tuple[int, Path]:
     stem = os.fsdecode(name[:end])
     boot = _BOOT_ID or 36 * "0"
     while True:
-        path = target.with_name(f".{stem}.{boot}-{secrets.token_hex(8)}{_SUFFIX}")
+        path = target.with_name(f".{stem}.{boot}-{os.urandom(8).hex()}{_SUFFIX}")
         try:
             descriptor = create(path)
         except FileExistsError:

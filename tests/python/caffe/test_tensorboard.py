@@ -159,6 +159,19 @@ def test_stale_values_go_before_new_ones_come(write_solver, tmp_path, read):
     assert _records(earlier.read_bytes()) + rest[1:] == _records(whole)
 
 
+def test_resuming_where_it_ended_loses_no_point(run_tool, write_solver, tmp_path):
+    folder = tmp_path / "events"
+    command = ("caffe", "train", "-tensorboard", folder, "-solver", write_solver())
+    assert run_tool(*command).returncode == 0
+    first = curves(folder)
+    state = tmp_path / "snap_iter_20.solverstate"
+    assert run_tool(*command, "-snapshot", state).returncode == 0
+    got = curves(folder)
+    assert {tag: list(points) for tag, points in got.items()} == {
+        tag: list(points) for tag, points in first.items()
+    }
+
+
 def _records(data):
     """Events with their lengths and checksums."""
     found = []
