@@ -41,7 +41,7 @@ def run(flags: Values) -> int:
     load_plugins(flags.plugin)
     for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
         require_file(path, "file")
-    if flags.tensorboard:
+    if flags.tensorboard and not _caffe.solver_rank():
         tensorboard.prepare(Path(flags.tensorboard))
     param = read_solver(file)
     param.train_state.level = flags.level
