@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import text_format
 
 from caffe.proto import caffe_pb2
+from sknet.files import reading
 from sknet.prototxt import to_text
 
 _TITLE = (
@@ -40,7 +41,7 @@ def from_comment(path: Path) -> Any:
         OSError: The file cannot be.
     """
     lines: list[str] = []
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
         for _ in range(_MAX_LINES):
             line = file.readline(_MAX_LINES * 10)
             if not line.startswith("#"):

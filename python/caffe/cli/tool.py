@@ -11,6 +11,7 @@ from pathlib import Path
 
 from caffe.cli.flags import Flag, UsageError, Values
 from caffe.cli.signals import say_interrupted, status_of
+from caffe.files import sentence
 
 # Statuses: 0 fine, 1 it failed, 2 the command line is wrong, 128 + the signal that
 # interrupted it.
@@ -86,12 +87,11 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
         say_interrupted(name)
         return status_of(interrupt)
     except BrokenPipeError:
-        # The reader of our output has gone, e.g. `| head`; Python must not flush it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the pipe that we write has gone.
         return FAILED
     except Exception as error:
         if _is_ours(error):
-            print(f"{name}: error: {_sentence(error)}", file=sys.stderr)
+            print(f"{name}: error: {sentence(error)}", file=sys.stderr)
         else:
             traceback.print_exc()
         return FAILED
@@ -114,9 +114,3 @@ def _is_ours(error: Exception) -> bool:
         if not frame.filename.startswith("<")
     ]
     return all(any(file.is_relative_to(home) for home in trusted) for file in files)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"'{error.filename}': {error.strerror}"
-    return str(error) or type(error).__name__

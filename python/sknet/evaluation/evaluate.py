@@ -19,7 +19,7 @@ from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import Rejected
 from sknet.evaluation.scores import Scores, wilson_interval
-from sknet.files import write_atomically
+from sknet.files import read_text, write_atomically
 
 _FORMAT = "sknet evaluation checkpoint 2"
 # Seconds between checkpoints.
@@ -229,7 +229,7 @@ def _restored(
     if checkpoint is None or not checkpoint.exists():
         return None
     try:
-        record = json.loads(checkpoint.read_text(encoding="utf-8"))
+        record = json.loads(read_text(checkpoint))
         known = {key: record[key] for key in identity}
         scores = Scores.from_record(record["scores"])
         rejected = [(str(name), str(why)) for name, why in record.get("rejected", [])]

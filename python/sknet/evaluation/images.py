@@ -18,6 +18,7 @@ from caffe.proto import caffe_pb2
 from sknet.class_map import ClassMap, class_folders, named, read_record
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import quiet, read_images
+from sknet.files import read_text, reading
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
@@ -203,16 +204,17 @@ def _open_lmdb(path: Path) -> ImageSource:
 
 
 def _images_in(folder: Path) -> list[str]:
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
-    )
+    with reading(folder):
+        return sorted(
+            entry.name
+            for entry in folder.iterdir()
+            if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
+        )
 
 
 def _listed(path: Path, labels_file: Path) -> list[tuple[str, int]]:
     files: list[tuple[str, int]] = []
-    lines = labels_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(labels_file, errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -7,7 +7,6 @@ layers' threads while the net computes.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import caffe
 from caffe import _caffe
 from caffe.proto import caffe_pb2
 from sknet.evaluation.protocol import Preprocessing, Protocol
+from sknet.files import temporary_folder, write_atomically
 
 if TYPE_CHECKING:
     from sknet.evaluation.images import ImageSource
@@ -76,8 +76,8 @@ def _from_folder(
             assert rejected is not None
             rejected.append((source.files[number][0], reason))
 
-    with tempfile.TemporaryDirectory() as folder:
-        list_file = Path(folder) / "images.txt"
+    with temporary_folder() as folder:
+        list_file = folder / "images.txt"
         layer.type = "ImageData"
         layer.image_data_param.source = str(list_file)
         layer.image_data_param.root_folder = f"{source.path}/"
@@ -109,9 +109,7 @@ def _from_folder(
 
 
 def _write_list(path: Path, files: Sequence[tuple[str, int]]) -> None:
-    path.write_text(
-        "".join(f"{name} {label}\n" for name, label in files), errors="surrogateescape"
-    )
+    write_atomically(path, "".join(f"{name} {label}\n" for name, label in files))
 
 
 def _damaged(source: ImageSource, numbers: Sequence[int]) -> list[tuple[int, str]]:

@@ -120,6 +120,8 @@ void Solver<Dtype>::Snapshot() {
   const bool failed = AnyOfGroup(error != nullptr);
   if (error) std::rethrow_exception(error);
   if (failed) throw FileError("rank 0 could not write the snapshot, and says why");
+  const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
+  last_good_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
 }
 
 template <typename Dtype>
@@ -127,11 +129,11 @@ void Solver<Dtype>::WriteSnapshot() {
   const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
   // The state, which names the weights, comes last: where it is, both are complete.
   SnapshotSolverState(hdf5 ? SnapshotToHDF5() : SnapshotToBinaryProto());
-  last_good_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
 }
 
 template <typename Dtype>
 void Solver<Dtype>::TrySnapshot() {
+  CheckWeightsFinite();
   try {
     Snapshot();
     last_snapshot_failed_ = false;
@@ -141,9 +143,14 @@ void Solver<Dtype>::TrySnapshot() {
     LOG_IF(ERROR, Caffe::root_solver())
         << "Iteration " << iter_
         << ": no snapshot was written, training goes on: " << error.what() << "; "
-        << (last_good_snapshot_.empty() ? "there is none yet"
-                                        : "the last good one is " + last_good_snapshot_);
+        << LastGoodSnapshot();
   }
+}
+
+template <typename Dtype>
+string Solver<Dtype>::LastGoodSnapshot() const {
+  if (last_good_snapshot_.empty()) return "there is no snapshot of this run";
+  return Str("the last good snapshot is '", last_good_snapshot_, "'");
 }
 
 template <typename Dtype>

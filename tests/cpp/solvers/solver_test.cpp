@@ -137,15 +137,16 @@ TEST(SolverTest, StepGoesOnPastMaxIter) {
   EXPECT_EQ(solver->iter(), 3);
 }
 
-TEST(SolverTest, NonFiniteLossIsNamedOnceAndTrainingGoesOn) {
+TEST(SolverTest, NonFiniteLossIsNamedOnceAndTrainingGoesOnIfItMay) {
   const LogCapture log;
   const auto solver = NewSolver<float>(Str(
       "net_param { layer { name: 'l' type: 'ScriptedLoss' top: 'objective' power_param { "
-      "power: 2 } dummy_data_param { shape { dim: 1 } } } } ",
+      "power: 2 } dummy_data_param { shape { dim: 1 } } } } on_nan: CONTINUE ",
       kRate));
   solver->Step(5);
   EXPECT_EQ(solver->iter(), 5);
-  EXPECT_THAT(log.Find("Iteration 2: the loss is nan"), HasSubstr("output 'objective'"));
+  EXPECT_THAT(log.Find("iteration 2: the loss is nan"),
+              HasSubstr("1 of 1 value of 'objective'"));
   int warnings = 0;
   for (const std::string& line : log.raw()) warnings += line[0] == 'W';
   EXPECT_EQ(warnings, 1);
