@@ -36,6 +36,7 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     throw ValueError(Str("data_param.decode_threads is ", param.decode_threads(),
                          ", expected at most ", kMaxThreads));
   }
+  this->SetBatchSize("data_param.batch_size", param.batch_size());
   this->set_threads(static_cast<int>(param.decode_threads()));
   db_.reset(db::GetDB(param.backend()));
   db_->Open(source_, db::READ);
@@ -50,7 +51,7 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     std::unique_ptr<DecodedSample> sample = Decode(record);
     // The shape has to come from somewhere.
     if (sample->blank) sample = NextGoodEntry(first);
-    this->SetUpShapes(*sample, static_cast<int>(param.batch_size()), top);
+    this->SetUpShapes(*sample, top);
   } catch (const Error& error) {
     this->RethrowNamed(error, record);
   }

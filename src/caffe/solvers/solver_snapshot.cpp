@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "caffe/parallel.hpp"
@@ -94,11 +95,19 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
         "solver: snapshot is given without snapshot_prefix, expected the path and the "
         "start of the name for the snapshots");
   }
+  const string who = Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': ");
+  // Differs from BVLC, which wants the folder made beforehand.
+  const fs::path folder = fs::path(param_.snapshot_prefix()).parent_path();
+  std::error_code problem;
+  if (!folder.empty()) fs::create_directories(folder, problem);
+  if (problem) {
+    throw FileError(Str(who, "the folder '", folder.string(),
+                        "' is not there and cannot be made: ", problem.message()));
+  }
   try {
     const AtomicFile probe(SnapshotFilename(".tempfile"));
   } catch (const Error& error) {
-    RethrowWithPrefix(error,
-                      Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': "));
+    RethrowWithPrefix(error, who);
   }
 }
 
