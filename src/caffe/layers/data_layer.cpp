@@ -36,7 +36,6 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     throw ValueError(Str("data_param.decode_threads is ", param.decode_threads(),
                          ", expected at most ", kMaxThreads));
   }
-  this->SetBatchSize("data_param.batch_size", param.batch_size());
   this->set_threads(static_cast<int>(param.decode_threads()));
   db_.reset(db::GetDB(param.backend()));
   db_->Open(source_, db::READ);
@@ -45,6 +44,7 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     skip_ = this->Generator("rand_skip")() % param.rand_skip();
     LOG(INFO) << "Skipping first " << skip_ << " data points.";
   }
+  this->SetBatchSize("data_param.batch_size", param.batch_size());
   const std::uint64_t first = this->FirstSample();
   const Record record = Fetch(first);
   try {

@@ -28,7 +28,6 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
   if (param.new_height() > INT_MAX || param.new_width() > INT_MAX) {
     throw ValueError("image_data_param: new_height or new_width is too large");
   }
-  this->SetBatchSize("image_data_param.batch_size", param.batch_size());
   LOG(INFO) << "Opening file " << param.source();
   lines_.clear();
   line_numbers_.clear();
@@ -39,6 +38,7 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
   LOG(INFO) << "A total of " << lines_.size() << " images.";
   Start();
   if (param.rand_skip() > 0) LOG(INFO) << "Skipping first " << skip_ << " data points.";
+  this->SetBatchSize("image_data_param.batch_size", param.batch_size());
   const Record first = Fetch(this->FirstSample());
   try {
     this->SetUpShapes(*Decode(first), top);
