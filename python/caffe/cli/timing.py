@@ -30,10 +30,11 @@ def run(flags: Values) -> int:
     net = load_net(flags, phase, split(flags.weights))
     last = len(net.layers) - 1
     # A first run allocates memory and is not counted.
-    log("Performing Forward")
-    log(f"Initial loss: {net._forward(0, last):g}")
-    log("Performing Backward")
-    net._backward(last, 0)
+    with finishing("caffe time", "the first iteration"):
+        log("Performing Forward")
+        log(f"Initial loss: {net._forward(0, last):g}")
+        log("Performing Backward")
+        net._backward(last, 0)
     log("*** Benchmark begins ***")
     log(f"Testing for {flags.iterations} iterations.")
     names = list(net.top_names)

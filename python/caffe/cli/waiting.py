@@ -24,12 +24,13 @@ def finishing(command: str, what: str) -> Iterator[None]:
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(
         target=_tell, args=(reader, f"{command}: stopping after {what}\n"), daemon=True
     )
+    # What a signal interrupts up to `try` is left as it is: the command ends.
+    thread.start()
+    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     try:
-        thread.start()
         yield
     finally:
         signal.set_wakeup_fd(former)

@@ -378,10 +378,10 @@ SLOW_SOLVER = 'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 10000
         (("train", "-solver", "solver.prototxt"), "Solving", "this iteration"),
         (
             ("test", "-model", "net.prototxt", "-weights", "w.caffemodel"),
-            "Running for",
+            "Batch 0,",
             "this batch",
         ),
-        (("time", "-model", "net.prototxt"), "Testing for", "this iteration"),
+        (("time", "-model", "net.prototxt"), "Iteration: 1 ", "this iteration"),
     ],
 )
 def test_what_a_signal_waits_for_is_said(tmp_path, arguments, begun, told, number):
