@@ -303,9 +303,9 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
                       Caffe::root_solver())
       << "'" << state_file << "' was written by " << NumStreams(state)
       << " process(es) and goes on in " << group_->size()
-      << ": an iteration now takes the batches of " << group_->size()
-      << ", random draws are not those that would have come, and the last few samples "
-         "may come again";
+      << ": if batch_size times processes is what it was, iterations get the samples "
+         "that would have come, else another number of them, of which the last few may "
+         "come again; Dropout and the like draw other numbers";
   RestorePosition(state);
 }
 

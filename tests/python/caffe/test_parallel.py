@@ -151,6 +151,28 @@ def test_another_number_of_processes_is_told(database, tmp_path):
         assert "Iteration 8, loss" in " ".join(log)
 
 
+def test_another_number_of_processes_goes_on_with_the_same_samples(database, tmp_path):
+    def net(count):
+        top = data(database, 12 // count, mirror=True, crop_size=6, mean_value=128)
+        return classifier(*top)
+
+    whole = tmp_path / "2"
+    train(2, solver(whole, net(2), snapshot=3))
+    want = weights(whole / "s_iter_8.caffemodel")
+    for count in (1, 3):
+        folder = tmp_path / str(count)
+        train(
+            count,
+            solver(folder, net(count)),
+            "-snapshot",
+            whole / "s_iter_3.solverstate",
+        )
+        got = weights(folder / "s_iter_8.caffemodel")
+        for name in want:
+            # Sums over 1200 values and 12 images, in each of 5 iterations.
+            assert_close(got[name], want[name], Op.REDUCTION, terms=1200 * 12 * 5)
+
+
 def test_statistics_of_batch_norms_are_means_over_the_ranks(database, tmp_path):
     momentum = 0.75
     net = caffe.NetSpec()
