@@ -49,7 +49,8 @@ def _run(arguments: list[str]) -> int:
         print(f"caffe {__version__}")
         return 0
     is_help = flags.help or words[:1] == ["help"]
-    words = [word for word in words if word != "help"]
+    while words[:1] == ["help"]:
+        words = words[1:]
     if is_help and not words:
         print(_overview())
         return 0

@@ -34,8 +34,13 @@ static_assert(std::atomic<SolverAction::Enum>::is_always_lock_free);
 
 // What a signal will do when the iteration is done, which can take minutes. The log
 // cannot be used inside a handler.
-void Tell(const char* message) {
-  if (write(STDERR_FILENO, message, std::strlen(message)) < 0) {
+void Tell(int signal, const char* message) {
+  char line[64] = {};
+  std::strcpy(line, signal == SIGHUP    ? "SIGHUP: "
+                    : signal == SIGTERM ? "SIGTERM: "
+                                        : "SIGINT: ");
+  std::strcat(line, message);
+  if (write(STDERR_FILENO, line, std::strlen(line)) < 0) {
     // The terminal has gone.
   }
 }
@@ -49,8 +54,8 @@ void HandleSignal(int signal) {
                                     : signal == SIGTERM ? SolverAction::STOP
                                                         : sigint_action.load();
   if (!got.exchange(true)) {
-    if (action == SolverAction::STOP) Tell("stopping after this iteration\n");
-    if (action == SolverAction::SNAPSHOT) Tell("snapshot after this iteration\n");
+    if (action == SolverAction::STOP) Tell(signal, "stopping after this iteration\n");
+    if (action == SolverAction::SNAPSHOT) Tell(signal, "snapshot after this iteration\n");
   }
   errno = former;
 }

@@ -5,6 +5,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <string>
 
 #include "solvers/solver_fixture.hpp"
 
@@ -93,13 +94,16 @@ TEST(SignalHandlerTest, SaysAtOnceWhatFollowsTheIteration) {
     for (const int signal : signals) raise(signal);
     return testing::internal::GetCapturedStderr();
   };
-  const char* stop = "stopping after this iteration\n";
-  const char* snapshot = "snapshot after this iteration\n";
-  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGINT, SIGINT}), stop);
-  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGHUP}), snapshot);
-  EXPECT_EQ(said(SolverAction::SNAPSHOT, SolverAction::NONE, {SIGINT}), snapshot);
+  const std::string stop = ": stopping after this iteration\n";
+  const std::string snapshot = ": snapshot after this iteration\n";
+  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGINT, SIGINT}),
+            "SIGINT" + stop);
+  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGHUP}),
+            "SIGHUP" + snapshot);
+  EXPECT_EQ(said(SolverAction::SNAPSHOT, SolverAction::NONE, {SIGINT}),
+            "SIGINT" + snapshot);
   EXPECT_EQ(said(SolverAction::NONE, SolverAction::NONE, {SIGINT, SIGHUP}), "");
-  EXPECT_EQ(said(SolverAction::NONE, SolverAction::NONE, {SIGTERM}), stop);
+  EXPECT_EQ(said(SolverAction::NONE, SolverAction::NONE, {SIGTERM}), "SIGTERM" + stop);
 }
 
 TEST(SignalHandlerTest, SignalsBeforeItsTimeAreForgotten) {

@@ -379,6 +379,7 @@ class TestUsage:
             (["help", "trian"], "unknown command 'trian', expected one of train"),
             (["trian", "-help"], "; the closest is 'train'"),
             (["help", "train", "test"], "got 'train test', expected one command"),
+            (["train", "help"], "got 'train help', expected one command"),
             (["upgrade_net_proto_text", "old", "new"], "upgrades them by itself"),
             (["train", "test"], "caffe train: error: got 'train test'"),
             (
