@@ -351,6 +351,37 @@ def test_device_query(run_tool):
     assert "to run on the CPU, leave" in run.stderr
 
 
+def test_scores_of_a_net_whose_outputs_change_are_refused(
+    run_tool, write_proto, tmp_path
+):
+    for width in (4, 5):
+        image = b"P6 %d 4 255\n" % width + bytes(3 * 4 * width)
+        (tmp_path / f"{width}.ppm").write_bytes(image)
+    (tmp_path / "list.txt").write_text("4.ppm 0\n5.ppm 1\n")
+    net = caffe.NetSpec()
+    net.data, net.label = L.ImageData(
+        ntop=2, source="list.txt", root_folder=f"{tmp_path}/", batch_size=1
+    )
+    net.conv = L.Convolution(net.data, num_output=1, kernel_size=1)
+    net.silence = L.Silence(net.label, ntop=0)
+    model = write_proto(net.to_proto())
+    caffe.Net(
+        caffe_pb2.NetParameter(layer=[*_inputs(4), net.to_proto().layer[1]]), caffe.TEST
+    ).save(tmp_path / "w.caffemodel")
+    run = run_tool(
+        *("caffe", "test", "-model", model, "-weights", "w.caffemodel"),
+        *("-iterations", 2, "-optimize=false"),
+    )
+    assert run.returncode == 1
+    assert "20 output values for a batch, expected 16 as in the first" in run.stderr
+
+
+def _inputs(width):
+    net = caffe.NetSpec()
+    net.data = L.Input(shape={"dim": [1, 3, 4, width]})
+    return net.to_proto().layer
+
+
 class TestUsage:
     def test_help_and_version(self, capsys):
         assert main(["help"]) == 0
