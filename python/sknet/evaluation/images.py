@@ -179,11 +179,11 @@ def _crops(image: Array, protocol: Protocol) -> Array:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the engine's log to warnings, such as while a net is built."""
-    _caffe.set_log_level(1)
+    former = _caffe.set_log_level(1)
     try:
         yield
     finally:
-        _caffe.set_log_level(0)
+        _caffe.set_log_level(former)
 
 
 def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
