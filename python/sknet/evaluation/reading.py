@@ -34,11 +34,11 @@ _ENGINES_CURE = "on_bad_image: SKIP or ZERO goes on without it"
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the engine's log to warnings, such as while a net is built."""
-    _caffe.set_log_level(1)
+    former = _caffe.set_log_level(1)
     try:
         yield
     finally:
-        _caffe.set_log_level(0)
+        _caffe.set_log_level(former)
 
 
 def read_images(
