@@ -289,9 +289,12 @@ def shuffled(images: Sequence[Image], seed: int) -> list[Image]:
 
     It depends on nothing else: not on a library's generator, nor on the other images.
     """
-    return sorted(
-        images, key=lambda i: hashlib.sha256(f"{seed}/{i.name}".encode()).digest()
-    )
+
+    def place(image: Image) -> bytes:
+        name = f"{seed}/{image.name}".encode(errors="surrogateescape")
+        return hashlib.sha256(name).digest()
+
+    return sorted(images, key=place)
 
 
 def build(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import lmdb
 import numpy as np
@@ -389,6 +391,29 @@ def test_archives_are_hostile(ilsvrc, tmp_path):
     path.write_bytes(path.read_bytes()[:1024])
     with pytest.raises(OSError, match=r"ends after 512 of \d+ bytes"):
         source.read(images[0])
+
+
+def test_names_need_not_be_text(copy, tmp_path):
+    """A file system's names are bytes; this one is in Latin-1, its copy damaged."""
+    folder = copy / "train" / "n04346328"
+    good, bad = (os.fsencode(folder) + name for name in (b"/\xe9.JPEG", b"/\xe8.JPEG"))
+    Path(os.fsdecode(good)).write_bytes((folder / "n04346328_0.JPEG").read_bytes())
+    Path(os.fsdecode(bad)).write_bytes(b"nothing")
+    run_main = "import sys; from sknet.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", run_main, "prepare", "imagenet"]
+    command += ["--allow-rejects"]
+    command += ["--train", str(copy / "train"), "--val", str(copy / "val")]
+    command += ["--val-labels", str(copy / "val.txt"), "--out", str(tmp_path / "out")]
+    for told in (b"stored 7 of 8 images", b"complete already: 7 of 8 images"):
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+        assert rb"rejected 'n04346328/\udce8.JPEG': the data is damaged" in done.stdout
 
 
 def test_another_seed_is_named(ilsvrc, tmp_path, capsys, monkeypatch):
