@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from caffe.cli.progress import reporting
+from caffe.cli.waiting import finishing
 from sknet.cli.evaluate import (
     add_net_arguments,
     preprocessing_of,
@@ -124,7 +125,8 @@ def _attention(arguments: argparse.Namespace) -> None:
     rejected: list[tuple[str, str]] | None = None
     if arguments.on_bad_image == "skip":
         rejected = []
-    with reporting("Looking at") as report:
+    ends = finishing("sknet attention", "this batch")
+    with ends, reporting("Looking at") as report:
         attention = analyse(
             network,
             units,

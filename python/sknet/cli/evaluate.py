@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
+from caffe.cli.waiting import finishing
 from sknet.files import sha256_of, write_atomically, write_csv
 from sknet.text import table
 
@@ -223,7 +224,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         check(network, source, learned)
         print(f"{definition.name}: {source.count:,} images can be evaluated")
         return
-    with reporting("Evaluating") as report:
+    ends = finishing("sknet evaluate", "this batch")
+    with ends, reporting("Evaluating") as report:
         result = evaluate(
             network,
             source,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
+from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
     from sknet.prepare import Image, Result, Source
@@ -105,7 +106,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
         ("val", val_source, val, None),
     )
     for part, source, images, drawn in parts:
-        with reporting(f"Storing {part}") as report:
+        ends = finishing("sknet prepare", "the images in hand")
+        with ends, reporting(f"Storing {part}") as report:
             result = build(
                 source,
                 images,
