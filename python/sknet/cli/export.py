@@ -86,6 +86,7 @@ def add_commands(commands: Any) -> None:
 def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
+    from sknet.evaluation.images import quiet
     from sknet.evaluation.network import read_prototxt
     from sknet.export import compare, export_onnx, inference_form
 
@@ -96,11 +97,11 @@ def _onnx(arguments: argparse.Namespace) -> int:
         raise FileNotFoundError(
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
         )
-    caffe.init_log(1)
     form = inference_form(
         read_prototxt(arguments.prototxt), dict(map(_input_shape, arguments.input))
     )
-    net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
+    with quiet():
+        net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
     graph, files = export_onnx(
         net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
     )
