@@ -9,7 +9,7 @@ from pathlib import Path
 # Comments on lines before a block. `needs` names what is not here, such as ImageNet; an
 # illustration is no complete program; `numbers vary` where they depend on the processor
 # or its load; what `goes on` is Python behind the block before it; a `file` is written.
-# A page begins in an empty folder, unless it says that it is `in the folder of` another.
+# A page begins in an empty folder, or says that it is `in the folder of` another one.
 MARKS = (
     "file",
     "goes on",
