@@ -193,6 +193,7 @@ class Net {
   void add_before_forward(Callback* value);
   const vector<Callback*>& after_forward() const { return after_forward_; }
   void add_after_forward(Callback* value);
+  void remove_after_forward(Callback* value) { std::erase(after_forward_, value); }
   const vector<Callback*>& before_backward() const { return before_backward_; }
   void add_before_backward(Callback* value) { before_backward_.push_back(value); }
   const vector<Callback*>& after_backward() const { return after_backward_; }

@@ -33,6 +33,10 @@ typedef std::function<SolverAction::Enum()> ActionCallback;
 /// iterations, logs, tests and writes snapshots. A subclass implements the
 /// update rule.
 ///
+/// A loss that is no finite number ends training with RuntimeFailure, which names the
+/// layer in which that began, and so do such weights before they are saved; see
+/// SolverParameter.on_nan.
+///
 /// An iteration is: test if due; iter_size times forward and backward; the
 /// callbacks' on_gradients_ready; ApplyUpdate; snapshot if due or asked for.
 ///
@@ -173,7 +177,12 @@ class Solver {
   void TrySnapshot();
   void DisplayIteration(Dtype loss);
   void WriteSnapshot();
-  void WarnIfNotFinite(Dtype loss);
+  /// What is to be done about a loss that is not finite; `cause` says where it began.
+  void OnNotFiniteLoss(Dtype loss, string cause);
+  /// Throws RuntimeFailure if a weight is not finite, unless on_nan is CONTINUE.
+  void CheckWeightsFinite() const;
+  /// ", the last good one is ..." or that there is none.
+  string LastGoodSnapshot() const;
   /// Copies the weights of SolverParameter.weights into a new net.
   void LoadWeights(Net<Dtype>* net) const;
   /// The layer states and the random stream of `state`, and what they belong to.
@@ -195,6 +204,8 @@ class Solver {
   Dtype MeanOfGroup(Dtype value) const;
   bool AnyOfGroup(bool value) const;
   SolverAction::Enum OfRankZero(SolverAction::Enum action) const;
+  /// The text of the first rank that has one.
+  string FirstOfGroup(string text) const;
 
   ProcessGroup* group_;
   shared_ptr<GradientSum<Dtype>> gradient_sum_;

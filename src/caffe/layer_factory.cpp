@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "caffe/layer.hpp"
+#include "caffe/layers/layer_name.hpp"
+#include "caffe/proto/check_numbers.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/forks.hpp"
 #include "caffe/util/registration_log.hpp"
@@ -40,12 +42,13 @@ template <typename Dtype>
 shared_ptr<Layer<Dtype>> LayerRegistry<Dtype>::CreateLayer(const LayerParameter& param) {
   const string& type = param.type();
   const auto found = Registry().find(type);
-  if (found == Registry().end()) {
-    const auto spelling = Spellings().find(type);
-    if (spelling != Spellings().end()) return spelling->second(param);
+  const auto spelling = Spellings().find(type);
+  const bool is_type = found != Registry().end();
+  if (!is_type && spelling == Spellings().end()) {
     throw ValueError(Str("layer '", param.name(), "': ", UnknownType(type)));
   }
-  return found->second(param);
+  CheckNumbers(param, NameOf(param));
+  return is_type ? found->second(param) : spelling->second(param);
 }
 
 template <typename Dtype>

@@ -22,6 +22,7 @@ from caffe.cli.tool import load_plugins, log, require_file
 from caffe.proto.caffe_pb2 import SolverParameter
 
 _EFFECTS = ("stop", "snapshot", "none")
+_ON_NAN = {"stop": SolverParameter.STOP, "continue": SolverParameter.CONTINUE}
 
 
 def run(flags: Values) -> int:
@@ -40,7 +41,7 @@ def run(flags: Values) -> int:
     load_plugins(flags.plugin)
     for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
         require_file(path, "file")
-    if flags.tensorboard:
+    if flags.tensorboard and not _caffe.solver_rank():
         tensorboard.prepare(Path(flags.tensorboard))
     param = read_solver(file)
     param.train_state.level = flags.level
@@ -62,6 +63,9 @@ def run(flags: Values) -> int:
         param.ClearField("weights")
     if flags.weights:
         param.weights.append(flags.weights)
+
+    if flags.on_nan:
+        param.on_nan = _ON_NAN[flags.on_nan]
 
     actions = {
         "stop": _caffe.SolverAction.STOP,
@@ -110,6 +114,13 @@ COMMAND = Command(
         STAGE,
         Flag("sigint_effect", "stop", "What SIGINT (Ctrl-C) does.", _EFFECTS),
         Flag("sighup_effect", "snapshot", "What SIGHUP does.", _EFFECTS),
+        Flag(
+            "on_nan",
+            "",
+            "When the loss is no finite number: stop with an error, or train on; by "
+            "default as on_nan in the solver says, which stops.",
+            tuple(_ON_NAN),
+        ),
         PRECISION,
         PLUGIN,
         Flag(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sknet.files import write_atomically
 from sknet.text import table
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def add_commands(commands: Any) -> None:
 def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
-    from sknet.evaluation.images import quiet
     from sknet.evaluation.network import read_prototxt
     from sknet.export import compare, export_onnx, inference_form
 
@@ -97,11 +97,11 @@ def _onnx(arguments: argparse.Namespace) -> int:
         raise FileNotFoundError(
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
         )
+    caffe.init_log(1)
     form = inference_form(
         read_prototxt(arguments.prototxt), dict(map(_input_shape, arguments.input))
     )
-    with quiet():
-        net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
+    net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
     graph, files = export_onnx(
         net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
     )
@@ -113,7 +113,8 @@ def _onnx(arguments: argparse.Namespace) -> int:
         return 0
     report = compare(net, graph, _random_inputs(graph.inputs))
     if arguments.json:
-        arguments.json.write_text(
+        write_atomically(
+            arguments.json,
             json.dumps(
                 {
                     "layers": [_row(entry) for entry in report.layers],
@@ -121,7 +122,7 @@ def _onnx(arguments: argparse.Namespace) -> int:
                 },
                 indent=1,
             )
-            + "\n"
+            + "\n",
         )
     if arguments.by_layer:
         print(_table(report.layers))

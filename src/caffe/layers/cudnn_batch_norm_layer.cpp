@@ -34,9 +34,6 @@ void CuDNNBatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   frozen_ = param.frozen();
   momentum_ = param.momentum();
   eps_ = std::max<double>(param.eps(), kMinEps);
-  if (!(momentum_ >= 0 && momentum_ <= 1)) {
-    throw ValueError(Str("momentum is ", momentum_, ", expected a value from 0 to 1"));
-  }
   if (bottom[0]->num_axes() < 2) {
     throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
                          ", expected (N, C, ...)"));

@@ -2,7 +2,6 @@
 
 #include <vector>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/rng.hpp"
@@ -13,12 +12,7 @@ template <typename Dtype>
 void DropoutLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
   NeuronLayer<Dtype>::LayerSetUp(bottom, top);
-  const float ratio = this->layer_param_.dropout_param().dropout_ratio();
-  if (!(ratio >= 0 && ratio < 1)) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": dropout_ratio is ", ratio,
-                         ", expected at least 0 and below 1"));
-  }
-  threshold_ = ratio;
+  threshold_ = this->layer_param_.dropout_param().dropout_ratio();
   scale_ = 1 / (1 - threshold_);
   seed_ = stream_ = first_draw_ = 0;
 }

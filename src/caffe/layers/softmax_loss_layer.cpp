@@ -44,10 +44,6 @@ void SoftmaxWithLossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                        : LossParameter_NormalizationMode_BATCH_SIZE;
   }
   label_smoothing_ = param.label_smoothing();
-  if (!(label_smoothing_ >= 0 && label_smoothing_ < 1)) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": label_smoothing is ",
-                         label_smoothing_, ", expected at least 0 and below 1"));
-  }
 }
 
 template <typename Dtype>

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,10 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   }
   Separate(start);
   Separate(end + 1);
-  const bool whole = start == 0 && end + 1 == static_cast<int>(layers_.size());
+  // All that a batch goes through: what comes before `start` holds the batch.
+  const bool whole = end + 1 == static_cast<int>(layers_.size()) &&
+                     std::all_of(bottom_vecs_.begin(), bottom_vecs_.begin() + start,
+                                 [](const auto& bottoms) { return bottoms.empty(); });
   if (whole) UpdateMemoryPlan();
   const auto memory_plan = whole ? memory_plan_ : nullptr;
   const HostMemoryPool::Scope scope(memory_plan ? memory_plan->pool() : nullptr);

@@ -8,7 +8,8 @@
 namespace caffe {
 
 /// Connects this process with the others of the `launched` ones, of which there are at
-/// least two. Defined in mpi.cpp, or in no_mpi.cpp, which throws, in a build without MPI.
+/// least two. The result lives until the process ends. Defined in mpi.cpp, or in
+/// no_mpi.cpp, which throws, in a build without MPI.
 std::unique_ptr<ProcessGroup> ConnectProcesses(int launched);
 
 }  // namespace caffe

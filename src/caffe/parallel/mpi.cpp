@@ -6,11 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
 #include "caffe/error.hpp"
 #include "caffe/parallel/connect.hpp"
+#include "caffe/parallel/heartbeat.hpp"
 
 // Sums and copies between processes by MPI.
 
@@ -25,28 +28,13 @@ void Check(int status, const char* call) {
   throw RuntimeFailure(Str("MPI: ", call, ": ", std::string(text, length)));
 }
 
-pid_t started_in = 0;
 bool has_left = false;
 bool has_finished = false;
 
-// MPI_Finalize waits for the other processes, which a failed one must not do: they may
-// be waiting for it. The exit status tells, whoever it was that failed.
-void EndMpi(int status, void*) {
-  if (getpid() != started_in) return;  // a forked child
-  int finalized = 0;
-  MPI_Finalized(&finalized);
-  if (finalized) return;
-  if ((status == 0 || has_finished) && !has_left) {
-    MPI_Finalize();
-    return;
-  }
-  std::fflush(nullptr);
-  MPI_Abort(MPI_COMM_WORLD, status != 0 ? status : 1);
-}
-
 class MpiGroup final : public ProcessGroup {
  public:
-  explicit MpiGroup(MPI_Comm communicator) : communicator_(communicator) {
+  MpiGroup(MPI_Comm communicator, const Heartbeat::Patience& patience)
+      : communicator_(communicator), heartbeat_(communicator, patience) {
     MPI_Comm_rank(communicator_, &rank_);
     MPI_Comm_size(communicator_, &size_);
   }
@@ -58,23 +46,40 @@ class MpiGroup final : public ProcessGroup {
   void StartSum(double* values, int count) override { Start(values, count, MPI_DOUBLE); }
 
   void Advance() override {
+    const std::lock_guard lock(heartbeat_.mpi_mutex());
     // Testing one request advances all.
     while (!requests_.empty() && Complete(&requests_.front())) requests_.pop_front();
   }
 
   // MPI's own wait keeps a processor busy, which another process may be computing on.
   void Wait() override {
+    if (Advance(), requests_.empty()) return;
+    Heartbeat::Waiting waiting(&heartbeat_);
     for (int pause_us = 1; Advance(), !requests_.empty();
          pause_us = std::min(2 * pause_us, 256)) {
+      waiting.Check();
       std::this_thread::sleep_for(std::chrono::microseconds(pause_us));
     }
+  }
+
+  void EndHeartbeat() { heartbeat_.End(); }
+
+  /// Returns when all have called this.
+  void WaitForEnd() {
+    {
+      const std::lock_guard lock(heartbeat_.mpi_mutex());
+      NewRequest();
+      Check(MPI_Ibarrier(communicator_, &requests_.back()), "MPI_Ibarrier");
+    }
+    Wait();
   }
 
   void Broadcast(void* bytes, std::size_t size, int root) override {
     CheckMember();
     constexpr std::size_t kPart = std::size_t{1} << 30;  // MPI counts with int
     for (std::size_t begin = 0; begin < size; begin += kPart) {
-      requests_.push_back(MPI_REQUEST_NULL);
+      const std::lock_guard lock(heartbeat_.mpi_mutex());
+      NewRequest();
       Check(MPI_Ibcast(static_cast<char*>(bytes) + begin,
                        static_cast<int>(std::min(kPart, size - begin)), MPI_BYTE, root,
                        communicator_, &requests_.back()),
@@ -97,9 +102,15 @@ class MpiGroup final : public ProcessGroup {
                              "does; end it and start all again"));
   }
 
+  void NewRequest() {
+    requests_.push_back(MPI_REQUEST_NULL);
+    heartbeat_.CountCall();
+  }
+
   void Start(void* values, int count, MPI_Datatype type) {
     CheckMember();
-    requests_.push_back(MPI_REQUEST_NULL);
+    const std::lock_guard lock(heartbeat_.mpi_mutex());
+    NewRequest();
     Check(MPI_Iallreduce(MPI_IN_PLACE, values, count, type, MPI_SUM, communicator_,
                          &requests_.back()),
           "MPI_Iallreduce");
@@ -115,11 +126,41 @@ class MpiGroup final : public ProcessGroup {
   int rank_ = 0;
   int size_ = 0;
   std::deque<MPI_Request> requests_;
+  Heartbeat heartbeat_;
 };
+
+pid_t started_in = 0;
+MpiGroup* the_group = nullptr;
+
+// MPI_Finalize waits for the other processes, which a failed one must not do: they may
+// be waiting for it. The exit status tells, whoever it was that failed.
+void EndMpi(int status, void*) {
+  if (getpid() != started_in) return;  // a forked child
+  int finalized = 0;
+  MPI_Finalized(&finalized);
+  if (finalized) return;
+  bool in_order = (status == 0 || has_finished) && !has_left;
+  if (in_order && the_group) {
+    try {
+      the_group->WaitForEnd();
+    } catch (const Error& error) {
+      std::fprintf(stderr, "error: %s\n", error.what());
+      in_order = false;
+    }
+  }
+  if (the_group) the_group->EndHeartbeat();
+  if (in_order) {
+    MPI_Finalize();
+    return;
+  }
+  std::fflush(nullptr);
+  MPI_Abort(MPI_COMM_WORLD, status != 0 ? status : 1);
+}
 
 }  // namespace
 
 std::unique_ptr<ProcessGroup> ConnectProcesses(int launched) {
+  const auto patience = Heartbeat::Patience::FromEnvironment();
   // Another library of this process may use MPI, too, and then ends it.
   int initialized = 0;
   MPI_Initialized(&initialized);
@@ -147,7 +188,9 @@ std::unique_ptr<ProcessGroup> ConnectProcesses(int launched) {
   MPI_Comm own;
   Check(MPI_Comm_dup(MPI_COMM_WORLD, &own), "MPI_Comm_dup");
   MPI_Comm_set_errhandler(own, MPI_ERRORS_RETURN);
-  return std::make_unique<MpiGroup>(own);
+  auto group = std::make_unique<MpiGroup>(own, patience);
+  the_group = group.get();
+  return group;
 }
 
 }  // namespace caffe

@@ -44,7 +44,8 @@ std::unique_ptr<ProcessGroup> Connect() {
 }  // namespace
 
 ProcessGroup& ProcessGroup::Join() {
-  static const std::unique_ptr<ProcessGroup> group = Connect();
+  // Never destroyed: the others are told of the end after static objects are gone.
+  static ProcessGroup* const group = Connect().release();
   // Alone, the thread keeps what it was told by Caffe::set_solver_rank.
   if (group->size() > 1) {
     Caffe::set_solver_count(group->size());

@@ -46,6 +46,12 @@ void CheckLearningRatePolicy(const SolverParameter& param) {
             ? Str("solver: lr_policy is missing; 'fixed' keeps the rate at base_lr")
             : Str("solver: unknown lr_policy '", policy, "'", Suggestion(policy, known)));
   }
+  for (int i = 1; i < param.stepvalue_size(); ++i) {
+    if (param.stepvalue(i) >= param.stepvalue(i - 1)) continue;
+    throw ValueError(Str("solver: stepvalue[", i, "] is ", param.stepvalue(i),
+                         ", expected at least ", param.stepvalue(i - 1),
+                         ", the one before it: the steps go up"));
+  }
   const bool steps =
       policy == "step" || (policy == "multistep" && param.stepvalue_size() > 0);
   if (policy == "step" && param.stepsize() <= 0) {
@@ -58,13 +64,18 @@ void CheckLearningRatePolicy(const SolverParameter& param) {
                          ", expected a factor of at least 0 for lr_policy '", policy,
                          "'"));
   }
+  // Below these the rate is infinite or no number at some iteration.
+  if (policy == "inv" && param.gamma() < 0) {
+    throw ValueError(Str("solver: gamma is ", param.gamma(),
+                         ", expected at least 0 for lr_policy 'inv'"));
+  }
+  if (policy == "poly" && param.power() < 0) {
+    throw ValueError(Str("solver: power is ", param.power(),
+                         ", expected at least 0 for lr_policy 'poly'"));
+  }
   if (policy == "poly" && param.max_iter() <= 0) {
     throw ValueError(Str("solver: max_iter is ", param.max_iter(),
                          ", expected at least 1 for lr_policy 'poly'"));
-  }
-  if (param.warmup_iter() < 0) {
-    throw ValueError(
-        Str("solver: warmup_iter is ", param.warmup_iter(), ", expected at least 0"));
   }
 }
 

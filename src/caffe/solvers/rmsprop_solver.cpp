@@ -27,11 +27,6 @@ void RMSPropSolver<Dtype>::constructor_sanity_check() {
     throw ValueError(Str("solver: momentum is ", this->param_.momentum(),
                          ", expected 0 for type 'RMSProp', which has none"));
   }
-  const float decay = this->param_.rms_decay();
-  if (!(decay >= 0 && decay < 1)) {
-    throw ValueError(
-        Str("solver: rms_decay is ", decay, ", expected at least 0 and less than 1"));
-  }
 }
 
 template <typename Dtype>

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "caffe/parallel/gradient_sum.hpp"
+#include "caffe/proto/check_numbers.hpp"
+#include "caffe/solvers/not_finite.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
 // Construction, the training loop, tests and their log lines. The nets are built in
@@ -18,21 +20,6 @@
 
 namespace caffe {
 namespace {
-
-void CheckAtLeast(const char* field, int value, int least) {
-  if (value >= least) return;
-  throw ValueError(Str("solver: ", field, " is ", value, ", expected at least ", least));
-}
-
-void CheckParameters(const SolverParameter& param) {
-  CheckAtLeast("average_loss", param.average_loss(), 1);
-  CheckAtLeast("iter_size", param.iter_size(), 1);
-  CheckAtLeast("max_iter", param.max_iter(), 0);
-  CheckAtLeast("display", param.display(), 0);
-  CheckAtLeast("snapshot", param.snapshot(), 0);
-  CheckAtLeast("test_interval", param.test_interval(), 0);
-  for (const int iterations : param.test_iter()) CheckAtLeast("test_iter", iterations, 0);
-}
 
 /// Starts the random stream, and leaves in the log how to repeat the run.
 void StartRandomStream(const SolverParameter& param) {
@@ -109,7 +96,7 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
   LOG_IF(INFO, Caffe::root_solver())
       << "Initializing solver from parameters: " << std::endl
       << param.DebugString();
-  CheckParameters(param);
+  CheckNumbers(param, "solver");
   param_ = param;
   iter_ = 0;
   current_step_ = 0;
@@ -143,6 +130,11 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   ProcessGroup::Join();
   CHECK(TakesPart()) << "only the root solver runs Solve()";
   const GroupWork work(group_);
+  // Differs from BVLC, which trains nothing and says that it is done.
+  if (!param_.has_max_iter()) {
+    throw ValueError(
+        "solver: max_iter is missing, expected the number of iterations to train for");
+  }
   LOG(INFO) << "Solving " << net_->name();
   LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
   requested_early_exit_ = false;
@@ -160,9 +152,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
   if (snapshot_failures_ > 0) {
     LOG(ERROR) << snapshot_failures_ << " snapshot(s) could not be written; "
-               << (last_good_snapshot_.empty()
-                       ? "there is none of this run"
-                       : "the last good one is " + last_good_snapshot_);
+               << LastGoodSnapshot();
   }
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
@@ -207,14 +197,21 @@ void Solver<Dtype>::Step(int iters) {
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());
     Dtype loss = 0;
+    string cause;
     for (int i = 0; i < param_.iter_size(); ++i) {
       const bool last = i + 1 == param_.iter_size();
       if (last && gradient_sum_) gradient_sum_->SumInNextBackward();
-      loss += net_->ForwardBackward();
+      const rng_t stream = *caffe_rng();
+      const Dtype part = net_->ForwardBackward();
+      if (!std::isfinite(part) && cause.empty() && !warned_not_finite_) {
+        cause = FirstNotFinite(net_.get(), stream);
+      }
+      loss += part;
     }
     loss /= param_.iter_size();
-    UpdateSmoothedLoss(MeanOfGroup(loss), start_iter, param_.average_loss());
-    WarnIfNotFinite(loss);
+    const Dtype mean = MeanOfGroup(loss);
+    UpdateSmoothedLoss(mean, start_iter, param_.average_loss());
+    if (!std::isfinite(mean)) OnNotFiniteLoss(mean, std::move(cause));
     if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
@@ -245,26 +242,36 @@ void Solver<Dtype>::UpdateSmoothedLoss(Dtype loss, int, int average_loss) {
   smoothed_loss_ = static_cast<Dtype>(sum / losses_.size());
 }
 
-// Differs from BVLC, which says nothing. Training goes on as there: a loss weight of 0
-// or a clipped gradient may make the run recover.
+// Differs from BVLC, which trains on in silence and saves the ruins.
 template <typename Dtype>
-void Solver<Dtype>::WarnIfNotFinite(Dtype loss) {
-  if (std::isfinite(loss) || warned_not_finite_) return;
+void Solver<Dtype>::OnNotFiniteLoss(Dtype loss, string cause) {
+  const bool stop = param_.on_nan() == SolverParameter::STOP;
+  if (!stop && warned_not_finite_) return;
   warned_not_finite_ = true;
-  string outputs;
-  for (size_t j = 0; j < net_->output_blobs().size(); ++j) {
-    const Blob<Dtype>& blob = *net_->output_blobs()[j];
-    for (int k = 0; k < blob.count(); ++k) {
-      if (std::isfinite(blob.cpu_data()[k])) continue;
-      const string& name = net_->blob_names()[net_->output_blob_indices()[j]];
-      outputs += Str(outputs.empty() ? " (" : ", ", "output '", name, "'");
-      break;
-    }
+  cause = FirstOfGroup(std::move(cause));
+  if (cause.empty()) cause = "run again, all outputs of that batch were finite";
+  const string message = Str("iteration ", iter_, ": the loss is ", loss,
+                             ", expected a finite number; ", cause);
+  if (stop) {
+    throw RuntimeFailure(Str(
+        "solver: ", message, "; ", LastGoodSnapshot(),
+        ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
+        "-on_nan continue, or on_nan: CONTINUE in the solver, trains on regardless)"));
   }
-  LOG(WARNING) << "Iteration " << iter_ << ": the loss is " << loss << outputs
-               << (outputs.empty() ? "" : ")")
-               << ", expected a finite number; training goes on, a smaller base_lr or "
-                  "clip_gradients may help";
+  LOG_IF(WARNING, Caffe::root_solver())
+      << message << "; training goes on, a smaller base_lr or clip_gradients may help";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::CheckWeightsFinite() const {
+  if (param_.on_nan() != SolverParameter::STOP) return;
+  const string bad = FirstParameterNotFinite(*net_);
+  if (bad.empty()) return;
+  throw RuntimeFailure(Str(
+      "solver: the weights after iteration ", iter_, " are not saved: ", bad,
+      " are not finite; ", LastGoodSnapshot(),
+      ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
+      "-on_nan continue, or on_nan: CONTINUE in the solver, saves them)"));
 }
 
 template <typename Dtype>

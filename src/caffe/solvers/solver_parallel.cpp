@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -101,14 +102,31 @@ SolverAction::Enum Solver<Dtype>::OfRankZero(SolverAction::Enum action) const {
   return action;
 }
 
-#define INSTANTIATE_SOLVER_PARALLEL(Dtype)                \
-  template bool Solver<Dtype>::TakesPart() const;         \
-  template void Solver<Dtype>::MatchNets();               \
-  template void Solver<Dtype>::MatchSteps(int);           \
-  template void Solver<Dtype>::AverageGradients();        \
-  template void Solver<Dtype>::AverageStatistics();       \
-  template Dtype Solver<Dtype>::MeanOfGroup(Dtype) const; \
-  template bool Solver<Dtype>::AnyOfGroup(bool) const;    \
+template <typename Dtype>
+string Solver<Dtype>::FirstOfGroup(string text) const {
+  vector<double> has(group_->size(), 0);
+  has[group_->rank()] = !text.empty();
+  group_->StartSum(has.data(), group_->size());
+  group_->Wait();
+  const auto first = std::find(has.begin(), has.end(), 1);
+  if (first == has.end()) return "";
+  const int rank = static_cast<int>(first - has.begin());
+  std::uint64_t size = text.size();
+  group_->Broadcast(&size, sizeof(size), rank);
+  text.resize(size);
+  group_->Broadcast(text.data(), size, rank);
+  return text;
+}
+
+#define INSTANTIATE_SOLVER_PARALLEL(Dtype)                   \
+  template bool Solver<Dtype>::TakesPart() const;            \
+  template void Solver<Dtype>::MatchNets();                  \
+  template void Solver<Dtype>::MatchSteps(int);              \
+  template void Solver<Dtype>::AverageGradients();           \
+  template void Solver<Dtype>::AverageStatistics();          \
+  template Dtype Solver<Dtype>::MeanOfGroup(Dtype) const;    \
+  template bool Solver<Dtype>::AnyOfGroup(bool) const;       \
+  template string Solver<Dtype>::FirstOfGroup(string) const; \
   template SolverAction::Enum Solver<Dtype>::OfRankZero(SolverAction::Enum) const
 INSTANTIATE_SOLVER_PARALLEL(float);
 INSTANTIATE_SOLVER_PARALLEL(double);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "caffe/parallel.hpp"
@@ -94,11 +95,19 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
         "solver: snapshot is given without snapshot_prefix, expected the path and the "
         "start of the name for the snapshots");
   }
+  const string who = Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': ");
+  // Differs from BVLC, which wants the folder made beforehand.
+  const fs::path folder = fs::path(param_.snapshot_prefix()).parent_path();
+  std::error_code problem;
+  if (!folder.empty()) fs::create_directories(folder, problem);
+  if (problem) {
+    throw FileError(Str(who, "the folder '", folder.string(),
+                        "' is not there and cannot be made: ", problem.message()));
+  }
   try {
     const AtomicFile probe(SnapshotFilename(".tempfile"));
   } catch (const Error& error) {
-    RethrowWithPrefix(error,
-                      Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': "));
+    RethrowWithPrefix(error, who);
   }
 }
 
@@ -120,6 +129,8 @@ void Solver<Dtype>::Snapshot() {
   const bool failed = AnyOfGroup(error != nullptr);
   if (error) std::rethrow_exception(error);
   if (failed) throw FileError("rank 0 could not write the snapshot, and says why");
+  const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
+  last_good_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
 }
 
 template <typename Dtype>
@@ -127,11 +138,11 @@ void Solver<Dtype>::WriteSnapshot() {
   const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
   // The state, which names the weights, comes last: where it is, both are complete.
   SnapshotSolverState(hdf5 ? SnapshotToHDF5() : SnapshotToBinaryProto());
-  last_good_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
 }
 
 template <typename Dtype>
 void Solver<Dtype>::TrySnapshot() {
+  CheckWeightsFinite();
   try {
     Snapshot();
     last_snapshot_failed_ = false;
@@ -141,9 +152,14 @@ void Solver<Dtype>::TrySnapshot() {
     LOG_IF(ERROR, Caffe::root_solver())
         << "Iteration " << iter_
         << ": no snapshot was written, training goes on: " << error.what() << "; "
-        << (last_good_snapshot_.empty() ? "there is none yet"
-                                        : "the last good one is " + last_good_snapshot_);
+        << LastGoodSnapshot();
   }
+}
+
+template <typename Dtype>
+string Solver<Dtype>::LastGoodSnapshot() const {
+  if (last_good_snapshot_.empty()) return "there is no snapshot of this run";
+  return Str("the last good snapshot is '", last_good_snapshot_, "'");
 }
 
 template <typename Dtype>
@@ -287,9 +303,9 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
                       Caffe::root_solver())
       << "'" << state_file << "' was written by " << NumStreams(state)
       << " process(es) and goes on in " << group_->size()
-      << ": an iteration now takes the batches of " << group_->size()
-      << ", random draws are not those that would have come, and the last few samples "
-         "may come again";
+      << ": if batch_size times processes is what it was, iterations get the samples "
+         "that would have come, else another number of them, of which the last few may "
+         "come again; Dropout and the like draw other numbers";
   RestorePosition(state);
 }
 

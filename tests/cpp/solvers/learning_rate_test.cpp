@@ -110,8 +110,11 @@ TEST(LearningRateTest, BadParametersAreNamed) {
   EXPECT_THAT(message("lr_policy: 'multistep' stepvalue: 3"),
               HasSubstr("gamma is missing"));
   EXPECT_THAT(message("lr_policy: 'poly'"), HasSubstr("max_iter is 0"));
-  EXPECT_THAT(message("lr_policy: 'fixed' warmup_iter: -1"),
-              HasSubstr("warmup_iter is -1"));
+  EXPECT_THAT(message("lr_policy: 'inv' gamma: -0.1"), HasSubstr("gamma is -0.1"));
+  EXPECT_THAT(message("lr_policy: 'poly' max_iter: 9 power: -1"),
+              HasSubstr("power is -1"));
+  EXPECT_THAT(message("lr_policy: 'multistep' gamma: 0.1 stepvalue: 9 stepvalue: 3"),
+              HasSubstr("stepvalue[1] is 3, expected at least 9"));
   EXPECT_EQ(message("lr_policy: 'multistep'"), "");
 }
 

@@ -416,11 +416,11 @@ TEST(SnapshotFailureTest, FullDiskDoesNotEndTraining) {
     EXPECT_EQ(solver->snapshot_failures(), 1);
     EXPECT_EQ(folder.NumFiles(), 2) << "no parts are left behind";
     EXPECT_EQ(ReadBytes(folder / ("s_iter_5.solverstate" + end)), good);
-    EXPECT_THAT(
-        log.Find("no snapshot was written"),
-        AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
-              HasSubstr("s_iter_10.caffemodel"),
-              HasSubstr("the last good one is " + (folder / "s_iter_5.solverstate"))));
+    EXPECT_THAT(log.Find("no snapshot was written"),
+                AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
+                      HasSubstr("s_iter_10.caffemodel"),
+                      HasSubstr("the last good snapshot is '" +
+                                (folder / "s_iter_5.solverstate"))));
     int errors = 0;
     for (const std::string& line : log.raw()) errors += line[0] == 'E';
     EXPECT_EQ(errors, 1);
@@ -463,7 +463,8 @@ TEST(SnapshotFailureTest, SolveEndsAndSaysSo) {
   EXPECT_EQ(solver->iter(), 20);
   // At 10, at 20, and the last attempt after training.
   EXPECT_EQ(solver->snapshot_failures(), 3);
-  EXPECT_TRUE(log.Has("3 snapshot(s) could not be written; there is none of this run"));
+  EXPECT_TRUE(
+      log.Has("3 snapshot(s) could not be written; there is no snapshot of this run"));
   EXPECT_TRUE(log.Has("Optimization Done."));
   EXPECT_EQ(folder.NumFiles(), 0);
 }

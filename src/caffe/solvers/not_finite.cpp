@@ -1,0 +1,97 @@
+#include "caffe/solvers/not_finite.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "caffe/layers/layer_name.hpp"
+
+namespace caffe {
+namespace {
+
+/// "3 of 64 values", or nothing if all are finite.
+template <typename Dtype>
+std::string Bad(const Blob<Dtype>& blob) {
+  if (blob.count() == 0) return "";
+  const Dtype* values = blob.cpu_data();
+  const auto bad = std::count_if(values, values + blob.count(),
+                                 [](Dtype value) { return !std::isfinite(value); });
+  if (bad == 0) return "";
+  return Str(bad, " of ", blob.count(), blob.count() == 1 ? " value" : " values");
+}
+
+/// "parameter 0: 3 of 9408 values" of the first that is not finite.
+template <typename Dtype>
+std::string BadParameter(Layer<Dtype>* layer) {
+  for (size_t i = 0; i < layer->blobs().size(); ++i) {
+    const std::string bad = Bad(*layer->blobs()[i]);
+    if (!bad.empty()) return Str("parameter ", i, ": ", bad);
+  }
+  return "";
+}
+
+template <typename Dtype>
+class OutputProbe final : public Net<Dtype>::Callback {
+ public:
+  explicit OutputProbe(const Net<Dtype>& net) : net_(net) {}
+  // Reads tops as soon as they are written, before a net without its blobs frees them.
+  bool reads_blobs() const override { return false; }
+  void run(int layer) override {
+    if (!found_.empty()) return;
+    for (size_t top = 0; top < net_.top_vecs()[layer].size(); ++top) {
+      const std::string bad = Bad(*net_.top_vecs()[layer][top]);
+      if (bad.empty()) continue;
+      found_ = Str(NameOf(net_.layers()[layer]->layer_param()),
+                   " is the first whose output is not finite: ", bad, " of '",
+                   net_.blob_names()[net_.top_ids(layer)[top]], "'");
+      const std::string parameter = BadParameter(net_.layers()[layer].get());
+      if (!parameter.empty()) found_ += Str("; so is its ", parameter);
+      return;
+    }
+  }
+  const std::string& found() const { return found_; }
+
+ private:
+  const Net<Dtype>& net_;
+  std::string found_;
+};
+
+}  // namespace
+
+template <typename Dtype>
+std::string FirstNotFinite(Net<Dtype>* net, const rng_t& stream) {
+  OutputProbe<Dtype> probe(*net);
+  // The tops of data layers are those of the batch still.
+  int first = 0;
+  const int layers = static_cast<int>(net->layers().size());
+  for (; first < layers && net->bottom_ids(first).empty(); ++first) probe.run(first);
+  if (first == layers || !probe.found().empty()) return probe.found();
+  const rng_t now = *caffe_rng();
+  *caffe_rng() = stream;
+  net->add_after_forward(&probe);
+  try {
+    net->ForwardFrom(first);
+  } catch (const Error&) {
+    // It has run before; what was found until here counts.
+  }
+  net->remove_after_forward(&probe);
+  *caffe_rng() = now;
+  return probe.found();
+}
+
+template <typename Dtype>
+std::string FirstParameterNotFinite(const Net<Dtype>& net) {
+  for (const auto& layer : net.layers()) {
+    const std::string bad = BadParameter(layer.get());
+    if (!bad.empty()) return Str(NameOf(layer->layer_param()), ", ", bad);
+  }
+  return "";
+}
+
+#define INSTANTIATE_NOT_FINITE(Dtype)                                    \
+  template std::string FirstNotFinite<Dtype>(Net<Dtype>*, const rng_t&); \
+  template std::string FirstParameterNotFinite<Dtype>(const Net<Dtype>&)
+INSTANTIATE_NOT_FINITE(float);
+INSTANTIATE_NOT_FINITE(double);
+
+}  // namespace caffe
