@@ -100,7 +100,10 @@ def read(path: Path) -> Page:
 
 
 _LOG = re.compile(r"^([IWE])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ([\w.]+):\d+\] ")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(?![\w.]*\w)")
+# Seconds are numbers (0.7s), names and sizes are not (sknet26, 5x5).
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?(?!\.?\d|[A-Za-z_]\w)"
+)
 
 
 def plain(line: str, vary: bool) -> str:

@@ -154,6 +154,8 @@ def test_most_blocks_are_run():
         ("a\n...\nd", "a\nb\nc\nd", False, True),
         ("...\nd", "a\nd\ne", False, False),
         ("sknet26 0.00 %", "sknet50 0.00 %", True, False),
+        ("5x5 of 2", "3x3 of 2", True, False),
+        ("(27.9 iter/s, 0.71s/20 iters)", "(4.8 iter/s, 4.1s/20 iters)", True, True),
         ("--------\n 1,234", "----\n5e-07", True, True),
         ("a", "I0101 01:02:03.456789 7 solver.cpp:99] Iteration 20\na", False, True),
         (
