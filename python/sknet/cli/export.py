@@ -87,8 +87,11 @@ def add_commands(commands: Any) -> None:
 def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
-    from sknet.evaluation.network import read_prototxt
+    from sknet.cli.evaluate import print_preprocessing
+    from sknet.evaluation import Preprocessing
+    from sknet.evaluation.network import read_prototxt, stated_transform
     from sknet.export import compare, export_onnx, inference_form
+    from sknet.prototxt import to_text
 
     for file in (arguments.prototxt, arguments.weights):
         if not file.is_file():
@@ -98,17 +101,23 @@ def _onnx(arguments: argparse.Namespace) -> int:
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
         )
     caffe.init_log(1)
-    form = inference_form(
-        read_prototxt(arguments.prototxt), dict(map(_input_shape, arguments.input))
-    )
+    definition = read_prototxt(arguments.prototxt)
+    transform, origin = stated_transform(definition, arguments.prototxt)
+    form = inference_form(definition, dict(map(_input_shape, arguments.input)))
     net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
     graph, files = export_onnx(
-        net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
+        net,
+        arguments.output,
+        opset=arguments.opset,
+        fold=arguments.fold_bn,
+        notes={} if transform is None else {"transform_param": to_text(transform)},
     )
     for file in files:
         print(f"wrote {file} ({file.stat().st_size:,} bytes)")
     print(f"inputs  {_listed(graph.inputs)}")
     print(f"outputs {_listed(graph.outputs)}")
+    if transform is not None and not transform.HasField("mean_file"):
+        print_preprocessing(Preprocessing.of(transform, origin))
     if arguments.no_check:
         return 0
     report = compare(net, graph, _random_inputs(graph.inputs))
