@@ -527,7 +527,8 @@ class _Writer:
     def _read_manifest(self) -> list[tuple[int, str, str]]:
         path = self._folder / _MANIFEST
         if not path.exists():
-            if any(self._folder.iterdir()):
+            # A run that ended while it wrote its first one leaves a part of it.
+            if any(_MANIFEST not in file.name for file in self._folder.iterdir()):
                 raise ValueError(f"'{self._folder}': no work of ours; remove it")
             self._write_manifest([])
             return []
