@@ -117,8 +117,8 @@ COMMAND = Command(
         Flag(
             "on_nan",
             "",
-            "When the loss is no finite number: stop with an error, or train on; else as "
-            "on_nan in the solver says, which stops.",
+            "When the loss is no finite number: stop with an error, or train on; "
+            "else as on_nan in the solver says, which stops.",
             tuple(_ON_NAN),
         ),
         PRECISION,

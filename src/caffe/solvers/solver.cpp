@@ -244,7 +244,11 @@ void Solver<Dtype>::OnNotFiniteLoss(Dtype loss, string cause) {
   if (!stop && warned_not_finite_) return;
   warned_not_finite_ = true;
   cause = FirstOfGroup(std::move(cause));
-  if (cause.empty()) cause = "run again, all outputs of that batch were finite";
+  if (cause.empty()) {
+    cause =
+        "all outputs of that batch are finite when computed again: their sum with the "
+        "loss weights is not, or a layer does not compute the same twice";
+  }
   const string message = Str("iteration ", iter_, ": the loss is ", loss,
                              ", expected a finite number; ", cause);
   if (stop) {

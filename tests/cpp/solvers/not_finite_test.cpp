@@ -98,6 +98,17 @@ TEST_P(NotFiniteTest, DataIsNamedAndTheBatchIsTheOneThatWasTrainedOn) {
                     HasSubstr("1 of 1 value of 'objective'")));
 }
 
+TEST_P(NotFiniteTest, ASumThatOverflowsIsNoLayers) {
+  auto solver = NewSolver<float>(
+      "net_param { layer { name: 'ten' type: 'DummyData' top: 'ten' loss_weight: 3e38 "
+      "dummy_data_param { shape { dim: 1 } data_filler { value: 10 } } } } "
+      "lr_policy: 'fixed' base_lr: 0.5 snapshot_after_train: false");
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Step(5); }),
+              AllOf(HasSubstr("the loss is inf"),
+                    HasSubstr("all outputs of that batch are finite"),
+                    HasSubstr("their sum with the loss weights")));
+}
+
 TEST_P(NotFiniteTest, TheRandomStreamGoesOnAsIfNothingHadBeenLookedAt) {
   auto solver = New("on_nan: CONTINUE snapshot_after_train: false");
   auto other = New("on_nan: CONTINUE snapshot_after_train: false");
