@@ -73,6 +73,9 @@ void BindLog(nb::module_& m) {
         logging::SetMinSeverity(static_cast<google::LogSeverity>(severity));
       },
       nb::arg("severity"), "Sets the lowest severity that is printed.");
+  m.def(
+      "log_level", [] { return static_cast<int>(logging::MinSeverity()); },
+      "The lowest severity that is printed.");
   m.def("set_log_file", &logging::SetLogFile, nb::arg("path"),
         "Appends every line to a file as well; \"\" ends that.");
   m.def(

@@ -406,6 +406,9 @@ def compute_image_mean(
 def set_log_level(severity: int) -> None:
     """Sets the lowest severity that is printed."""
 
+def log_level() -> int:
+    """The lowest severity that is printed."""
+
 def set_log_file(path: str) -> None:
     """Appends every line to a file as well; "" ends that."""
 

@@ -180,11 +180,12 @@ def _crops(image: Array, protocol: Protocol) -> Array:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the engine's log to warnings, such as while a net is built."""
-    _caffe.set_log_level(1)
+    before = _caffe.log_level()
+    _caffe.set_log_level(max(1, before))
     try:
         yield
     finally:
-        _caffe.set_log_level(0)
+        _caffe.set_log_level(before)
 
 
 def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
