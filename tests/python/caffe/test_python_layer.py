@@ -87,6 +87,21 @@ class Filled(caffe.Layer):
         pass
 
 
+class Triple(caffe.Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 3 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 3 * top[0].diff
+
+
+class TripleInPlace(Triple):
+    works_in_place = True
+
+
 class Incomplete(caffe.Layer):
     def reshape(self, bottom, top):
         top[0].reshape(1)
@@ -185,6 +200,27 @@ def test_errors_keep_their_type_and_traceback():
     assert caught.traceback[-1].name == "forward"
     with pytest.raises(NotImplementedError, match="Incomplete has no method 'forward'"):
         net_with("Incomplete").forward()
+
+
+def test_a_class_says_whether_it_works_in_place(random):
+    def net(layer):
+        spec = caffe.NetSpec()
+        spec.data = L.Input(shape={"dim": [2, 3]})
+        spec.own = L.TanH(spec.data)  # whose gradient reads what `layer` writes over
+        spec.thrice = L.Python(
+            spec.own, module="python_layers", layer=layer, in_place=True
+        )
+        definition = spec.to_proto()
+        definition.force_backward = True
+        return caffe.Net(definition, caffe.TRAIN)
+
+    with pytest.raises(ValueError, match=r"'thrice' \(Python\): top\[0\] is bottom"):
+        net("Triple")
+    data = random.standard_normal((2, 3), dtype=np.float32)
+    made = net("TripleInPlace")
+    assert_close(made.forward(data=data)["own"], 3 * np.tanh(data), Op.ELEMENTWISE)
+    got = made.backward(own=np.ones((2, 3)))["data"]
+    assert_close(got, 3 * (1 - np.tanh(data) ** 2), Op.ELEMENTWISE)
 
 
 @pytest.mark.parametrize("reader", ["itself", "Flatten", "Split"])
