@@ -37,7 +37,8 @@ void SetVerboseLevel(int level);
 using Sink = void (*)(LogSeverity severity, const char* line, void* context);
 void SetSink(Sink sink, void* context);
 
-/// Appends every printed line to a file as well; an empty path ends that.
+/// Appends every printed line to a file as well; an empty path ends that. Lines for which
+/// the disk has no room are left out, and a printed line tells so.
 void SetLogFile(const std::string& path);
 
 /// One line under construction, printed by the destructor.

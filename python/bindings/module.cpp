@@ -5,6 +5,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
@@ -15,6 +17,7 @@
 #include "caffe/common.hpp"
 #include "caffe/parallel.hpp"
 #include "caffe/plugin.hpp"
+#include "caffe/util/rng.hpp"
 #include "data.hpp"
 #include "layer.hpp"
 #include "net.hpp"
@@ -62,6 +65,9 @@ string LibraryPath() {
 }
 
 void BindLog(nb::module_& m) {
+  // Thousands of lines about a net would hide what a program prints. The commands log
+  // as Caffe's do.
+  if (!std::getenv("GLOG_minloglevel")) logging::SetMinSeverity(google::WARNING);
   m.def(
       "set_log_level",
       [](int severity) {
@@ -70,12 +76,12 @@ void BindLog(nb::module_& m) {
               Str("log level: got ", severity,
                   ", expected 0 (info), 1 (warning), 2 (error) or 3 (nothing)"));
         }
+        const int former = logging::MinSeverity();
         logging::SetMinSeverity(static_cast<google::LogSeverity>(severity));
+        return former;
       },
-      nb::arg("severity"), "Sets the lowest severity that is printed.");
-  m.def(
-      "log_level", [] { return static_cast<int>(logging::MinSeverity()); },
-      "The lowest severity that is printed.");
+      nb::arg("severity"),
+      "Sets the lowest severity that is printed; returns what it was.");
   m.def("set_log_file", &logging::SetLogFile, nb::arg("path"),
         "Appends every line to a file as well; \"\" ends that.");
   m.def(
@@ -118,6 +124,26 @@ void BindSettings(nb::module_& m) {
   m.def(
       "finish_group", [] { ProcessGroup::Join().Finish(); },
       "Says that this process needs the others no more; see ProcessGroup::Finish.");
+  m.def(
+      "share_random_seed",
+      [] {
+        std::uint64_t seed = Caffe::random_seed();
+        ProcessGroup& group = ProcessGroup::Join();
+        nb::gil_scoped_release release;
+        group.Broadcast(&seed, sizeof(seed));
+        *caffe_rng() = rng_t(seed);
+      },
+      "Gives all processes the random seed of the first.");
+  m.def(
+      "sum_over_group",
+      [](vector<double> values) {
+        ProcessGroup& group = ProcessGroup::Join();
+        nb::gil_scoped_release release;
+        group.StartSum(values.data(), static_cast<int>(values.size()));
+        group.Wait();
+        return values;
+      },
+      nb::arg("values"), "The sums of the values that all processes give.");
   m.def("solver_count", &Caffe::solver_count, "Number of solvers that train together.");
   m.def("set_solver_count", &Caffe::set_solver_count, nb::arg("count"));
   m.def("solver_rank", &Caffe::solver_rank, "Index of this solver among them.");

@@ -255,6 +255,17 @@ void BindNet(nb::module_& m) {
             self.net->BackwardFromTo(start, end);
           },
           nb::arg("start"), nb::arg("end"))
+      .def(
+          "skip_batch",
+          [](NetHandle& self) {
+            Computing computing(self.session);
+            Net<float>& net = *self.net;
+            for (std::size_t i = 0; i < net.layers().size(); ++i) {
+              if (!net.bottom_vecs()[i].empty()) continue;
+              net.layers()[i]->Forward(net.bottom_vecs()[i], net.top_vecs()[i]);
+            }
+          },
+          "Runs the layers that read data alone, so that the next run has the next.")
       .def("results", &Results, nb::arg("blobs"), nb::arg("data"),
            nb::sig("def results(self, blobs: collections.abc.Sequence[int], data: bool) "
                    "-> list[numpy.typing.NDArray[numpy.float32]]"))

@@ -126,15 +126,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Loads the module that has the name."""
-    if name not in (*__all__, *_SUBMODULES):
-        raise AttributeError(f"module 'caffe' has no attribute '{name}'")
-    if name in _SUBMODULES:
-        return _import(f"caffe.{name}")
-    value = getattr(_import(_HOMES.get(name, "caffe.pycaffe")), name)
-    globals()[name] = value
-    return value
+# Type checkers would take any name for one that this finds.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Loads the module that has the name."""
+        known = (*__all__, *_SUBMODULES)
+        if name not in known:
+            from caffe.closest import closest
+
+            close = None if name.startswith("_") else closest(name, known)
+            raise AttributeError(
+                f"module 'caffe' has no attribute '{name}'"
+                + (f"; the closest is '{close}'" if close else "")
+            )
+        if name in _SUBMODULES:
+            return _import(f"caffe.{name}")
+        value = getattr(_import(_HOMES.get(name, "caffe.pycaffe")), name)
+        globals()[name] = value
+        return value
 
 
 def _import(module: str) -> Any:

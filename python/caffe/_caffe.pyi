@@ -153,6 +153,11 @@ class Net:
     def memory_bytes(self) -> int: ...
     def forward(self, start: int, end: int) -> float: ...
     def backward(self, start: int, end: int) -> None: ...
+    def skip_batch(self) -> None:
+        """
+        Runs the layers that read data alone, so that the next run has the next.
+        """
+
     def results(
         self, blobs: Sequence[int], data: bool
     ) -> list[numpy.typing.NDArray[numpy.float32]]: ...
@@ -403,11 +408,8 @@ def compute_image_mean(
 ) -> ComputeImageMeanResult:
     """The mean image of a database."""
 
-def set_log_level(severity: int) -> None:
-    """Sets the lowest severity that is printed."""
-
-def log_level() -> int:
-    """The lowest severity that is printed."""
+def set_log_level(severity: int) -> int:
+    """Sets the lowest severity that is printed; returns what it was."""
 
 def set_log_file(path: str) -> None:
     """Appends every line to a file as well; "" ends that."""
@@ -448,6 +450,12 @@ def finish_group() -> None:
     """
     Says that this process needs the others no more; see ProcessGroup::Finish.
     """
+
+def share_random_seed() -> None:
+    """Gives all processes the random seed of the first."""
+
+def sum_over_group(values: Sequence[float]) -> list[float]:
+    """The sums of the values that all processes give."""
 
 def solver_count() -> int:
     """Number of solvers that train together."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from caffe.files import write_atomically
 from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
 
@@ -189,4 +190,4 @@ def draw_net_to_file(
     """Writes the picture to a file whose ending names the format."""
     path = Path(filename)
     picture = draw_net(caffe_net, rankdir, path.suffix[1:], phase, display_lrm)
-    path.write_bytes(picture)
+    write_atomically(path, picture)

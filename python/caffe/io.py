@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from caffe import _arguments
+from caffe.files import read_bytes
 from caffe.proto import caffe_pb2
 
 Array = npt.NDArray[Any]
@@ -174,7 +174,7 @@ def _encoded_image(source: Any) -> tuple[bytes, str]:
             f"load_image: '{path}' is a URL, expected a file; download it, or give "
             "urllib.request.urlopen(url)"
         )
-    return Path(path).read_bytes(), f"'{path}'"
+    return read_bytes(path), f"'{path}'"
 
 
 def _taps(size: int, new_size: int, order: int) -> list[tuple[Array, Array]]:

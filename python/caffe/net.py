@@ -9,19 +9,21 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from caffe import _arguments, _caffe
 from caffe.closest import suggestion
+from caffe.named import Named
 from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
 
 Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
 Network = Path | NetParameter
 Weights = Path | Sequence[Path]
+Value = TypeVar("Value")
 
 
 class WeightsReport(NamedTuple):
@@ -132,11 +134,17 @@ class Net:
         self._outputs = engine.outputs
         self._blob_loss_weights = engine.blob_loss_weights
         self._layers = engine.layers
-        self._blobs = OrderedDict(zip(self._blob_names, engine.blobs, strict=True))
-        self._params = OrderedDict(
-            (name, layer.blobs)
-            for name, layer in zip(self._layer_names, self._layers, strict=True)
-            if len(layer.blobs)
+        self._blobs = Named.of(
+            f"net '{engine.name}': no blob",
+            zip(self._blob_names, engine.blobs, strict=True),
+        )
+        self._params = Named.of(
+            f"net '{engine.name}': no layer with learned blobs",
+            (
+                (name, layer.blobs)
+                for name, layer in zip(self._layer_names, self._layers, strict=True)
+                if len(layer.blobs)
+            ),
         )
 
     @property
@@ -172,7 +180,7 @@ class Net:
     @property
     def layer_dict(self) -> OrderedDict[str, _caffe.EngineLayer]:
         """The layers by name."""
-        return OrderedDict(zip(self._layer_names, self._layers, strict=True))
+        return self._by_layer(self._layers)
 
     @property
     def inputs(self) -> list[str]:
@@ -187,25 +195,30 @@ class Net:
     @property
     def top_names(self) -> OrderedDict[str, list[str]]:
         """Names of the blobs that each layer writes, by layer name."""
-        return self._names_of(self._engine.top_ids)
+        return self._blobs_by_layer(self._engine.top_ids)
 
     @property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """Names of the blobs that each layer reads, by layer name."""
-        return self._names_of(self._engine.bottom_ids)
+        return self._blobs_by_layer(self._engine.bottom_ids)
 
-    def _names_of(
-        self, blob_ids: Callable[[int], list[int]]
-    ) -> OrderedDict[str, list[str]]:
-        return OrderedDict(
-            (layer, [self._blob_names[blob] for blob in blob_ids(index)])
-            for index, layer in enumerate(self._layer_names)
+    def _by_layer(self, values: Iterable[Value]) -> Named[Value]:
+        problem = f"net '{self.name}': no layer"
+        return Named.of(problem, zip(self._layer_names, values, strict=True))
+
+    def _blobs_by_layer(self, ids: Callable[[int], list[int]]) -> Named[list[str]]:
+        return self._by_layer(
+            [self._blob_names[blob] for blob in ids(index)]
+            for index in range(len(self._layers))
         )
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """Weight of each blob in the objective, by name."""
-        return OrderedDict(zip(self._blob_names, self._blob_loss_weights, strict=True))
+        return Named.of(
+            f"net '{self.name}': no blob",
+            zip(self._blob_names, self._blob_loss_weights, strict=True),
+        )
 
     def _layer_index(self, name: str) -> int:
         if name not in self._layer_names:
@@ -223,13 +236,25 @@ class Net:
             )
         for name, value in values.items():
             target = getattr(self._blobs[name], part)
-            if np.shape(value)[:1] != target.shape[:1]:
+            shape = np.shape(value)
+            if shape[:1] != target.shape[:1] or not _stretches(shape, target.shape):
                 raise ValueError(
-                    f"net '{self.name}', blob '{name}': array has shape "
-                    f"{np.shape(value)}, expected {target.shape}; for another batch "
-                    "size use blob.reshape() and net.reshape(), or forward_all()"
+                    f"net '{self.name}', blob '{name}': array has shape {shape}, "
+                    f"expected {target.shape}{self._cure(name, shape)}"
                 )
             target[...] = value
+
+    def _cure(self, name: str, shape: tuple[int, ...]) -> str:
+        """What makes an array of the wrong shape fit, as the end of a sentence."""
+        expected = self._blobs[name].shape
+        if name not in self.inputs or len(shape) != len(expected) or 0 in shape:
+            return ""
+        if shape[1:] != expected[1:] and sorted(shape[1:]) == sorted(expected[1:]):
+            return "; transpose it, as caffe.io.Transformer does"
+        cure = f"; to run this shape, call net.blobs['{name}'].reshape{shape} first"
+        if shape[1:] == expected[1:]:
+            cure += ", or forward_all(), which takes any number"
+        return cure
 
     def _check_blobs(self, names: Iterable[str]) -> None:
         for name in names:
@@ -673,10 +698,7 @@ def _constructor_values(
     if isinstance(weights, str) and weights.upper() in ("TRAIN", "TEST"):
         given.setdefault("phase", weights)  # meant as such, where none is given
     if "phase" not in given:
-        raise TypeError(
-            f"{who}: the phase is missing, expected caffe.TRAIN or caffe.TEST behind "
-            + ("the weights" if is_old else "network_file")
-        )
+        raise TypeError(f"{who}: {_without_phase(weights)}")
     make = (
         _phase(given["phase"], who),
         _level(given.get("level", 0), who),
@@ -685,8 +707,18 @@ def _constructor_values(
     return make, _weights(weights, who)
 
 
+def _without_phase(weights: Any) -> str:
+    missing = "the phase is missing, expected caffe.TRAIN or caffe.TEST behind"
+    if weights is None:
+        return f"{missing} network_file"
+    form = f"caffe.Net(network_file, caffe.TEST, weights={reprlib.repr(weights)})"
+    return f"{missing} network_file, and weights by name, as in {form}"
+
+
 def _phase(value: Any, who: str) -> int:
     wrong = f"{who}: phase is {reprlib.repr(value)}, expected caffe.TRAIN or caffe.TEST"
+    if isinstance(value, str) and value.upper() in ("TRAIN", "TEST"):
+        wrong += ", without quotes"
     try:
         phase = operator.index(value)
     except TypeError:
@@ -725,6 +757,14 @@ def _weights(value: Any, who: str) -> list[str]:
     is_one = isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
     files = [value] if is_one else value
     return [_arguments.path(f, who, "weights", ", or a list of them") for f in files]
+
+
+def _stretches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether NumPy repeats an array of this shape to fill the target."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

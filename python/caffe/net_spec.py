@@ -23,7 +23,8 @@ from typing import Any, cast
 
 from google.protobuf.message import Message
 
-from caffe.closest import suggestion
+from caffe.closest import closest, suggestion
+from caffe.named import UnknownNameError
 from caffe.proto import caffe_pb2
 
 # Convolution, and what forks call one whose group is the number of channels.
@@ -189,9 +190,15 @@ class Function:
             message = cast(Message, getattr(layer, home))
             if name in message.DESCRIPTOR.fields_by_name:
                 return message
-        if homes and name not in layer.DESCRIPTOR.fields_by_name:
+        if name in layer.DESCRIPTOR.fields_by_name:
+            return layer
+        if homes:
             return cast(Message, getattr(layer, homes[0]))  # names it in the error
-        return layer
+        close = closest(self.type_name, (*_param_names, *_BORROWED))
+        raise AttributeError(
+            f"no parameters are known of this type, got '{name}'"
+            + (f"; the closest type that has some is '{close}'" if close else "")
+        )
 
 
 class _Namer:
@@ -299,11 +306,8 @@ class NetSpec:
         )
 
 
-class NoSuchTopError(AttributeError, KeyError):
+class NoSuchTopError(UnknownNameError, AttributeError):
     """What both `net.x` and `net["x"]` raise."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class Layers:
@@ -330,16 +334,29 @@ class Parameters:
     """`params.X.NAME` is the value of an enum in message XParameter."""
 
     class _Values:
-        def __init__(self, message: str) -> None:
+        def __init__(self, message: Any) -> None:
             self._message = message
 
         def __getattr__(self, name: str) -> int:
-            return cast(int, getattr(getattr(caffe_pb2, self._message), name))
+            if name.startswith("__"):
+                raise AttributeError(name)
+            message = self._message.DESCRIPTOR
+            values = message.enum_values_by_name
+            if name not in values:
+                raise AttributeError(
+                    f"{message.name} has no value '{name}'{suggestion(name, values)}"
+                )
+            return cast(int, values[name].number)
 
     def __getattr__(self, name: str) -> Parameters._Values:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Parameters._Values(f"{name}Parameter")
+        message = getattr(caffe_pb2, f"{name}Parameter", None)
+        if message is None:
+            raise AttributeError(
+                f"params: no layer type '{name}'{suggestion(name, _param_names)}"
+            )
+        return Parameters._Values(message)
 
 
 layers = Layers()

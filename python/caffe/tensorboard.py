@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
-import struct
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from caffe import _caffe
+from caffe.event_records import Stored, restart, scalars, stored, version
+from caffe.files import (
+    make_folder,
+    put_in_place,
+    sentence,
+    sync_folder,
+    temporary_folder,
+    try_lock,
+    writing,
+)
 from caffe.solver import Solver
+
+# What TensorBoard knows its files by; those that it must not read have the other.
+_READ, _IGNORED = "tfevents", "replaced"
 
 
 def prepare(folder: Path) -> None:
@@ -28,17 +41,16 @@ def prepare(folder: Path) -> None:
         OSError: It cannot be created or written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        make_folder(folder)
+        with temporary_folder(folder / "events"):
             pass
     except OSError as error:
         raise _unusable(folder, error) from None
 
 
 def _unusable(folder: Path, error: OSError) -> OSError:
-    return OSError(
-        f"'{folder}' cannot be a folder of TensorBoard's files: {error.strerror}"
-    )
+    reason = os.strerror(error.errno) if error.errno else sentence(error)
+    return OSError(f"'{folder}' cannot be a folder of TensorBoard's files: {reason}")
 
 
 def record(solver: Solver, folder: Path) -> None:
@@ -46,13 +58,18 @@ def record(solver: Solver, folder: Path) -> None:
 
     `train/loss` is the smoothed loss, `train/raw_loss` that of the iteration itself;
     `test0/1_top-5` is output #1 of test net #0, whose blob is `top-5`. Values that the
-    folder already has from `solver.iter` on are hidden, so that a run that was killed
-    and continued shows one curve.
+    folder already has from `solver.iter` on are put aside, so that a run that was
+    killed and continued shows one curve; see `put_aside`.
+
+    Of the processes that train together only the first writes.
 
     Raises:
         OSError: The folder cannot be written to.
     """
+    if _caffe.solver_rank() > 0:
+        return
     try:
+        put_aside(folder, solver.iter)
         events = EventFile(folder, solver.iter)
     except OSError as error:
         raise _unusable(folder, error) from None
@@ -77,6 +94,90 @@ def record(solver: Solver, folder: Path) -> None:
     solver.add_callback(on_display=on_display, on_test=on_test)
 
 
+def put_aside(folder: Path, first_step: int) -> list[Path]:
+    """Takes what a run is about to write again out of the files that it wrote before.
+
+    TensorBoard's usual reader knows no marks that hide values, so the files must not
+    have them. Nothing is lost: `events.out.tfevents.X` is written anew without its
+    events from the step on, which go, as they are, into
+    `events.out.replaced.X.from_STEP`, where TensorBoard does not look. A crash at any
+    moment leaves every event in one of the two.
+
+    A file that a living process writes to is left as it is.
+
+    Args:
+        folder: The files' folder; not those within it.
+        first_step: The first step to take out.
+
+    Returns:
+        The files with what was taken out.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    with writing(folder):
+        paths = [path for path in sorted(folder.iterdir()) if _READ in path.name]
+    taken = []
+    for path in paths:
+        if path.is_file() and (aside := _put_aside(path, first_step)):
+            taken.append(aside)
+            _log(f"TensorBoard: iteration {first_step} and later are now in '{aside}'")
+    return taken
+
+
+def _put_aside(path: Path, first_step: int) -> Path | None:
+    with writing(path), path.open("r+b") as file:
+        found = list(stored(file))
+        replaced = [r for r in found if r.step >= first_step and not r.is_version]
+        if not replaced:
+            return None
+        if try_lock(file.fileno()) is False:
+            _log(
+                f"'{path}': a living process writes it; TensorBoard shows its values "
+                f"from iteration {first_step} on beside those to come",
+                severity=1,
+            )
+            return None
+        kept = [r for r in found if r.step < first_step and not r.is_version]
+        aside = path.with_name(
+            f"{path.name.replace(_READ, _IGNORED)}.from_{first_step}"
+        )
+        # Named after `aside`: TensorBoard reads hidden files, too.
+        with temporary_folder(aside) as drafts:
+            draft = drafts / "replaced"
+            _copy(file, [r for r in found if r.is_version] + replaced, draft)
+            with draft.open("ab") as end:  # what a killed process left unfinished
+                file.seek(found[-1].end)
+                shutil.copyfileobj(file, end)
+            aside = _unused(aside, draft)
+            if not kept:
+                path.rename(aside)
+                sync_folder(path.parent)
+                return aside
+            rest = drafts / "kept"
+            _copy(file, [r for r in found if r not in set(replaced)], rest)
+            put_in_place(draft, aside)
+            put_in_place(rest, path)
+    return aside
+
+
+def _copy(file: BinaryIO, records: Iterable[Stored], target: Path) -> None:
+    with target.open("wb") as copy:
+        for entry in records:
+            file.seek(entry.start)
+            copy.write(file.read(entry.end - entry.start))
+
+
+def _unused(path: Path, draft: Path) -> Path:
+    """A name for a draft that no file of other content has."""
+    number, free = 1, path
+    # A crash can have left the same.
+    while free.exists() and free.read_bytes() != draft.read_bytes():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
+
+
 class EventFile:
     """A file of events that is complete after every call.
 
@@ -85,44 +186,44 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
-        """Creates the file; TensorBoard hides what earlier ones have from that step on.
+        """Creates the file, with a mark for readers that have seen later steps.
 
         Raises:
             OSError: It cannot be written.
         """
         # TensorBoard reads the files of a folder in the order of their names.
         self._path = folder / (
-            f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+            f"events.out.{_READ}.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         )
-        self._path.touch(exist_ok=False)
+        # Held as long as this lives; see put_aside.
+        self._held = self._path.open("xb")
+        try_lock(self._held.fileno())
         self._end = 0
         self._warned = False
-        start = _number(1, 1)
-        self._append(
-            _event(0, _bytes(3, b"brain.Event:2")), _event(first_step, _bytes(7, start))
-        )
+        try:
+            self._append(version() + restart(first_step))
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            raise
+
+    def __del__(self) -> None:
+        if held := getattr(self, "_held", None):
+            held.close()
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one value for each tag."""
-        summary = b"".join(
-            _bytes(1, _bytes(1, tag.encode()) + b"\x15" + struct.pack("<f", value))
-            for tag, value in values.items()
-        )
         try:
-            self._append(_event(step, _bytes(5, summary)))
+            self._append(scalars(step, dict(values)))
         except OSError as error:
             if not self._warned:
                 self._warned = True
-                _caffe.log(
+                _log(
                     f"Iteration {step}: '{self._path}' cannot be written "
                     f"({error.strerror}); TensorBoard misses values, training goes on",
-                    1,
-                    __file__,
-                    sys._getframe().f_lineno,
+                    severity=1,
                 )
 
-    def _append(self, *events: bytes) -> None:
-        data = b"".join(map(_record, events))
+    def _append(self, data: bytes) -> None:
         # Opened each time, since some file systems report errors on closing.
         with self._path.open("r+b", buffering=0) as file:
             # Behind a part of an event the others would be unreadable.
@@ -138,53 +239,6 @@ class EventFile:
         self._end += len(data)
 
 
-# Fields of tensorflow.Event as protobuf encodes them: number and kind, then the value.
-
-
-def _event(step: int, content: bytes) -> bytes:
-    return b"\x09" + struct.pack("<d", time.time()) + _number(2, step) + content
-
-
-def _number(field: int, value: int) -> bytes:
-    return bytes([field << 3]) + _varint(value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return bytes([field << 3 | 2]) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _record(data: bytes) -> bytes:
-    """Length and data, each with its checksum."""
-    length = struct.pack("<Q", len(data))
-    return length + _checksum(length) + data + _checksum(data)
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            # The polynomial of Castagnoli, bits reversed.
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_CRC_TABLE = _crc_table()
-
-
-def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted as TensorFlow does."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _CRC_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+def _log(message: str, severity: int = 0) -> None:
+    caller = sys._getframe(1)
+    _caffe.log(message, severity, __file__, caller.f_lineno)

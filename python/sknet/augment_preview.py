@@ -6,7 +6,6 @@ Needs OpenCV's `cv2`, of the extra `cv`.
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from caffe.proto import caffe_pb2
 from sknet.complexity import used_in
 from sknet.evaluation.images import ImageSource, quiet
 from sknet.evaluation.network import read_prototxt
+from sknet.files import temporary_folder, write_atomically
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
 from sknet.opencv import cv2, write_image
@@ -83,21 +83,19 @@ def draw(
         Images (H, W, 3), and for each image its draws likewise.
     """
     images = min(images, source.count)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         paths = (
             [source.path / name for name, _ in source.files[:images]]
             if source.files
-            else _extracted(source.path, Path(folder), images)
+            else _extracted(source.path, folder, images)
         )
         originals = [caffe.io.load_image(str(path)) for path in paths]
         # The list repeats: pass d over it has the d-th draws of every image.
         layer = caffe_pb2.LayerParameter(name="data", type="ImageData")
         layer.top.extend(["data", "label"])
         layer.transform_param.CopyFrom(param)
-        list_file = Path(folder) / "images.txt"
-        list_file.write_text(
-            "".join(f"{path} 0\n" for path in paths), errors="surrogateescape"
-        )
+        list_file = folder / "images.txt"
+        write_atomically(list_file, "".join(f"{path} 0\n" for path in paths))
         layer.image_data_param.source = str(list_file)
         # One image at a time, as without a crop each has a size of its own.
         layer.image_data_param.batch_size = 1
@@ -125,7 +123,7 @@ def _extracted(path: Path, folder: Path, images: int) -> list[Path]:
             paths.append(folder / f"{number}.png")
             if datum.encoded:
                 # Decoders go by the content, not by the name.
-                paths[-1].write_bytes(datum.data)
+                write_atomically(paths[-1], datum.data)
             else:
                 levels = caffe.io.datum_to_array(datum).transpose(1, 2, 0)
                 write_image(paths[-1], _rounded(levels))

@@ -18,12 +18,9 @@ intel2 stores no statistics: it always normalises with those of the batch, in TE
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,20 +65,6 @@ class BatchNorm:
     eps: float
     momentum: float
     rates: tuple[Any, ...] = field(default=(), compare=False)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file completely or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def find(model: Any, definition: Sequence[Any] | None = None) -> list[BatchNorm]:

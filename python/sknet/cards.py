@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet.complexity import activation_memory, analyse
-from sknet.files import write_atomically
+from sknet.files import make_folder, write_atomically
 from sknet.models import (
     create_model,
     deploy,
@@ -96,7 +96,7 @@ def write_models(folder: Path) -> Iterator[Path]:
     """
     for name in MODELS:
         for path, text in model_files(name).items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            make_folder((folder / path).parent)
             write_atomically(folder / path, text)
             yield folder / path
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sknet.files import write_atomically
+from sknet.files import read_text, reading, write_atomically
 
 # Beside data.mdb in the folder of an LMDB, where no Data layer looks.
 FILE_NAME = "classes.json"
@@ -83,15 +83,13 @@ def read_class_list(path: Path) -> ClassMap:
 
 
 def _text_of(path: Path) -> str:
-    size = path.stat().st_size
+    with reading(path):
+        size = path.stat().st_size
     if size > _MAX_BYTES:
         raise ValueError(
             f"class map '{path}': {size} bytes, expected at most {_MAX_BYTES}"
         )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"class map '{path}': no text in UTF-8") from None
+    return read_text(path)
 
 
 def _parse(path: Path) -> tuple[ClassMap, dict[str, Any]]:
@@ -130,11 +128,12 @@ def class_folders(root: Path) -> list[str]:
     Raises:
         OSError: `root` is no folder that can be read.
     """
-    return sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
+    with reading(root):
+        return sorted(
+            entry.name
+            for entry in root.iterdir()
+            if entry.is_dir() and not entry.name.startswith(".")
+        )
 
 
 def named(names: Iterable[str], limit: int = 3) -> str:

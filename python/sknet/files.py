@@ -1,40 +1,70 @@
-"""Files that are whole or absent, and the digest of one."""
+"""Tables and figures as files, and the digest of one."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
-import os
+import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+from caffe.files import (
+    make_folder,
+    read_bytes,
+    read_text,
+    reading,
+    sync_folder,
+    temporary_folder,
+    write_atomically,
+)
+
+__all__ = [
+    "make_folder",
+    "read_bytes",
+    "read_text",
+    "reading",
+    "save_figure",
+    "sha256_of",
+    "sync_folder",
+    "temporary_folder",
+    "write_atomically",
+    "write_csv",
+]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces a text file at once: after a crash it has the old content or the new.
+def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table as CSV.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written; the message is a sentence.
     """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue())
 
 
-def sync_folder(folder: Path) -> None:
-    """Puts the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure of Matplotlib's in the format that the file's ending names.
+
+    Raises:
+        ValueError: Matplotlib does not write such files.
+        OSError: The file cannot be written; the message is a sentence.
+    """
+    kind = path.suffix[1:] or "png"
+    write_atomically(path, lambda file: figure.savefig(file, dpi=120, format=kind))
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: The file cannot be read; the message is a sentence.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

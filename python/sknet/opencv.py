@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sknet.extras import missing
+from sknet.files import read_bytes, write_atomically
 
 try:
     import cv2
@@ -46,10 +47,7 @@ def read_image(path: str | os.PathLike[str], color: bool = True) -> Array:
     Raises:
         OSError: The file cannot be read or decoded.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise OSError(f"image '{path}': {error.strerror}") from None
+    data = read_bytes(path)
     # OpenCV before 4.14 fills up what is missing with grey.
     if data.startswith(b"\xff\xd8") and data.find(b"\xff\xd9", data.rfind(_SCAN)) < 0:
         raise OSError(f"image '{path}': the JPEG is truncated, {len(data)} bytes")
@@ -93,11 +91,10 @@ def write_image(path: Path, image: Array) -> None:
             "that ends in .png or .jpg"
         )
     try:
-        path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+        encoded = cv2.imencode(path.suffix, image)[1].tobytes()
     except cv2.error as error:
         raise ValueError(
             f"image '{path}': {image.dtype} of shape {image.shape}, expected 1 or 3 "
             f"channels of uint8 ({error.err})"
         ) from None
-    except OSError as error:
-        raise OSError(f"image '{path}': {error.strerror}") from None
+    write_atomically(path, encoded)

@@ -28,7 +28,13 @@ import lmdb
 from caffe import _caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import ClassMap, class_folders, named, read_record, write_record
-from sknet.files import sync_folder, write_atomically
+from sknet.files import (
+    make_folder,
+    read_text,
+    reading,
+    sync_folder,
+    write_atomically,
+)
 
 # A transaction keeps its entries in memory until it is committed.
 _COMMIT_IMAGES = 1000
@@ -256,7 +262,7 @@ def _check_same_images(
 def _read_labels(path: Path, classes: ClassMap) -> dict[str, int]:
     by_class = classes.labels()
     labels: dict[str, int] = {}
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, 1):
             words = line.split()
             if not words:
@@ -322,7 +328,7 @@ def build(
     if database.exists():
         return _complete(database, digest)
     partial = database.with_name(database.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    make_folder(partial)
     with _locked(partial):
         result = Result(database)
         with _Writer(partial, digest, len(images)) as writer:
@@ -466,7 +472,7 @@ class _Writer:
             self._write_manifest([])
             return []
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text())
+            manifest: dict[str, Any] = json.loads(read_text(path))
             rejected = [(int(n), str(name), str(r)) for n, name, r in manifest["left"]]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(

@@ -13,14 +13,15 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe.proto import caffe_pb2
-from sknet.files import write_atomically
+from sknet.files import make_folder, read_text, write_atomically
 from sknet.prototxt import to_text
 
 _FORMAT = "sknet run 1"
 # What may differ from one start to the next: how long the run is.
 _MAY_CHANGE = {"epochs", "steps", "schedule"}
 _SCHEDULE = {"max_iter", "stepvalue", "display", "test_interval", "snapshot"}
-_ITERATION = re.compile(r"_iter_(\d+)\.solverstate")
+# Not what a killed run left of one, whose name goes on.
+_ITERATION = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class RunFolder:
         self._compare_options(options)
         self._compare(self.net, net, set())
         self._compare(self.solver, solver, _SCHEDULE)
-        (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
+        make_folder(self.path / "snapshots")
         write_atomically(self.net, to_text(net))
         write_atomically(self.solver, to_text(solver))
         record = {"format": _FORMAT, "options": dict(options)}
@@ -94,7 +95,7 @@ class RunFolder:
         if not path.exists():
             return
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(read_text(path))
             before = dict(record["options"])
             if record["format"] != _FORMAT:
                 raise ValueError(f"format '{record['format']}'")
@@ -112,8 +113,8 @@ class RunFolder:
             return
         before, same = type(now)(), type(now)()
         try:
-            text_format.Parse(path.read_text(encoding="utf-8"), before)
-        except (text_format.ParseError, UnicodeDecodeError) as error:
+            text_format.Parse(read_text(path), before)
+        except ValueError as error:
             raise ValueError(
                 f"'{path}': no definition of ours ({error}); name another folder"
             ) from None

@@ -5,7 +5,6 @@ Needs matplotlib, of the extra `plot`.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import re
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet.extras import missing
+from sknet.files import save_figure, write_csv
 from sknet.tables import TABLE_2, Measured, measured_errors
 
 _DEPTH = re.compile(r"-\d+")
@@ -125,7 +125,7 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.legend(fontsize=9)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _place_labels(figure: Any, axes: Any, labels: list[tuple[Point, str]]) -> None:
@@ -155,9 +155,6 @@ def _place_labels(figure: Any, axes: Any, labels: list[tuple[Point, str]]) -> No
 
 def write_table(found: list[Point], path: Path) -> None:
     """Writes the points as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("model", "params_m", "error_percent", "measured_percent"))
-        for point in found:
-            errors = ("" if e is None else e for e in (point.error, point.measured))
-            writer.writerow((point.name, point.params_m, *errors))
+    header = ("model", "params_m", "error_percent", "measured_percent")
+    rows = ((p.name, p.params_m, p.error, p.measured) for p in found)
+    write_csv(path, header, rows)

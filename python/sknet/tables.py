@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sknet.complexity import analyse
+from sknet.files import read_text
 from sknet.models import create_model, deploy, recipe_for, train_val
 
 
@@ -346,8 +347,9 @@ def read_measured(files: Sequence[Path]) -> list[Measured]:
     """
     found = []
     for path in files:
+        text = read_text(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(text)
             for record in content if isinstance(content, list) else [content]:
                 net, protocol = str(record["net"]), record["protocol"]
                 crop, crops = int(protocol["crop"]), int(protocol["crops"])

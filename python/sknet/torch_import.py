@@ -30,6 +30,7 @@ from caffe.proto import caffe_pb2
 from sknet.blobs import store
 from sknet.complexity import analyse
 from sknet.extras import missing
+from sknet.files import reading
 from sknet.models import Model, create_model, deploy
 from sknet.torch_sources import Source, source
 
@@ -44,8 +45,11 @@ def read_state_dict(path: Path) -> dict[str, Array]:
 
     Raises:
         ValueError: The file is damaged, or holds something else.
+        OSError: It cannot be read.
         ImportError: The package torch or safetensors is missing.
     """
+    with reading(path), path.open("rb"):
+        pass
     try:
         import torch
 

@@ -5,8 +5,6 @@ Plots need matplotlib, of the extra `plot`.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
 import math
@@ -15,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sknet import files
 from sknet.extras import missing
-from sknet.files import write_atomically
+from sknet.files import save_figure, write_atomically
 from sknet.training_log import TrainingLog
 
 _LOSS, _ERROR, _RATE = "loss", "error, %", "learning rate"
@@ -97,14 +96,13 @@ def curves(log: TrainingLog) -> dict[str, Curve]:
 
 def write_csv(runs: Mapping[str, TrainingLog], path: Path) -> None:
     """Writes a row for each point of each curve of each run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("log", "curve", "iteration", "value"))
-    for run, log in runs.items():
-        for tag, curve in curves(log).items():
-            for point in zip(curve.iterations, curve.values, strict=True):
-                writer.writerow((run, tag, *point))
-    write_atomically(path, text.getvalue())
+    rows = (
+        (run, tag, *point)
+        for run, log in runs.items()
+        for tag, curve in curves(log).items()
+        for point in zip(curve.iterations, curve.values, strict=True)
+    )
+    files.write_csv(path, ("log", "curve", "iteration", "value"), rows)
 
 
 def write_json(runs: Mapping[str, TrainingLog], path: Path) -> None:
@@ -163,7 +161,7 @@ def plot(runs: Mapping[str, TrainingLog], path: Path, title: str = "") -> None:
     column[-1].set_xlabel("iteration")
     if title:
         figure.suptitle(title)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _draw(axes: Any, panel: str, members: Sequence[tuple[str, str, Curve]]) -> None:

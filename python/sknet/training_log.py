@@ -23,6 +23,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sknet.files import reading
+
 # Windows prints 1.#INF and 1.#QNAN.
 _NUMBER = r"([-+]?(?:1\.#[A-Z]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"
 _ITERATION = r"\bIteration (\d{1,18})"
@@ -176,7 +178,7 @@ def read(path: Path) -> TrainingLog:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
         while line := file.readline(_LONGEST):
             if line.endswith("\n"):
                 yield line

@@ -12,6 +12,7 @@
 
 #include "caffe/common.hpp"
 #include "captured_log.hpp"
+#include "util/file_size_limit.hpp"
 #include "util/temporary_folder.hpp"
 
 namespace caffe {
@@ -93,6 +94,32 @@ TEST(LogTest, FileGetsEveryLineToo) {
   }
   EXPECT_THAT(MessageOf<FileError>([&] { logging::SetLogFile(folder / "no/such/file"); }),
               testing::AllOf(HasSubstr("no/such/file"), HasSubstr("No such file")));
+}
+
+// The disk is full for some lines: they are missing, one line says so, and later ones
+// are whole again.
+TEST(LogTest, AFullDiskIsToldOnce) {
+  test::TemporaryFolder folder;
+  const std::string path = folder / "caffe.log";
+  CapturedLog log;
+  logging::SetLogFile(path);
+  LOG(INFO) << "first";
+  {
+    const test::FileSizeLimit limit(static_cast<rlim_t>(test::ReadBytes(path).size()) +
+                                    9);
+    for (int i = 0; i < 3; ++i) LOG(INFO) << "lost " << i;
+  }
+  LOG(INFO) << "last";
+  logging::SetLogFile("");
+  EXPECT_EQ(log.Texts("lost").size(), 3u) << "they are printed all the same";
+  EXPECT_THAT(log.Texts("log file"),
+              ElementsAre("log file '" + path +
+                          "' cannot be written (File too large); it misses lines from "
+                          "here on, the run goes on"));
+  const std::string written = test::ReadBytes(path);
+  const std::vector<std::string>& printed = log.lines();
+  EXPECT_EQ(written, printed.front() + "\n" + printed[1].substr(0, 9) +
+                         "\n(3 lines are missing here)\n" + printed.back() + "\n");
 }
 
 TEST(LogTest, LogIfEvaluatesItsStreamOnlyWhenTrue) {

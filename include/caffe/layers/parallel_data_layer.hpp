@@ -57,9 +57,11 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype> {
 
   /// Throws `error` again with the record's source and name before its message.
   [[noreturn]] static void RethrowNamed(const Error& error, const Record& record);
-  /// Shapes the tops by the first sample, `first`. To be called by DataLayerSetUp.
-  void SetUpShapes(const DecodedSample& first, int batch_size,
-                   const vector<Blob<Dtype>*>& top);
+  /// Checks and sets the number of samples of a batch, which field `field` gives.
+  void SetBatchSize(const char* field, unsigned size);
+  /// Shapes the tops by the first sample, `first`, and the batch size. To be called by
+  /// DataLayerSetUp.
+  void SetUpShapes(const DecodedSample& first, const vector<Blob<Dtype>*>& top);
   /// Number of decoding threads; 0, the start value, takes one per processor.
   void set_threads(int threads) { threads_ = threads; }
   void StopThreads();

@@ -14,8 +14,9 @@ namespace caffe {
 /// The bytes go to a temporary file in the same folder. Commit() flushes it to the
 /// disk, renames it over `path` and flushes the folder, so that after a crash or a
 /// power cut `path` holds the old contents or the new, never a part. Without a
-/// successful Commit() the destructor removes the temporary file. All failures throw
-/// FileError with the system's reason, and leave an older file at `path` as it was.
+/// successful Commit() the destructor removes the temporary file, and where the process
+/// is killed, the next AtomicFile in the folder does. All failures throw FileError with
+/// the system's reason, and leave an older file at `path` as it was.
 ///
 /// A symbolic link is followed: its target is replaced, not the link. What is no
 /// regular file (/dev/stdout, a pipe) is written directly.
@@ -42,6 +43,7 @@ class AtomicFile {
   std::string target_;     // with links followed
   std::string temporary_;  // equals target_ when that is written directly
   int fd_ = -1;
+  int mode_ = -1;  // of the file that is replaced
   std::uint64_t written_ = 0;
 };
 

@@ -6,8 +6,9 @@
 namespace caffe {
 
 /// While it lives, SIGINT, SIGHUP and SIGTERM ask the solver for an action instead of
-/// ending the process. SIGTERM always stops: batch systems, service managers and mpirun
-/// send it to say that they end the process soon. BVLC dies of it.
+/// ending the process, and says so on stderr at once. SIGTERM always stops: batch
+/// systems, service managers and mpirun send it to say that they end the process soon.
+/// BVLC dies of it.
 ///
 ///     SignalHandler handler(SolverAction::STOP, SolverAction::SNAPSHOT);
 ///     solver->SetActionFunction(handler.GetActionFunction());

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from caffe.cli.flags import Flag, UsageError, describe, parse
 from caffe.cli.tool import require_file
+from caffe.files import make_folder, put_in_place, temporary_folder
 
 NAME = "build-plugin"
 SUMMARY = "compile layers of your own into a shared object"
@@ -62,32 +63,35 @@ def build(sources: list[str], target: Path, extra: list[str]) -> None:
 
     library = Path(_caffe.library_path())
     compiler = shlex.split(os.environ.get("CXX", "")) or ["g++"]
-    command = [
-        *compiler,
-        *("-std=c++20", "-O3", "-fPIC", "-shared"),
-        *([] if _caffe.has_gpu else ["-DCPU_ONLY"]),
-        *shlex.split(os.environ.get("CXXFLAGS", "")),
-        *sources,
-        *("-o", str(target)),
-        # By its full name: a wheel holds no libcaffe.so link to be found by -lcaffe.
-        str(library),
-        f"-Wl,-rpath,{library.parent}",
-        *extra,
-        # Behind the user's folders: a header of a fork, of the same name, is meant.
-        f"-I{include_folder()}",
-    ]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        status = subprocess.run(command, check=False).returncode
-    except OSError as error:
-        raise OSError(
-            f"cannot run the compiler '{compiler[0]}' ({error.strerror}); install g++, "
-            "or name another in CXX"
-        ) from None
-    if status:
-        raise OSError(
-            f"{compiler[0]} refused {' '.join(sources)}; its messages are above"
-        )
+    make_folder(target.parent)
+    with temporary_folder(target) as folder:
+        draft = folder / target.name
+        command = [
+            *compiler,
+            *("-std=c++20", "-O3", "-fPIC", "-shared"),
+            *([] if _caffe.has_gpu else ["-DCPU_ONLY"]),
+            *shlex.split(os.environ.get("CXXFLAGS", "")),
+            *sources,
+            *("-o", str(draft)),
+            # By its full name: a wheel holds no libcaffe.so link for -lcaffe.
+            str(library),
+            f"-Wl,-rpath,{library.parent}",
+            *extra,
+            # Behind the user's folders: a header of a fork, of the same name, is meant.
+            f"-I{include_folder()}",
+        ]
+        try:
+            status = subprocess.run(command, check=False).returncode
+        except OSError as error:
+            raise OSError(
+                f"cannot run the compiler '{compiler[0]}' ({error.strerror}); install "
+                "g++, or name another in CXX"
+            ) from None
+        if status:
+            raise OSError(
+                f"{compiler[0]} refused {' '.join(sources)}; its messages are above"
+            )
+        put_in_place(draft, target)
 
 
 def include_folder() -> Path:

@@ -9,6 +9,7 @@ from caffe.cli import build_plugin, device_query, test, timing, train
 from caffe.cli.command import Command
 from caffe.cli.flags import Flag, UsageError, describe, parse
 from caffe.cli.tool import ALL_LOG_FLAGS, LOG_FLAGS, guard, set_up_log
+from caffe.closest import closest
 
 COMMANDS: dict[str, Command] = {
     command.name: command
@@ -47,17 +48,21 @@ def _run(arguments: list[str]) -> int:
 
         print(f"caffe {__version__}")
         return 0
-    if flags.help or words[:1] == ["help"]:
-        print(_help([word for word in words if word != "help"]))
+    is_help = flags.help or words[:1] == ["help"]
+    while words[:1] == ["help"]:
+        words = words[1:]
+    if is_help and not words:
+        print(_overview())
         return 0
+    if not words:
+        raise UsageError("no command given")
+    if words[0] not in (*COMMANDS, build_plugin.NAME):
+        raise UsageError(_unknown(words[0]))
     if len(words) != 1:
-        got = f"got '{' '.join(words)}', expected one command"
-        raise UsageError(got if words else "no command given")
-    if words[0] not in COMMANDS:
-        raise UsageError(
-            f"unknown command '{words[0]}', expected one of "
-            f"{', '.join((*COMMANDS, build_plugin.NAME))}"
-        )
+        raise UsageError(f"got '{' '.join(words)}', expected one command")
+    if is_help:
+        print(_help(words[0]))
+        return 0
     command = COMMANDS[words[0]]
     set_up_log(flags, "caffe")
     own = {flag.name for flag in (*command.flags, *ALL_LOG_FLAGS)}
@@ -66,15 +71,30 @@ def _run(arguments: list[str]) -> int:
     return command.run(flags)
 
 
-def _help(words: list[str]) -> str:
-    if words == [build_plugin.NAME]:
-        return build_plugin.USAGE
-    if len(words) == 1 and words[0] in COMMANDS:
-        command = COMMANDS[words[0]]
+def _unknown(word: str) -> str:
+    if word.startswith("upgrade_"):
         return (
-            f"usage: caffe {command.name} [flags]\n\n{command.summary}\n\n"
-            f"{describe(command.flags)}\n\nlog:\n{describe(LOG_FLAGS)}"
+            f"there is no '{word}', since everything reads files of all formats and "
+            "upgrades them by itself; Python's print(caffe.read_net('net.prototxt')) "
+            "shows the new form of one"
         )
+    commands = (*COMMANDS, build_plugin.NAME)
+    close = closest(word, commands)
+    end = f"; the closest is '{close}'" if close else ""
+    return f"unknown command '{word}', expected one of {', '.join(commands)}{end}"
+
+
+def _help(name: str) -> str:
+    if name == build_plugin.NAME:
+        return build_plugin.USAGE
+    command = COMMANDS[name]
+    return (
+        f"usage: caffe {command.name} [flags]\n\n{command.summary}\n\n"
+        f"{describe(command.flags)}\n\nlog:\n{describe(LOG_FLAGS)}"
+    )
+
+
+def _overview() -> str:
     summaries = {name: command.summary for name, command in COMMANDS.items()}
     summaries[build_plugin.NAME] = build_plugin.SUMMARY
     summaries["help"] = "show this text, or the flags of `caffe help COMMAND`"

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from caffe.cli.flags import Flag, UsageError, describe, parse
 from caffe.cli.progress import reporting
-from caffe.cli.tool import ALL_LOG_FLAGS, LOG_FLAGS, guard, log, set_up_log
+from caffe.cli.tool import (
+    ALL_LOG_FLAGS,
+    LOG_FLAGS,
+    guard,
+    log,
+    refuse_several_processes,
+    set_up_log,
+)
+from caffe.cli.waiting import finishing
 
 NAME = "compute_image_mean"
 FLAGS = (
@@ -42,6 +50,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     if len(words) not in (1, 2):
         raise UsageError(f"got {len(words)} arguments, expected INPUT_DB [OUTPUT_FILE]")
+    refuse_several_processes(NAME)
     set_up_log(flags, NAME)
     from caffe import _caffe
 
@@ -51,7 +60,8 @@ def _run(arguments: list[str]) -> int:
     options.backend = flags.backend
     options.skip_bad = flags.skip_bad
     options.threads = flags.threads
-    with reporting("Averaging") as report:
+    ends = finishing(NAME, "the images in hand")
+    with ends, reporting("Averaging") as report:
         result = _caffe.compute_image_mean(options, report)
     for image in result.rejected:
         log(f"Left out '{image.name}': {image.reason}")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from caffe.cli.flags import Flag, UsageError, Values, describe, parse
 from caffe.cli.progress import reporting
-from caffe.cli.tool import ALL_LOG_FLAGS, LOG_FLAGS, guard, log, set_up_log
+from caffe.cli.tool import (
+    ALL_LOG_FLAGS,
+    LOG_FLAGS,
+    guard,
+    log,
+    refuse_several_processes,
+    set_up_log,
+)
+from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
     from caffe import _caffe
@@ -58,6 +66,7 @@ def _run(arguments: list[str]) -> int:
         raise UsageError(
             f"got {len(words)} arguments, expected ROOTFOLDER/ LISTFILE DB_NAME"
         )
+    refuse_several_processes(NAME)
     set_up_log(flags, NAME)
     from caffe import _caffe
 
@@ -65,7 +74,8 @@ def _run(arguments: list[str]) -> int:
         _caffe.set_random_seed(flags.seed)
     if flags.shuffle:
         log("Shuffling data")
-    with reporting("Converting") as report:
+    ends = finishing(NAME, "the images in hand, without a database")
+    with ends, reporting("Converting") as report:
         result = _caffe.convert_imageset(_options(flags, words), report)
     _summarise(result, words[2])
     if result.rejected and not flags.skip_bad:

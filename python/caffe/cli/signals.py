@@ -62,7 +62,8 @@ def run(module: str, argv: Sequence[str] | None) -> int:
     """Runs `main` of a command's module; returns the exit status.
 
     Without arguments of the caller's the process is the command's own, and so are its
-    signals; those that it was started to ignore, as by nohup, it ignores.
+    signals, of which it ignores those that it was started to ignore, as by nohup, and
+    its standard output and error.
     """
     global _raises
     ours = []
@@ -76,8 +77,15 @@ def run(module: str, argv: Sequence[str] | None) -> int:
                         ours.append(number)
             import importlib
 
-            status: int = importlib.import_module(module).main(argv)
-            return status
+            def main() -> int:
+                status: int = importlib.import_module(module).main(argv)
+                return status
+
+            if argv is not None:
+                return main()
+            from caffe.cli import output
+
+            return output.run(main, sys.argv[0].rpartition("/")[2])
         finally:
             _raises = False
             if ours:

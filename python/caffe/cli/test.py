@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from caffe.cli.command import (
     GPU,
     ITERATIONS,
@@ -19,12 +22,20 @@ from caffe.cli.command import (
 )
 from caffe.cli.flags import Flag, Values
 from caffe.cli.tool import log, require_file
+from caffe.cli.waiting import finishing
 from caffe.proto.caffe_pb2 import TEST
+
+if TYPE_CHECKING:
+    from caffe.net import Net
 
 
 def run(flags: Values) -> int:
     """Scores a net: logs its outputs batch by batch, then their means."""
+    from caffe import _caffe
+
     weights = split(required(flags, "weights", "the caffemodel to score"))
+    _caffe.join_group()
+    _caffe.share_random_seed()  # by which data layers shuffle
     net = load_net(flags, TEST, [], optimize=flags.optimize)
     for file in weights:
         require_file(file, "file")
@@ -41,31 +52,53 @@ def run(flags: Values) -> int:
     except ValueError as error:
         raise ValueError(f"'{','.join(weights)}': {error}") from None
     log(f"Running for {flags.iterations} iterations.")
-    outputs = net.outputs
-    sums: list[tuple[str, float]] = []
-    total_loss = 0.0
-    for batch in range(flags.iterations):
-        total_loss += net._forward(0, len(net.layers) - 1)
-        scores = [
-            (name, score)
-            for name in outputs
-            for score in net.blobs[name].data.ravel().tolist()
-        ]
-        for name, score in scores:
-            log(f"Batch {batch}, {name} = {score:g}")
-        if not sums:
-            sums = [(name, 0.0) for name, _ in scores]
-        sums = [
-            (name, total + score)
-            for (name, total), (_, score) in zip(sums, scores, strict=True)
-        ]
-    log(f"Loss: {total_loss / flags.iterations:g}")
-    for name, total in sums:
+    names = [name for name in net.outputs for _ in range(net.blobs[name].count)]
+    sums = [0.0] * (1 + len(names))
+    with finishing("caffe test", "this batch"):
+        for batch, scores in enumerate(_batches(net, flags.iterations, len(sums))):
+            for name, score in zip(names, scores[1:], strict=True):
+                log(f"Batch {batch}, {name} = {score:g}")
+            sums = [total + score for total, score in zip(sums, scores, strict=True)]
+    log(f"Loss: {sums[0] / flags.iterations:g}")
+    for name, total in zip(names, sums[1:], strict=True):
         mean = total / flags.iterations
         weight = net.blob_loss_weights[name]
         loss = f" (* {weight:g} = {weight * mean:g} loss)" if weight else ""
         log(f"{name} = {mean:g}{loss}")
     return 0
+
+
+def _batches(net: Net, iterations: int, values: int) -> Iterator[list[float]]:
+    """The loss and the outputs of each batch, which processes share between them.
+
+    Every process reads all batches, and runs the net on each `size`-th.
+    """
+    from caffe import _caffe
+
+    rank, size = _caffe.solver_rank(), _caffe.solver_count()
+    for first in range(0, iterations, size):
+        count = min(size, iterations - first)
+        scores = [0.0] * (count * values)
+        for turn in range(count):
+            if turn == rank:
+                scores[turn * values : (turn + 1) * values] = _scores(net, values)
+            else:
+                net._engine.skip_batch()
+        scores = _caffe.sum_over_group(scores)
+        for turn in range(count):
+            yield scores[turn * values : (turn + 1) * values]
+
+
+def _scores(net: Net, values: int) -> list[float]:
+    scores = [net._forward(0, len(net.layers) - 1)]
+    for name in net.outputs:
+        scores += net.blobs[name].data.ravel().tolist()
+    if len(scores) != values:
+        raise ValueError(
+            f"net '{net.name}': {len(scores) - 1} output values for a batch, expected "
+            f"{values - 1} as in the first; a mean needs as many in each"
+        )
+    return scores
 
 
 def _some(names: list[str]) -> str:

@@ -18,32 +18,37 @@ from caffe.cli.command import (
     split,
 )
 from caffe.cli.flags import Flag, Values
-from caffe.cli.tool import log
+from caffe.cli.tool import log, refuse_several_processes
+from caffe.cli.waiting import finishing
 from caffe.proto.caffe_pb2 import TEST, TRAIN
 
 
 def run(flags: Values) -> int:
     """Times a net: every layer forward and backward, and all of them together."""
+    refuse_several_processes("caffe time")
     phase = TEST if flags.phase == "TEST" else TRAIN
     net = load_net(flags, phase, split(flags.weights))
     last = len(net.layers) - 1
     # A first run allocates memory and is not counted.
-    log("Performing Forward")
-    log(f"Initial loss: {net._forward(0, last):g}")
-    log("Performing Backward")
-    net._backward(last, 0)
+    with finishing("caffe time", "the first iteration"):
+        log("Performing Forward")
+        log(f"Initial loss: {net._forward(0, last):g}")
+        log("Performing Backward")
+        net._backward(last, 0)
     log("*** Benchmark begins ***")
     log(f"Testing for {flags.iterations} iterations.")
     names = list(net.top_names)
     forward = [0.0] * len(names)
     backward = [0.0] * len(names)
     total = 0.0
-    for iteration in range(flags.iterations):
-        run = net._engine.time_layers()
-        forward = [a + b for a, b in zip(forward, run.forward_ms, strict=True)]
-        backward = [a + b for a, b in zip(backward, run.backward_ms, strict=True)]
-        total += run.total_ms
-        log(f"Iteration: {iteration + 1} forward-backward time: {run.total_ms:g} ms.")
+    with finishing("caffe time", "this iteration"):
+        for iteration in range(flags.iterations):
+            run = net._engine.time_layers()
+            forward = [a + b for a, b in zip(forward, run.forward_ms, strict=True)]
+            backward = [a + b for a, b in zip(backward, run.backward_ms, strict=True)]
+            total += run.total_ms
+            ms = f"{run.total_ms:g} ms"
+            log(f"Iteration: {iteration + 1} forward-backward time: {ms}.")
     log("Average time per layer: ")
     for name, forward_ms, backward_ms in zip(names, forward, backward, strict=True):
         times = _mean(forward_ms, flags.iterations, "done by the layer before")

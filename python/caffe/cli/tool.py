@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from caffe.cli.flags import Flag, UsageError, Values
 from caffe.cli.signals import say_interrupted, status_of
+from caffe.files import sentence
 
 # Statuses: 0 fine, 1 it failed, 2 the command line is wrong, 128 + the signal that
 # interrupted it.
 FAILED = 1
 USAGE = 2
+
+# Seconds that rank 0 gets to fail like another rank.
+_PATIENCE = 5.0
 
 LOG_FLAGS = (
     Flag("log_file", "", "Write the log into this file as well."),
@@ -44,7 +50,8 @@ def set_up_log(flags: Values, command: str) -> None:
         os.environ["GLOG_v"] = str(flags.v)  # noqa: SIM112
     from caffe import _caffe
 
-    if "minloglevel" in flags.given:
+    # Unlike pycaffe, the commands log all that Caffe's do.
+    if "minloglevel" in flags.given or "GLOG_minloglevel" not in os.environ:
         _caffe.set_log_level(flags.minloglevel)
     log_file = flags.log_file
     if flags.log_dir and not log_file:
@@ -80,21 +87,52 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
     try:
         return action()
     except UsageError as error:
+        _let_the_first_rank_speak()
         print(f"{name}: error: {error}\n{help_hint}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt as interrupt:
         say_interrupted(name)
         return status_of(interrupt)
     except BrokenPipeError:
-        # The reader of our output has gone, e.g. `| head`; Python must not flush it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the pipe that we write has gone.
         return FAILED
     except Exception as error:
+        _let_the_first_rank_speak()
         if _is_ours(error):
-            print(f"{name}: error: {_sentence(error)}", file=sys.stderr)
+            print(f"{name}: error: {sentence(error)}", file=sys.stderr)
         else:
             traceback.print_exc()
         return FAILED
+
+
+def _launched(rank_or_size: str) -> int:
+    """The rank or size that mpirun tells; 0 in a process that it did not start."""
+    # Open MPI's launcher; those of MPICH, Intel MPI and MVAPICH.
+    for variable in (f"OMPI_COMM_WORLD_{rank_or_size}", f"PMI_{rank_or_size}"):
+        if (text := os.environ.get(variable, "")).isdigit():
+            return int(text)
+    return 0
+
+
+def refuse_several_processes(name: str) -> None:
+    """Complains if mpirun started more than one process, which would do the same."""
+    if (size := _launched("SIZE")) > 1:
+        raise RuntimeError(
+            f"this is one of {size} processes that mpirun started, and {name} works in "
+            "one, on all processors; run it without mpirun"
+        )
+
+
+def _let_the_first_rank_speak() -> None:
+    """Waits a moment in the other ranks: what is wrong is mostly so in all of them.
+
+    Rank 0 then says it, and its end is that of the others, who are silent.
+    """
+    if _launched("RANK") == 0:
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    time.sleep(_PATIENCE)
 
 
 def _is_ours(error: Exception) -> bool:
@@ -114,9 +152,3 @@ def _is_ours(error: Exception) -> bool:
         if not frame.filename.startswith("<")
     ]
     return all(any(file.is_relative_to(home) for home in trusted) for file in files)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"'{error.filename}': {error.strerror}"
-    return str(error) or type(error).__name__

@@ -41,7 +41,7 @@ def run(flags: Values) -> int:
     load_plugins(flags.plugin)
     for path in filter(None, [file, flags.snapshot, *split(flags.weights)]):
         require_file(path, "file")
-    if flags.tensorboard:
+    if flags.tensorboard and not _caffe.solver_rank():
         tensorboard.prepare(Path(flags.tensorboard))
     param = read_solver(file)
     param.train_state.level = flags.level
@@ -117,8 +117,8 @@ COMMAND = Command(
         Flag(
             "on_nan",
             "",
-            "When the loss is no finite number: stop with an error, or train on; "
-            "else as on_nan in the solver says, which stops.",
+            "When the loss is no finite number: stop with an error, or train on; by "
+            "default as on_nan in the solver says, which stops.",
             tuple(_ON_NAN),
         ),
         PRECISION,

@@ -15,12 +15,13 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.internal import enum_type_wrapper
+
+from caffe.files import make_folder, put_in_place, temporary_folder
 
 _BUILT = Path(__file__).with_name("caffe.desc")
 _SOURCE = Path(__file__).parents[3] / "src" / "caffe" / "proto" / "caffe.proto"
@@ -33,8 +34,8 @@ def _cache_folder() -> Path:
 
 def _compile(source: Path, target: Path) -> None:
     """Writes the descriptor of `source`; the target appears complete or not at all."""
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        partial = Path(folder) / target.name
+    with temporary_folder(target) as folder:
+        partial = folder / target.name
         arguments = [
             f"--proto_path={source.parent}",
             f"--descriptor_set_out={partial}",
@@ -50,7 +51,7 @@ def _compile(source: Path, target: Path) -> None:
                 errors.append(f"{compiler[-1]}: {error.strerror}")
                 continue
             if run.returncode == 0:
-                partial.replace(target)
+                put_in_place(partial, target)
                 return
             errors.append(f"{compiler[-1]}: {run.stderr.strip()}")
     raise ImportError(
@@ -70,7 +71,7 @@ def _serialized() -> bytes:
     digest = hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]
     cached = _cache_folder() / f"caffe-{digest}.desc"
     if not cached.exists():
-        cached.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(cached.parent)
         _compile(_SOURCE, cached)
     return cached.read_bytes()
 

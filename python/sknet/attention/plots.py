@@ -5,7 +5,6 @@ Needs matplotlib, of the extra `plot`.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from sknet.attention.analysis import Attention, ImageAttention
 from sknet.attention.units import Unit, last_of_stages
 from sknet.extras import missing
+from sknet.files import save_figure, write_csv
 
 Array = npt.NDArray[Any]
 
@@ -61,7 +61,7 @@ def plot_image(attention: Attention, image: ImageAttention, path: Path) -> None:
             side.set(color=_COLOURS[index], linewidth=3)
     _draw_curve(figure.add_subplot(grid[1, 0]), attention, image.curve)
     _draw_bars(figure.add_subplot(grid[:, 1]), attention, image.differences)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def plot_average(attention: Attention, path: Path) -> None:
@@ -71,7 +71,7 @@ def plot_average(attention: Attention, path: Path) -> None:
     _draw_curve(left, attention, attention.curve)
     _draw_bars(right, attention, attention.differences)
     figure.suptitle(f"mean over {int(attention.count.sum()):,} images", fontsize=10)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def plot_classes(attention: Attention, path: Path) -> None:
@@ -108,7 +108,7 @@ def plot_classes(attention: Attention, path: Path) -> None:
         panels[-1].set_xticks(range(classes))
     kernels = _kernels(shown[0])
     figure.supylabel(f"mean attention difference ({kernels})", fontsize=10)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
 
 
 def _figure(width: float, height: float) -> Any:
@@ -228,9 +228,6 @@ def write_tables(
     written = []
     for file_name, columns, rows in tables:
         path = folder / file_name
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
+        write_csv(path, columns, rows)
         written.append(path)
     return written

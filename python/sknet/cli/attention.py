@@ -12,7 +12,7 @@ import numpy as np
 
 from caffe.cli.progress import reporting
 from sknet.cli.evaluate import add_net_arguments, preprocessing_of
-from sknet.files import write_atomically
+from sknet.files import make_folder, write_atomically
 from sknet.text import table
 
 
@@ -125,7 +125,7 @@ def _attention(arguments: argparse.Namespace) -> None:
             unpreprocess=lambda values: values / preprocessing.scale + mean,
             report=lambda done: report(done, total),
         )
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    make_folder(arguments.out)
     for number, image in enumerate(attention.images):
         plot_image(attention, image, arguments.out / f"image_{number}.png")
     plot_average(attention, arguments.out / "average.png")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from caffe.cli.signals import say_interrupted, status_of
+from caffe.files import sentence
 from sknet.cli import (
     attention,
     augment_preview,
@@ -59,8 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(words, argparse.Namespace(caffe_flags=flags))
         command = arguments.command
         return arguments.run(arguments) or 0
+    except BrokenPipeError:
+        # Whoever read the pipe that we write has gone.
+        return 1
     except (ValueError, RuntimeError, OSError, ImportError) as error:
-        print(f"sknet {command}: {error}", file=sys.stderr)
+        print(f"sknet {command}: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
         say_interrupted(f"sknet {command}")

@@ -8,13 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import caffe
-from sknet.batch_norms import (
-    FORMS,
-    convert,
-    convert_text,
-    find,
-    write_file,
-)
+from sknet.batch_norms import FORMS, convert, convert_text, find
+from sknet.files import read_bytes, write_atomically
 
 
 def add_commands(commands: Any) -> None:
@@ -65,12 +60,12 @@ def _convert_bn(arguments: argparse.Namespace) -> None:
     converted = convert(model, arguments.to, norms)
     outputs = [(arguments.output, converted.SerializeToString())]
     if arguments.out_prototxt:
-        text = arguments.prototxt.read_bytes()
+        text = read_bytes(arguments.prototxt)
         outputs.append(
             (arguments.out_prototxt, convert_text(text, arguments.to, norms))
         )
     for path, content in outputs:
-        write_file(path, content)
+        write_atomically(path, content)
     counts = Counter(norm.form for norm in norms)
     read = ", ".join(f"{count} {form}" for form, count in counts.items())
     print(f"{len(norms)} batch norms ({read}) converted to {arguments.to}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
-from sknet.files import sha256_of, write_atomically
+from sknet.files import sha256_of, write_atomically, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:
@@ -210,7 +209,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     if arguments.per_class:
-        _write_csv(
+        write_csv(
             arguments.per_class,
             ["label", "class", "images", "top1_correct", "top5_correct"],
             [list(entry.values()) for entry in record["per_class"]],
@@ -219,7 +218,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         names = [entry["class"] for entry in record["per_class"]]
         matrix = result.scores.confusion_matrix().tolist()
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
-        _write_csv(arguments.confusion, ["label \\ answer", *names], rows)
+        write_csv(arguments.confusion, ["label \\ answer", *names], rows)
 
 
 def _print_notices(sentences: list[str]) -> None:
@@ -345,10 +344,3 @@ def _print(record: dict[str, Any]) -> None:
     for entry in tested[:_SHOWN]:
         error = 100 * (1 - entry["top1_correct"] / entry["images"])
         print(f"  {entry['class']}: {error:.1f} % of {entry['images']:,} images")
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sknet.files import write_atomically
 from sknet.text import table
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def _onnx(arguments: argparse.Namespace) -> int:
         return 0
     report = compare(net, graph, _random_inputs(graph.inputs))
     if arguments.json:
-        arguments.json.write_text(
+        write_atomically(
+            arguments.json,
             json.dumps(
                 {
                     "layers": [_row(entry) for entry in report.layers],
@@ -120,7 +122,7 @@ def _onnx(arguments: argparse.Namespace) -> int:
                 },
                 indent=1,
             )
-            + "\n"
+            + "\n",
         )
     if arguments.by_layer:
         print(_table(report.layers))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sknet.batch_norms import write_file
+from sknet.files import write_atomically
 from sknet.prototxt import to_text
 from sknet.torch_import import convert, read_state_dict
 from sknet.torch_sources import SOURCES, source
@@ -74,11 +74,11 @@ def _torch(arguments: argparse.Namespace) -> None:
         mean=_channels(arguments.mean, "mean"),
         std=_channels(arguments.std, "std"),
     )
-    write_file(arguments.output, imported.weights.SerializeToString())
+    write_atomically(arguments.output, imported.weights.SerializeToString())
     print(f"wrote {arguments.output}: {arguments.model} as {origin.model}")
     if arguments.prototxt:
         text = to_text(imported.definition)
-        write_file(arguments.prototxt, text.encode())
+        write_atomically(arguments.prototxt, text)
         print(f"wrote {arguments.prototxt}")
     mean = ", ".join(f"{value:.6g}" for value in imported.mean)
     print(f"mean to subtract, blue, green, red: {mean}")

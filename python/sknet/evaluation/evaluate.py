@@ -18,7 +18,7 @@ from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.scores import Scores, wilson_interval
-from sknet.files import write_atomically
+from sknet.files import read_text, write_atomically
 
 _FORMAT = "sknet evaluation checkpoint 2"
 # Seconds between checkpoints.
@@ -199,7 +199,7 @@ def _restored(checkpoint: Path | None, identity: dict[str, Any]) -> Scores | Non
     if checkpoint is None or not checkpoint.exists():
         return None
     try:
-        record = json.loads(checkpoint.read_text(encoding="utf-8"))
+        record = json.loads(read_text(checkpoint))
         known = {key: record[key] for key in identity}
         scores = Scores.from_record(record["scores"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from caffe import _caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import ClassMap, class_folders, named, read_record
 from sknet.evaluation.protocol import Preprocessing, Protocol
+from sknet.files import read_text, reading, temporary_folder, write_atomically
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
@@ -81,10 +81,10 @@ class ImageSource:
         stop = self.count if stop is None else min(stop, self.count)
         if start >= stop:
             return
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             # A list can begin anywhere, an LMDB cannot.
             skip = 0 if self.files else start
-            layer = self._layer(protocol, batch, Path(folder), self.files[start:])
+            layer = self._layer(protocol, batch, folder, self.files[start:])
             _set_transform(layer.transform_param, protocol, preprocessing)
             with quiet():
                 net = caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
@@ -145,9 +145,8 @@ class ImageSource:
             layer.data_param.batch_size = size
             return layer
         list_file = folder / "images.txt"
-        list_file.write_text(
-            "".join(f"{name} {label}\n" for name, label in files),
-            errors="surrogateescape",
+        write_atomically(
+            list_file, "".join(f"{name} {label}\n" for name, label in files)
         )
         layer.type = "ImageData"
         layer.image_data_param.source = str(list_file)
@@ -180,12 +179,11 @@ def _crops(image: Array, protocol: Protocol) -> Array:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the engine's log to warnings, such as while a net is built."""
-    before = _caffe.log_level()
-    _caffe.set_log_level(max(1, before))
+    former = _caffe.set_log_level(1)
     try:
         yield
     finally:
-        _caffe.set_log_level(before)
+        _caffe.set_log_level(former)
 
 
 def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
@@ -259,16 +257,17 @@ def _open_lmdb(path: Path) -> ImageSource:
 
 
 def _images_in(folder: Path) -> list[str]:
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
-    )
+    with reading(folder):
+        return sorted(
+            entry.name
+            for entry in folder.iterdir()
+            if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
+        )
 
 
 def _listed(path: Path, labels_file: Path) -> list[tuple[str, int]]:
     files: list[tuple[str, int]] = []
-    lines = labels_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(labels_file, errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

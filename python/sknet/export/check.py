@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 import caffe
 from sknet.export.graph import BlobValue, Graph
 from sknet.extras import missing
+from sknet.files import temporary_folder
 
 Array = npt.NDArray[np.float32]
 
@@ -159,8 +158,8 @@ def _runtime(
         ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    with tempfile.TemporaryDirectory(prefix="sknet-onnx-") as folder:
-        file = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        file = folder / "model.onnx"
         graph.save(file, name)
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe._caffe import version
+from caffe.files import put_in_place, temporary_folder, writing
 
 if TYPE_CHECKING:
     import onnx
@@ -185,15 +186,13 @@ class Graph:
         Returns:
             The files written.
         """
-        import tempfile
-
         import onnx
 
         model = self.to_model(name, outputs)
         size = sum(array.nbytes for array in self.constants.values())
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as folder:
+        with temporary_folder(path) as folder, writing(path):
             # The model names its data file, so both get their final names in here.
-            draft = Path(folder) / path.name
+            draft = folder / path.name
             data = f"{path.name}.data"
             if size > external_data_bytes:
                 onnx.save_model(
@@ -207,7 +206,10 @@ class Graph:
                 onnx.save_model(model, str(draft))
             onnx.checker.check_model(str(draft))
             files = [file for file in (draft.with_name(data), draft) if file.exists()]
-            return [file.replace(path.with_name(file.name)) for file in files]
+            targets = [path.with_name(file.name) for file in files]
+            for file, target in zip(files, targets, strict=True):
+                put_in_place(file, target)
+            return targets
 
     def without_unused(self) -> Graph:
         """Without nodes, constants and inputs on which no output depends."""

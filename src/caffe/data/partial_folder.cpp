@@ -1,8 +1,6 @@
 #include "caffe/data/partial_folder.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +10,7 @@
 #include <system_error>
 
 #include "caffe/error.hpp"
+#include "caffe/util/temporary_entry.hpp"
 
 namespace caffe {
 namespace {
@@ -37,24 +36,9 @@ PartialFolder::PartialFolder(const std::string& target) : target_(target) {
   if (kind != std::filesystem::file_type::not_found && !is_empty_folder) {
     FailExists(target_);
   }
-  partial_ = target_ + ".partial";
-  if (::mkdir(partial_.c_str(), 0777) != 0 && errno != EEXIST) {
-    Fail(target_, std::strerror(errno));
-  }
-  lock_ = ::open(partial_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (lock_ < 0) Fail(target_, Str("'", partial_, "': ", std::strerror(errno)));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const int code = errno;
-    ::close(lock_);
-    Fail(target_,
-         code == EWOULDBLOCK ? "another process is building it" : std::strerror(code));
-  }
-  std::error_code error;
-  std::filesystem::remove_all(path(), error);
-  if (error) {
-    ::close(lock_);
-    Fail(target_, Str("'", path(), "' cannot be removed: ", error.message()));
-  }
+  if (IsBeingWritten(target_)) Fail(target_, "another process is building it");
+  lock_ = CreateTemporaryFolder(target_, &partial_);
+  if (lock_ < 0) Fail(target_, std::strerror(errno));
 }
 
 PartialFolder::~PartialFolder() {

@@ -7,8 +7,8 @@ namespace caffe {
 
 /// A folder that appears under its name complete or not at all.
 ///
-/// It is built as path() inside "<target>.partial", which is locked while in use and
-/// removed by the destructor; one that a killed process left is cleared away first.
+/// It is built as path() inside a hidden folder beside it, which the destructor removes
+/// or, where the process was killed, the next that writes there (temporary_entry.hpp).
 /// Throws FileError if the target exists, unless as an empty folder, or if another
 /// process is building it.
 class PartialFolder {

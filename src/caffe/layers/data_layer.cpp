@@ -44,13 +44,14 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     skip_ = this->Generator("rand_skip")() % param.rand_skip();
     LOG(INFO) << "Skipping first " << skip_ << " data points.";
   }
+  this->SetBatchSize("data_param.batch_size", param.batch_size());
   const std::uint64_t first = this->FirstSample();
   const Record record = Fetch(first);
   try {
     std::unique_ptr<DecodedSample> sample = Decode(record);
     // The shape has to come from somewhere.
     if (sample->blank) sample = NextGoodEntry(first);
-    this->SetUpShapes(*sample, static_cast<int>(param.batch_size()), top);
+    this->SetUpShapes(*sample, top);
   } catch (const Error& error) {
     this->RethrowNamed(error, record);
   }

@@ -38,9 +38,10 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
   LOG(INFO) << "A total of " << lines_.size() << " images.";
   Start();
   if (param.rand_skip() > 0) LOG(INFO) << "Skipping first " << skip_ << " data points.";
+  this->SetBatchSize("image_data_param.batch_size", param.batch_size());
   const Record first = Fetch(this->FirstSample());
   try {
-    this->SetUpShapes(*Decode(first), static_cast<int>(param.batch_size()), top);
+    this->SetUpShapes(*Decode(first), top);
   } catch (const Error& error) {
     this->RethrowNamed(error, first);
   }

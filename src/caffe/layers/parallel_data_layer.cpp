@@ -1,5 +1,6 @@
 #include "caffe/layers/parallel_data_layer.hpp"
 
+#include <climits>
 #include <cstdio>
 #include <future>
 #include <new>
@@ -91,24 +92,28 @@ std::uint64_t ParallelDataLayer<Dtype>::SampleStep() const {
 }
 
 template <typename Dtype>
-void ParallelDataLayer<Dtype>::SetUpShapes(const DecodedSample& first, int batch_size,
-                                           const vector<Blob<Dtype>*>& top) {
-  if (batch_size < 1) {
-    throw ValueError(Str("batch_size is ", batch_size, ", expected at least 1"));
+void ParallelDataLayer<Dtype>::SetBatchSize(const char* field, unsigned size) {
+  if (size < 1 || size > INT_MAX) {
+    throw ValueError(Str(field, " is ", size, ", expected at least 1 and below 2^31"));
   }
-  batch_size_ = batch_size;
+  batch_size_ = static_cast<int>(size);
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::SetUpShapes(const DecodedSample& first,
+                                           const vector<Blob<Dtype>*>& top) {
   sample_shape_ = first.image.empty()
                       ? this->data_transformer_->InferBlobShape(first.datum)
                       : this->data_transformer_->InferBlobShape(first.image);
   vector<int> shape = sample_shape_;
-  shape[0] = batch_size;
+  shape[0] = batch_size_;
   top[0]->Reshape(shape);
   LOG_IF(INFO, Caffe::root_solver()) << "output data size: " << shape[0] << ","
                                      << shape[1] << "," << shape[2] << "," << shape[3];
-  if (this->output_labels_) top[1]->Reshape({batch_size});
+  if (this->output_labels_) top[1]->Reshape({batch_size_});
   for (auto& batch : this->prefetch_) {
     batch->data_.Reshape(shape);
-    batch->label_.Reshape({batch_size});
+    batch->label_.Reshape({batch_size_});
   }
 }
 

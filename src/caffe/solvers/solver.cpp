@@ -130,6 +130,11 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   ProcessGroup::Join();
   CHECK(TakesPart()) << "only the root solver runs Solve()";
   const GroupWork work(group_);
+  // Differs from BVLC, which trains nothing and says that it is done.
+  if (!param_.has_max_iter()) {
+    throw ValueError(
+        "solver: max_iter is missing, expected the number of iterations to train for");
+  }
   LOG(INFO) << "Solving " << net_->name();
   LOG(INFO) << "Learning Rate Policy: " << param_.lr_policy();
   requested_early_exit_ = false;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "caffe/parallel.hpp"
@@ -94,11 +95,19 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
         "solver: snapshot is given without snapshot_prefix, expected the path and the "
         "start of the name for the snapshots");
   }
+  const string who = Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': ");
+  // Differs from BVLC, which wants the folder made beforehand.
+  const fs::path folder = fs::path(param_.snapshot_prefix()).parent_path();
+  std::error_code problem;
+  if (!folder.empty()) fs::create_directories(folder, problem);
+  if (problem) {
+    throw FileError(Str(who, "the folder '", folder.string(),
+                        "' is not there and cannot be made: ", problem.message()));
+  }
   try {
     const AtomicFile probe(SnapshotFilename(".tempfile"));
   } catch (const Error& error) {
-    RethrowWithPrefix(error,
-                      Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': "));
+    RethrowWithPrefix(error, who);
   }
 }
 
@@ -294,9 +303,9 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
                       Caffe::root_solver())
       << "'" << state_file << "' was written by " << NumStreams(state)
       << " process(es) and goes on in " << group_->size()
-      << ": an iteration now takes the batches of " << group_->size()
-      << ", random draws are not those that would have come, and the last few samples "
-         "may come again";
+      << ": if batch_size times processes is what it was, iterations get the samples "
+         "that would have come, else another number of them, of which the last few may "
+         "come again; Dropout and the like draw other numbers";
   RestorePosition(state);
 }
 

@@ -5,28 +5,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
 #include "caffe/error.hpp"
+#include "caffe/util/temporary_entry.hpp"
 
 namespace caffe {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-// A name beside `target` that no other writer uses. The stem is cut because the
-// suffix must not push the name over the file system's 255 bytes.
-std::string TemporaryName(const fs::path& target) {
-  static std::atomic<unsigned> serial{0};
-  const std::string name = target.filename().string().substr(0, 200);
-  return (target.parent_path() / Str(".", name, ".", ::getpid(), "-", serial++, ".tmp"))
-      .string();
-}
 
 // Some file systems cannot flush a folder or a pipe; that is no failed write.
 bool Flush(int fd) {
@@ -50,19 +41,17 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(path) {
     if (fd_ < 0) Fail(errno);
     return;
   }
-  do {
-    temporary_ = TemporaryName(target_);
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (fd_ < 0 && (errno == EEXIST || errno == EINTR));
+  // A replaced file keeps its permissions; until then the owner can remove it.
+  if (exists) mode_ = static_cast<int>(old.st_mode & 07777);
+  fd_ = CreateTemporaryFile(target_, exists ? (old.st_mode & 0777) | 0600 : 0666,
+                            &temporary_);
   if (fd_ < 0) Fail(errno);
-  // Best effort: a replaced file keeps its permissions.
-  if (exists) static_cast<void>(::fchmod(fd_, old.st_mode & 07777) == 0);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
-  ::close(fd_);
   if (temporary_ != target_) ::unlink(temporary_.c_str());
+  ::close(fd_);
 }
 
 void AtomicFile::Write(const void* data, std::size_t size) {
@@ -81,6 +70,7 @@ void AtomicFile::Write(const void* data, std::size_t size) {
 }
 
 void AtomicFile::Commit() {
+  if (mode_ >= 0) static_cast<void>(::fchmod(fd_, static_cast<mode_t>(mode_)));
   if (!Flush(fd_)) Fail(errno);
   if (temporary_ == target_) return;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) Fail(errno);

@@ -8,7 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <mutex>
+
+#include "caffe/util/log_file.hpp"
 
 namespace caffe {
 
@@ -42,7 +45,7 @@ struct State {
   std::atomic<int> verbose{FromEnvironment("GLOG_v", 0)};
   Sink sink = nullptr;
   void* context = nullptr;
-  std::FILE* file = nullptr;
+  std::unique_ptr<LogFile> file;
 };
 
 // Never destroyed: threads may log while the process ends.
@@ -69,6 +72,14 @@ std::string LinePrefix(const char* file, int line, LogSeverity severity) {
   return text;
 }
 
+void Print(const State& state, LogSeverity severity, const std::string& line) {
+  if (state.sink) {
+    state.sink(severity, line.c_str(), state.context);
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+}
+
 }  // namespace
 
 LogSeverity MinSeverity() {
@@ -91,14 +102,8 @@ void SetSink(Sink sink, void* context) {
 void SetLogFile(const std::string& path) {
   State& state = GetState();
   std::lock_guard<std::mutex> lock(state.mutex);
-  if (state.file) std::fclose(state.file);
-  state.file = nullptr;
-  if (path.empty()) return;
-  state.file = std::fopen(path.c_str(), "a");
-  if (!state.file) {
-    throw FileError(Str("log file '", path, "': cannot be opened for appending (",
-                        std::strerror(errno), ")"));
-  }
+  state.file.reset();
+  if (!path.empty()) state.file = std::make_unique<LogFile>(path);
 }
 
 Message::~Message() {
@@ -106,15 +111,12 @@ Message::~Message() {
   if (severity_ < state.min_severity.load()) return;
   const std::string line = LinePrefix(file_, line_, severity_) + stream_.str();
   std::lock_guard<std::mutex> lock(state.mutex);
-  if (state.sink) {
-    state.sink(severity_, line.c_str(), state.context);
-  } else {
-    std::fprintf(stderr, "%s\n", line.c_str());
-  }
-  if (state.file) {
-    std::fprintf(state.file, "%s\n", line.c_str());
-    std::fflush(state.file);
-  }
+  Print(state, severity_, line);
+  if (!state.file) return;
+  const std::string problem = state.file->Append(line);
+  if (problem.empty()) return;
+  Print(state, google::WARNING,
+        LinePrefix(__FILE__, __LINE__, google::WARNING) + problem);
 }
 
 FatalMessage::~FatalMessage() noexcept(false) {

@@ -1,6 +1,7 @@
 #include "caffe/util/signal_handler.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -26,8 +27,37 @@ struct Handled {
 Handled handled[] = {{SIGINT, {}}, {SIGHUP, {}}, {SIGTERM, {}}};
 int installed = 0;  // this many, the first ones
 
+// The actions of the object that was made last.
+std::atomic<SolverAction::Enum> sigint_action(SolverAction::NONE);
+std::atomic<SolverAction::Enum> sighup_action(SolverAction::NONE);
+static_assert(std::atomic<SolverAction::Enum>::is_always_lock_free);
+
+// What a signal will do when the iteration is done, which can take minutes. The log
+// cannot be used inside a handler.
+void Tell(int signal, const char* message) {
+  char line[64] = {};
+  std::strcpy(line, signal == SIGHUP    ? "SIGHUP: "
+                    : signal == SIGTERM ? "SIGTERM: "
+                                        : "SIGINT: ");
+  std::strcat(line, message);
+  if (write(STDERR_FILENO, line, std::strlen(line)) < 0) {
+    // The terminal has gone.
+  }
+}
+
 void HandleSignal(int signal) {
-  (signal == SIGHUP ? got_sighup : signal == SIGTERM ? got_sigterm : got_sigint) = true;
+  const int former = errno;
+  std::atomic<bool>& got = signal == SIGHUP    ? got_sighup
+                           : signal == SIGTERM ? got_sigterm
+                                               : got_sigint;
+  const SolverAction::Enum action = signal == SIGHUP    ? sighup_action.load()
+                                    : signal == SIGTERM ? SolverAction::STOP
+                                                        : sigint_action.load();
+  if (!got.exchange(true)) {
+    if (action == SolverAction::STOP) Tell(signal, "stopping after this iteration\n");
+    if (action == SolverAction::SNAPSHOT) Tell(signal, "snapshot after this iteration\n");
+  }
+  errno = former;
 }
 
 SolverAction::Enum Answer(int signal, SolverAction::Enum action) {
@@ -64,6 +94,8 @@ SignalHandler::SignalHandler(SolverAction::Enum SIGINT_action,
                              SolverAction::Enum SIGHUP_action)
     : SIGINT_action_(SIGINT_action), SIGHUP_action_(SIGHUP_action) {
   const std::lock_guard<std::mutex> lock(mutex);
+  sigint_action = SIGINT_action;
+  sighup_action = SIGHUP_action;
   if (live_objects == 0) {
     got_sigint = false;
     got_sighup = false;

@@ -165,13 +165,13 @@ bool UpgradeSolverAsNeeded(const string& param_file, SolverParameter* param) {
 void UpgradeSnapshotPrefixProperty(const string& param_file, SolverParameter* param) {
   using std::filesystem::path;
   std::error_code ignored;
+  const string& prefix = param->snapshot_prefix();
   if (!param->has_snapshot_prefix()) {
     param->set_snapshot_prefix(path(param_file).replace_extension().string());
     LOG(INFO) << "snapshot_prefix was not given and is '" << param->snapshot_prefix()
               << "'";
-  } else if (std::filesystem::is_directory(param->snapshot_prefix(), ignored)) {
-    param->set_snapshot_prefix(
-        (path(param->snapshot_prefix()) / path(param_file).stem()).string());
+  } else if (prefix.ends_with('/') || std::filesystem::is_directory(prefix, ignored)) {
+    param->set_snapshot_prefix((path(prefix) / path(param_file).stem()).string());
     LOG(INFO) << "snapshot_prefix is a folder; snapshots start with '"
               << param->snapshot_prefix() << "'";
   }

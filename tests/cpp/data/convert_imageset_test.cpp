@@ -266,9 +266,15 @@ TEST_F(ConvertImagesetTest, BeginsAgainAfterItWasKilled) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_FALSE(std::filesystem::exists(options_.database)) << "no half database";
+  const int files = FilesInFolder();  // with what the killed one left
+  const std::string killed = options_.database;
+  options_.database += "_of_another_name";
+  ConvertImageset(options_);
+  EXPECT_EQ(FilesInFolder(), files) << "one gone, one come";
+  options_.database = killed;
   ConvertImageset(options_);
   EXPECT_EQ(ReadDatabase(options_.database).size(), 50u);
-  EXPECT_FALSE(std::filesystem::exists(options_.database + ".partial"));
+  EXPECT_EQ(FilesInFolder(), files + 1);
 }
 
 TEST_F(ConvertImagesetTest, LeavesAnotherRunAlone) {

@@ -155,8 +155,9 @@ TYPED_TEST(DataLayerErrorsTest, NamesAWrongParameter) {
                           const std::vector<std::string>& parts) {
     ExpectError(kind, parts, [&] { DataRun<TypeParam> run(text); });
   };
-  expect(ErrorKind::kValue, this->Text(""), {"batch_size is 0"});
-  expect(ErrorKind::kValue, this->Text("batch_size: 4294967295"), {"batch_size"});
+  expect(ErrorKind::kValue, this->Text(""), {"data_param.batch_size is 0, expected"});
+  expect(ErrorKind::kValue, this->Text("batch_size: 4294967295"),
+         {"data_param.batch_size is 4294967295, expected"});
   expect(ErrorKind::kValue, this->Text("batch_size: 2147483647"), {"elements"});
   expect(ErrorKind::kValue, this->Text("batch_size: 1 prefetch: 0"), {"prefetch is 0"});
   expect(ErrorKind::kValue, this->Text("batch_size: 1 prefetch: 4294967295"),

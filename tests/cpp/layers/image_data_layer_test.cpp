@@ -169,6 +169,9 @@ TYPED_TEST(ImageDataLayerTest, NamesAWrongParameter) {
   ExpectError(ErrorKind::kValue, {"crop_size is 3", "1 x 1", "line 1"}, [&] {
     DataRun<TypeParam> run(this->Text(this->Root(), "transform_param { crop_size: 3 }"));
   });
+  ExpectError(ErrorKind::kValue, {"image_data_param.batch_size is 0, expected"}, [&] {
+    DataRun<TypeParam> run(this->Text(this->Root() + "batch_size: 0"));
+  });
   ExpectError(ErrorKind::kValue, {"source is missing"},
               [&] { DataRun<TypeParam> run("type: 'ImageData'"); });
   ExpectError(ErrorKind::kFile, {"no_such_list"}, [&] {

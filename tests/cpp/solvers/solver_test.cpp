@@ -21,6 +21,7 @@ using test::ReadBytes;
 using test::TemporaryFolder;
 using test::Weights;
 using test::WriteBytes;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -439,8 +440,12 @@ TEST(SolverErrorsTest, WrongDefinitionsAreNamed) {
   EXPECT_THAT(ErrorOf(WithNet("average_loss: 0")), HasSubstr("average_loss is 0"));
   EXPECT_THAT(ErrorOf(WithNet("display: -1")), HasSubstr("display is -1"));
   EXPECT_THAT(ErrorOf(WithNet("snapshot: 5")), HasSubstr("without snapshot_prefix"));
-  EXPECT_THAT(ErrorOf(WithNet("snapshot: 5 snapshot_prefix: '/no/such/folder/s'")),
-              HasSubstr("snapshot_prefix '/no/such/folder/s'"));
+  TemporaryFolder folder;
+  WriteBytes(folder / "file", "");
+  const std::string prefix = folder / "file/s";
+  EXPECT_THAT(ErrorOf(WithNet("snapshot: 5 snapshot_prefix: '" + prefix + "'")),
+              AllOf(HasSubstr("snapshot_prefix '" + prefix + "': the folder '"),
+                    HasSubstr("file' is not there and cannot be made: ")));
   EXPECT_THAT(ErrorOf("net_param { layer { name: 'q' type: 'Scripted' } }" + rate),
               HasSubstr("net_param: layer 'q'"));
   EXPECT_THAT(ErrorOf(WithNet("weights: '/no/w.caffemodel'")),
@@ -449,11 +454,35 @@ TEST(SolverErrorsTest, WrongDefinitionsAreNamed) {
 
 TEST(SolverErrorsTest, UnwritableSnapshotsAreReportedBeforeTraining) {
   const LogCapture log;
-  const auto solver = NewSolver<float>(WithNet(
-      "max_iter: 5 snapshot_after_train: true snapshot_prefix: '/no/such/folder/s'"));
-  EXPECT_THAT(MessageOf<Error>([&] { solver->Solve(); }), HasSubstr("/no/such/folder"));
+  TemporaryFolder folder;
+  WriteBytes(folder / "file", "");
+  const auto solver = NewSolver<float>(
+      WithNet(Str("max_iter: 5 snapshot_after_train: true snapshot_prefix: '",
+                  folder / "file/s", "'")));
+  EXPECT_THAT(MessageOf<Error>([&] { solver->Solve(); }), HasSubstr("file/s"));
   EXPECT_EQ(solver->iter(), 0);
   solver->Step(1);  // without snapshots it trains
+  EXPECT_EQ(solver->iter(), 1);
+}
+
+TEST(SolverTest, MakesTheFolderOfItsSnapshots) {
+  const LogCapture log;
+  TemporaryFolder folder;
+  for (const std::string due : {"snapshot: 1", "snapshot_after_train: true"}) {
+    const std::string made = folder / due.substr(0, due.find(':'));
+    const auto solver = NewSolver<float>(
+        WithNet(Str("max_iter: 1 ", due, " snapshot_prefix: '", made, "/of/runs/s'")));
+    solver->Solve();
+    EXPECT_NE(ReadBytes(made + "/of/runs/s_iter_1.caffemodel"), "");
+  }
+}
+
+TEST(SolverErrorsTest, WithoutMaxIterThereIsNothingToSolve) {
+  const LogCapture log;
+  const auto solver = NewSolver<float>(WithNet("snapshot_prefix: 'none'"));
+  EXPECT_THAT(MessageOf<Error>([&] { solver->Solve(); }),
+              HasSubstr("max_iter is missing, expected the number of iterations"));
+  solver->Step(1);  // which it is told
   EXPECT_EQ(solver->iter(), 1);
 }
 

@@ -159,6 +159,8 @@ TEST(AtomicFileTest, SurvivesKills) {
     ASSERT_EQ(bytes.size(), kSize) << "after kill " << i;
     ASSERT_EQ(bytes, std::string(kSize, bytes[0])) << "after kill " << i;
   }
+  WriteFileAtomically(path, "x");
+  EXPECT_EQ(folder.NumFiles(), 1) << "what the killed ones left";
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <initializer_list>
 #include <memory>
+#include <string>
 
 #include "solvers/solver_fixture.hpp"
 
@@ -82,6 +84,26 @@ TEST(SignalHandlerTest, TellsWhatStopped) {
     action();
     EXPECT_EQ(SignalHandler::StoppedBy(), signal);
   }
+}
+
+TEST(SignalHandlerTest, SaysAtOnceWhatFollowsTheIteration) {
+  const auto said = [](SolverAction::Enum sigint, SolverAction::Enum sighup,
+                       std::initializer_list<int> signals) {
+    SignalHandler handler(sigint, sighup);
+    testing::internal::CaptureStderr();
+    for (const int signal : signals) raise(signal);
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string stop = ": stopping after this iteration\n";
+  const std::string snapshot = ": snapshot after this iteration\n";
+  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGINT, SIGINT}),
+            "SIGINT" + stop);
+  EXPECT_EQ(said(SolverAction::STOP, SolverAction::SNAPSHOT, {SIGHUP}),
+            "SIGHUP" + snapshot);
+  EXPECT_EQ(said(SolverAction::SNAPSHOT, SolverAction::NONE, {SIGINT}),
+            "SIGINT" + snapshot);
+  EXPECT_EQ(said(SolverAction::NONE, SolverAction::NONE, {SIGINT, SIGHUP}), "");
+  EXPECT_EQ(said(SolverAction::NONE, SolverAction::NONE, {SIGTERM}), "SIGTERM" + stop);
 }
 
 TEST(SignalHandlerTest, SignalsBeforeItsTimeAreForgotten) {

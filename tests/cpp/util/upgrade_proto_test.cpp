@@ -482,6 +482,7 @@ TEST(UpgradeSolverTest, SnapshotPrefix) {
   EXPECT_EQ(prefix("base_lr: 1"), folder / "my_solver");
   EXPECT_EQ(prefix(Str("snapshot_prefix: '", folder.path(), "'")), folder / "my_solver");
   EXPECT_EQ(prefix("snapshot_prefix: 'models/x'"), "models/x");
+  EXPECT_EQ(prefix("snapshot_prefix: 'to/be/made/'"), "to/be/made/my_solver");
 }
 
 TEST(ForkUpgradeTest, CeilModeBecomesRoundMode) {

@@ -48,8 +48,13 @@ def test_forms_of_net(model, weights):
     ("arguments", "named", "message"),
     [
         ((), {}, f"the phase is missing, {PHASES} behind network_file"),
-        (("w.caffemodel",), {}, f"the phase is missing, {PHASES} behind the weights"),
-        (("TEST",), {}, f"phase is 'TEST', {PHASES}"),
+        (
+            ("w.caffemodel",),
+            {},
+            f"the phase is missing, {PHASES} behind network_file, and weights by name, "
+            r"as in caffe\.Net\(network_file, caffe\.TEST, weights='w\.caffemodel'\)$",
+        ),
+        (("TEST",), {}, f"phase is 'TEST', {PHASES}, without quotes$"),
         ((), {"phase": "TEST"}, f"phase is 'TEST', {PHASES}"),
         ((), {"phase": "test"}, f"phase is 'test', {PHASES}"),
         ((), {"phase": b"TEST"}, f"phase is b'TEST', {PHASES}"),
@@ -158,6 +163,13 @@ Transformer array_to_blobproto array_to_datum arraylist_to_blobprotovecor_str
 blobproto_to_array blobprotovector_str_to_arraylist datum_to_array load_image oversample
 resize_image
 """
+
+
+def test_a_misspelt_name_of_the_module_is_told_the_closest():
+    with pytest.raises(AttributeError, match=r"'Nett'; the closest is 'Net'$"):
+        caffe.Nett  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'caffe' has no attribute 'zzz'$"):
+        caffe.zzz  # noqa: B018
 
 
 def test_the_names_of_caffe_1_0_are_here():

@@ -189,6 +189,23 @@ def test_compiler_errors_are_shown(run_tool, tmp_path):
     assert not (tmp_path / "bad.so").exists()
 
 
+def test_a_failed_build_keeps_the_former_one(run_tool, tmp_path):
+    (tmp_path / "x.cpp").write_text("int x;")
+    former = tmp_path / "lib.so"
+    former.write_bytes(b"the former one")
+    command = ("caffe", "build-plugin", "x.cpp", "-o", "lib.so", "--")
+    # A compiler that writes, and then fails, as when the disk is full.
+    half = tmp_path / "half"
+    half.write_text(
+        '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\necho half > "$2"\nexit 1\n'
+    )
+    half.chmod(0o755)
+    run = run_tool(*command, env={**os.environ, "CXX": str(half)})
+    assert run.returncode == 1
+    assert former.read_bytes() == b"the former one"
+    assert {path.name for path in tmp_path.iterdir()} == {"x.cpp", "lib.so", "half"}
+
+
 def test_the_compiler_can_be_chosen(run_tool, tmp_path):
     (tmp_path / "a.cpp").write_text("")
     run = run_tool(

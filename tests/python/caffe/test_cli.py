@@ -94,6 +94,37 @@ class TestTrain:
         assert f"Resuming from {state}" in messages(run.stderr)
         assert final.read_bytes() == want
 
+    def test_makes_the_folder_of_its_snapshots(self, run_tool, solver_file, tmp_path):
+        prefix = tmp_path / "new" / "run" / "s"
+        text = solver_file.read_text().replace(str(tmp_path / "snap"), str(prefix))
+        solver_file.write_text(text)
+        run = run_tool("caffe", "train", "-solver", solver_file)
+        assert run.returncode == 0, run.stderr
+        assert prefix.with_name("s_iter_20.caffemodel").exists()
+
+    @pytest.mark.parametrize("due", ["", "snapshot: 10"])
+    def test_a_prefix_that_cannot_be_written_is_an_error_before_training(
+        self, run_tool, solver_file, tmp_path, due
+    ):
+        (tmp_path / "file").touch()
+        prefix = str(tmp_path / "file" / "s")
+        text = solver_file.read_text().replace(str(tmp_path / "snap"), prefix)
+        solver_file.write_text(f"{text}\n{due}")
+        run = run_tool("caffe", "train", "-solver", solver_file)
+        assert run.returncode == 1
+        last = run.stderr.splitlines()[-1]
+        assert f"snapshot_prefix '{prefix}': the folder '{tmp_path}/file'" in last
+        assert "Iteration" not in run.stderr
+
+    def test_without_max_iter_nothing_is_trained(self, run_tool, solver_file):
+        solver_file.write_text(solver_file.read_text().replace("max_iter: 20", ""))
+        run = run_tool("caffe", "train", "-solver", solver_file)
+        assert run.returncode == 1
+        assert run.stderr.splitlines()[-1] == (
+            "caffe train: error: solver: max_iter is missing, expected the number of "
+            "iterations to train for"
+        )
+
     def test_keeping_blobs_changes_no_weights(self, run_tool, solver_file, tmp_path):
         final = tmp_path / "snap_iter_20.caffemodel"
         weights = []
@@ -320,6 +351,37 @@ def test_device_query(run_tool):
     assert "to run on the CPU, leave" in run.stderr
 
 
+def test_scores_of_a_net_whose_outputs_change_are_refused(
+    run_tool, write_proto, tmp_path
+):
+    for width in (4, 5):
+        image = b"P6 %d 4 255\n" % width + bytes(3 * 4 * width)
+        (tmp_path / f"{width}.ppm").write_bytes(image)
+    (tmp_path / "list.txt").write_text("4.ppm 0\n5.ppm 1\n")
+    net = caffe.NetSpec()
+    net.data, net.label = L.ImageData(
+        ntop=2, source="list.txt", root_folder=f"{tmp_path}/", batch_size=1
+    )
+    net.conv = L.Convolution(net.data, num_output=1, kernel_size=1)
+    net.silence = L.Silence(net.label, ntop=0)
+    model = write_proto(net.to_proto())
+    caffe.Net(
+        caffe_pb2.NetParameter(layer=[*_inputs(4), net.to_proto().layer[1]]), caffe.TEST
+    ).save(tmp_path / "w.caffemodel")
+    run = run_tool(
+        *("caffe", "test", "-model", model, "-weights", "w.caffemodel"),
+        *("-iterations", 2, "-optimize=false"),
+    )
+    assert run.returncode == 1
+    assert "20 output values for a batch, expected 16 as in the first" in run.stderr
+
+
+def _inputs(width):
+    net = caffe.NetSpec()
+    net.data = L.Input(shape={"dim": [1, 3, 4, width]})
+    return net.to_proto().layer
+
+
 class TestUsage:
     def test_help_and_version(self, capsys):
         assert main(["help"]) == 0
@@ -344,6 +406,12 @@ class TestUsage:
         [
             ([], "caffe: error: no command given"),
             (["fly"], "caffe: error: unknown command 'fly', expected one of train"),
+            (["trian"], "build-plugin; the closest is 'train'"),
+            (["help", "trian"], "unknown command 'trian', expected one of train"),
+            (["trian", "-help"], "; the closest is 'train'"),
+            (["help", "train", "test"], "got 'train test', expected one command"),
+            (["train", "help"], "got 'train help', expected one command"),
+            (["upgrade_net_proto_text", "old", "new"], "upgrades them by itself"),
             (["train", "test"], "caffe train: error: got 'train test'"),
             (
                 ["train", "-solvr", "x"],

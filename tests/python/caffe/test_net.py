@@ -110,6 +110,28 @@ class TestStructure:
         assert linear.bottom_names == OrderedDict(data=[], fc=["data"], prob=["fc"])
         assert "linear" in repr(linear)
 
+    def test_unknown_names_are_told_the_closest(self, linear):
+        for mapping, problem in (
+            (linear.blobs, "no blob"),
+            (linear.blob_loss_weights, "no blob"),
+            (linear.params, "no layer with learned blobs"),
+            (linear.layer_dict, "no layer"),
+            (linear.top_names, "no layer"),
+            (linear.bottom_names, "no layer"),
+        ):
+            name = next(iter(mapping))
+            with pytest.raises(KeyError) as caught:
+                mapping[f"{name}{name[-1]}"]
+            wrong = "fcc" if name == "fc" else "dataa"
+            close = f"; the closest is '{name}'" if name != "fc" else ""
+            close = close or "; there is only 'fc'"
+            assert str(caught.value) == f"net 'linear': {problem} '{wrong}'{close}"
+            with pytest.raises(KeyError, match="0, expected a name"):
+                mapping[0]
+            assert "nope" not in mapping
+            assert mapping.get("nope") is None
+            assert dict(mapping.copy()) == dict(mapping)
+
     def test_layers_and_parameters(self, linear):
         assert [layer.type for layer in linear.layers] == [
             "Input",
@@ -167,12 +189,41 @@ class TestForward:
             linear.forward(date=np.zeros((2, 4)))
         with pytest.raises(ValueError, match=r"shape \(3, 4\), expected \(2, 4\)"):
             linear.forward(data=np.zeros((3, 4)))
-        with pytest.raises(ValueError, match="could not broadcast"):
+        with pytest.raises(ValueError, match=r"shape \(2, 5\), expected \(2, 4\)"):
             linear.forward(data=np.zeros((2, 5)))
         with pytest.raises(ValueError, match="no layer 'fd'; there are 'data'"):
             linear.forward(end="fd")
         with pytest.raises(ValueError, match="no blob 'pro'; the closest is 'prob'"):
             linear.forward(blobs=["pro"])
+
+    def test_a_wrong_shape_is_named_with_its_cure(self):
+        net = caffe.Net(nets.convolutional(), caffe.TEST)
+        who = "net 'convolutional', blob 'data': array has shape"
+        reshape = "; to run this shape, call net.blobs['data'].reshape"
+        for shape, cure in (
+            ((2, 3, 20, 12), f"{reshape}(2, 3, 20, 12) first"),
+            ((2, 3, 16, 15), f"{reshape}(2, 3, 16, 15) first"),
+            (
+                (5, 3, 16, 16),
+                f"{reshape}(5, 3, 16, 16) first, or forward_all(), which takes any "
+                "number",
+            ),
+            ((2, 16, 16, 3), "; transpose it, as caffe.io.Transformer does"),
+            ((3, 16, 16), ""),
+        ):
+            with pytest.raises(ValueError, match="array has shape") as caught:
+                net.forward(data=np.zeros(shape))
+            assert str(caught.value) == f"{who} {shape}, expected (2, 3, 16, 16){cure}"
+        # What the cure says helps.
+        net.blobs["data"].reshape(2, 3, 20, 12)
+        assert net.forward(data=np.zeros((2, 3, 20, 12)))["pool"].shape[0] == 2
+
+    def test_an_array_that_numpy_repeats_fills_a_blob(self, random):
+        net = caffe.Net(nets.convolutional(), caffe.TEST)
+        means = random.standard_normal((2, 3, 1, 1), dtype=np.float32)
+        once = net.forward(data=means)["pool"].copy()
+        whole = net.forward(data=means + np.zeros((2, 3, 16, 16), np.float32))["pool"]
+        assert_close(once, whole, Op.COPY)
 
     def test_all_of_many_inputs(self, linear, random):
         data = random.standard_normal((5, 4), dtype=np.float32)

@@ -207,6 +207,37 @@ def test_unknown_fields_are_named_with_the_closest():
         net.to_proto()
 
 
+def test_unknown_types_are_named_with_the_closest():
+    for layer, type_name, close in (
+        (lambda: L.Inpt(shape={"dim": [1]}), "Inpt", "Input"),
+        (lambda: L.Relu(L.Input(), negative_slope=0.1), "Relu", "ReLU"),
+        (lambda: L.InerProduct(L.Input(), num_output=3), "InerProduct", "InnerProduct"),
+        (
+            lambda: L.SoftmaxWithLos(L.Input(), ignore_label=3),
+            "SoftmaxWithLos",
+            "SoftmaxWithLoss",
+        ),
+    ):
+        message = f"\\({type_name}\\): no parameters .*closest .* is '{close}'$"
+        with pytest.raises(AttributeError, match=message):
+            caffe.to_proto(layer())
+    # One that the schema need not know, and that is like no other.
+    with pytest.raises(AttributeError, match=r"no parameters .* got 'strength'$"):
+        caffe.to_proto(L.Silence(strength=3))
+    own = L.MyLayer(loss_weight=2, include={"phase": "TEST"}, param_str="x")
+    with pytest.raises(AttributeError, match="'param_str'"):
+        caffe.to_proto(own)
+    assert caffe.to_proto(L.MyLayer(loss_weight=2)).layer[0].type == "MyLayer"
+
+
+def test_unknown_values_of_enums_are_named_with_the_closest():
+    assert caffe.params.Pooling.AVE == caffe_pb2.PoolingParameter.AVE
+    with pytest.raises(AttributeError, match=r"no layer type 'Poolng'.*'Pooling'$"):
+        caffe.params.Poolng.AVE  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no value 'MAXX'; .* 'MAX'$"):
+        caffe.params.Pooling.MAXX  # noqa: B018
+
+
 def test_unknown_enum_values_list_the_known():
     with pytest.raises(ValueError, match="'MEAN', expected one of MAX, AVE"):
         caffe.to_proto(L.Pooling(L.Input(), pool="MEAN"))

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from log_lines import LOG_LINE
 from parallel_runs import (
     CAFFE,
+    ENVIRONMENT,
     SIZE,
     Running,
     classifier,
@@ -149,6 +151,28 @@ def test_another_number_of_processes_is_told(database, tmp_path):
         assert "Iteration 8, loss" in " ".join(log)
 
 
+def test_another_number_of_processes_goes_on_with_the_same_samples(database, tmp_path):
+    def net(count):
+        top = data(database, 12 // count, mirror=True, crop_size=6, mean_value=128)
+        return classifier(*top)
+
+    whole = tmp_path / "2"
+    train(2, solver(whole, net(2), snapshot=3))
+    want = weights(whole / "s_iter_8.caffemodel")
+    for count in (1, 3):
+        folder = tmp_path / str(count)
+        train(
+            count,
+            solver(folder, net(count)),
+            "-snapshot",
+            whole / "s_iter_3.solverstate",
+        )
+        got = weights(folder / "s_iter_8.caffemodel")
+        for name in want:
+            # Sums over 1200 values and 12 images, in each of 5 iterations.
+            assert_close(got[name], want[name], Op.REDUCTION, terms=1200 * 12 * 5)
+
+
 def test_statistics_of_batch_norms_are_means_over_the_ranks(database, tmp_path):
     momentum = 0.75
     net = caffe.NetSpec()
@@ -222,6 +246,126 @@ def test_a_bad_image_on_one_rank_ends_all(tmp_path):
     assert status != 0
     (sentence,) = re.findall(r"caffe train: error: (.*)", output)
     assert "'00015'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train",), "flag -solver is missing"),
+        (("train", "-solver", "none"), "'none' does not exist"),
+        (("train", "-solver", "solver.prototxt"), "unknown layer type 'Convolutoin'"),
+        (("test", "-model", "none", "-weights", "none"), "'none' does not exist"),
+        (("tset",), "the closest is 'test'"),
+    ],
+)
+def test_an_error_of_all_processes_is_said_once(
+    tmp_path, monkeypatch, arguments, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    Path("solver.prototxt").write_text(
+        'net_param { layer { name: "c" type: "Convolutoin" } } max_iter: 1'
+    )
+    output, status = finish(launch(3, CAFFE, *arguments))
+    assert status != 0
+    (said,) = re.findall(r"caffe.*: error: (.*)", output)
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("caffe", "time", "-model", "none"),
+        ("convert_imageset", "images/", "list.txt", "db"),
+        ("compute_image_mean", "db"),
+    ],
+)
+def test_what_works_in_one_process_alone_says_so(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    name = str(Path(CAFFE).with_name(command[0]))
+    output, status = finish(launch(2, name, *command[1:]))
+    assert status != 0
+    (said,) = re.findall(r"error: (.*)", output)
+    assert said.startswith("this is one of 2 processes that mpirun started")
+    assert said.endswith("run it without mpirun")
+    assert not list(tmp_path.iterdir())
+
+
+class TestScoring:
+    """`caffe test` in several processes."""
+
+    @pytest.fixture
+    def score(self, database, tmp_path):
+        def run(processes, net, *arguments):
+            shutil.rmtree(tmp_path / "s", ignore_errors=True)
+            model = solver(tmp_path / "s", net).with_name("net.prototxt")
+            weights = tmp_path / "w.caffemodel"
+            if not weights.exists():
+                caffe.set_random_seed(3)
+                caffe.Net(model, caffe.TEST).save(weights)
+            command = ("test", "-model", model, "-weights", weights, *arguments)
+            output, status = finish(launch(processes, CAFFE, *command))
+            assert status == 0, output
+            lines = filter(None, map(LOG_LINE.match, output.splitlines()))
+            log = [line.group(1) for line in lines]
+            return log[log.index(f"Running for {arguments[1]} iterations.") :]
+
+        return run
+
+    @pytest.mark.parametrize("optimize", ["true", "false"])
+    def test_gives_the_log_of_one_process(self, database, score, optimize):
+        net = classifier(*data(database, 4))
+        net.layer.add(
+            name="top", type="Accuracy", bottom=["fc", "label"], top=["accuracy"]
+        )
+        # No multiple of 2 or 3, and more than an epoch.
+        arguments = ("-iterations", 13, f"-optimize={optimize}")
+        one = score(1, net, *arguments)
+        assert len(numbers(one, r"Batch \d+, accuracy = (\S+)")) == 13
+        assert len(set(numbers(one, r"Batch \d+, loss = (\S+)"))) > 6
+        for processes in (2, 3):
+            assert score(processes, net, *arguments) == one
+
+    def test_every_batch_is_run_once(self, database, score, tmp_path, monkeypatch):
+        (tmp_path / "counting.py").write_text(
+            "import os, caffe\n"
+            "class Count(caffe.Layer):\n"
+            "    def reshape(self, bottom, top):\n"
+            "        top[0].reshape(*bottom[0].shape)\n"
+            "    def forward(self, bottom, top):\n"
+            "        top[0].data[...] = bottom[0].data\n"
+            "        with open(self.param_str, 'a') as file:\n"
+            "            file.write(os.environ['OMPI_COMM_WORLD_RANK'])\n"
+        )
+        monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", str(tmp_path))
+        net = caffe.NetSpec()
+        net.data = data(database, 4)[0]
+        counts = {"module": "counting", "layer": "Count"}
+        counts["param_str"] = str(tmp_path / "ranks")
+        net.count = L.Python(net.data, python_param=counts)
+        net.fc = L.InnerProduct(net.count, num_output=2)
+        net.mean = L.Reduction(net.fc, operation="MEAN")
+        monkeypatch.syspath_prepend(tmp_path)
+        score(3, net.to_proto(), "-iterations", 7, "-optimize=false")
+        ran = (tmp_path / "ranks").read_text()
+        assert sorted(ran) == list("0001122")
+
+    def test_random_starts_are_the_same_in_all(self, database, score):
+        # Wherever it starts, an epoch has every image once.
+        top = L.Data(
+            ntop=2,
+            source=str(database),
+            backend="LMDB",
+            batch_size=2,
+            rand_skip=1000,
+            transform_param={"scale": 1 / 128},
+        )
+        net = classifier(*top)
+        log = score(2, net, "-iterations", 23)
+        losses = numbers(log, r"Batch \d+, loss = (\S+)")
+        assert len(losses) == 23
+        (mean,) = numbers(log, r"loss = (\S+) ")
+        (want,) = numbers(score(1, net, "-iterations", 23), r"loss = (\S+) ")
+        assert_close([mean], [want], Op.PRINTED)
 
 
 class TestPycaffe:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from colour_net import write_images, write_net
 
+import caffe
 from caffe.cli.signals import Interrupted, status_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -316,7 +317,7 @@ sys.exit({main}())
 """
 
 
-def stopped(folder, arguments, number, main="main", done=10, more=""):
+def stopped(folder, arguments, number, main="main", done=10, more="", told=""):
     name, *rest = arguments
     script = AT_IMAGE.format(
         done=done,
@@ -330,6 +331,7 @@ def stopped(folder, arguments, number, main="main", done=10, more=""):
         errors = process.communicate()[1]
     assert process.returncode == 128 + number, errors
     assert "interrupted" in errors
+    assert told in errors.partition("interrupted")[0]
     assert not any(fault in errors for fault in FAULTS)
 
 
@@ -363,9 +365,58 @@ class TestWorkIsKept:
         convert = command(
             "convert_imageset", world / "images", world / "list.txt", tmp_path / "db"
         )
-        stopped(tmp_path, convert, number, main="convert_imageset_main", done=1)
+        told = (
+            "convert_imageset: stopping after the images in hand, without a database\n"
+        )
+        main = "convert_imageset_main"
+        stopped(tmp_path, convert, number, main=main, done=1, told=told)
         assert not list(tmp_path.glob("db*"))
         assert subprocess.run(convert, check=False).returncode == 0
+
+
+# Two convolutions that take a while, in the phases of training and of scoring.
+SLOW = """
+layer { name: "data" type: "DummyData" top: "data" top: "target"
+        dummy_data_param { shape { dim: 4 dim: 64 dim: 64 dim: 64 } shape { dim: 4
+                           dim: 64 dim: 64 dim: 64 } } }
+layer { name: "a" type: "Convolution" bottom: "data" top: "a"
+        convolution_param { num_output: 64 kernel_size: 3 pad: 1 } }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b"
+        convolution_param { num_output: 64 kernel_size: 3 pad: 1 } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "b" bottom: "target" top: "loss" }
+"""
+SLOW_SOLVER = 'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" max_iter: 1000000'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("arguments", "begun", "told"),
+    [
+        (("train", "-solver", "solver.prototxt"), "Solving", "this iteration"),
+        (
+            ("test", "-model", "net.prototxt", "-weights", "w.caffemodel"),
+            "Batch 0,",
+            "this batch",
+        ),
+        (("time", "-model", "net.prototxt"), "Iteration: 1 ", "this iteration"),
+    ],
+)
+def test_what_a_signal_waits_for_is_said(tmp_path, arguments, begun, told, number):
+    (tmp_path / "net.prototxt").write_text(SLOW)
+    (tmp_path / "solver.prototxt").write_text(SLOW_SOLVER)
+    caffe.Net(tmp_path / "net.prototxt", caffe.TEST).save(tmp_path / "w.caffemodel")
+    many = () if arguments[0] == "train" else ("-iterations", 10**6)
+    with start(command("caffe", *arguments, *many), tmp_path) as process:
+        for line in process.stderr:
+            if begun in line:
+                break
+        process.send_signal(number)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number, errors
+    assert errors.count("stopping after") == 1, errors
+    before, _, after = errors.partition(f"stopping after {told}\n")
+    assert "interrupted" not in before
+    assert "interrupted" in after
 
 
 # Closes the terminal of a command that has begun to show how far it is.

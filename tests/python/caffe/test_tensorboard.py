@@ -15,12 +15,14 @@ import nets
 import numpy as np
 import pytest
 from log_lines import messages
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from parallel_runs import ENVIRONMENT, MPIRUN
+from tensorboard_readers import READERS, data_server, multiplexer
+from tensorboard_readers import accumulator as curves
 from tolerance import Op, assert_close
 
 import caffe
 from caffe.proto import caffe_pb2
-from caffe.tensorboard import EventFile, record
+from caffe.tensorboard import EventFile, prepare, put_aside, record
 
 
 @pytest.fixture
@@ -49,18 +51,6 @@ def write_solver(write_proto, tmp_path):
         return write_proto(caffe_pb2.SolverParameter(**values), "solver.prototxt")
 
     return write
-
-
-def curves(folder):
-    """Steps and values of every tag, as TensorBoard shows them."""
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
-    events.Reload()
-    found = {}
-    for tag in events.Tags()["scalars"]:
-        scalars = events.Scalars(tag)
-        found[tag] = {event.step: event.value for event in scalars}
-        assert len(found[tag]) == len(scalars)
-    return found
 
 
 def logged(log):
@@ -118,16 +108,17 @@ def test_losses_are_the_solvers(write_solver, tmp_path):
     )
 
 
-def test_a_continued_run_shows_one_curve(run_tool, write_solver, tmp_path):
+@pytest.mark.parametrize("read", READERS)
+def test_a_continued_run_shows_one_curve(run_tool, write_solver, tmp_path, read):
     folder = tmp_path / "events"
     command = ("caffe", "train", "-tensorboard", folder, "-solver")
     assert run_tool(*command, write_solver()).returncode == 0
-    first = curves(folder)
+    first = read(folder)
     # As if it had been killed before the next snapshot, with another rate since.
     state = tmp_path / "snap_iter_10.solverstate"
     path = write_solver(base_lr=0.4, max_iter=30)
     assert run_tool(*command, path, "-snapshot", state).returncode == 0
-    got = curves(folder)
+    got = read(folder)
     rates = {0: 0.1, 5: 0.1, 10: 0.2, 15: 0.2, 20: 0.1, 25: 0.05}
     assert list(got["train/lr"]) == list(rates)
     assert_close(list(got["train/lr"].values()), list(rates.values()), Op.ELEMENTWISE)
@@ -135,6 +126,215 @@ def test_a_continued_run_shows_one_curve(run_tool, write_solver, tmp_path):
         assert list(got[tag]) == list(range(0, 31, every))
         assert got[tag][0] == first[tag][0]
         assert got[tag][20] < first[tag][20]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_stale_values_go_before_new_ones_come(write_solver, tmp_path, read):
+    """Those of a tag, too, that never comes again."""
+    solver = caffe.get_solver(write_solver(display=1))
+    folder = tmp_path / "events"
+    folder.mkdir()
+    before = EventFile(folder, 0)
+    for step in range(0, 30, 5):
+        before.add(step, {"train/loss": step, "gone": -step})
+    (earlier,) = folder.iterdir()
+    whole = earlier.read_bytes()
+    del before
+    solver.step(10)
+    record(solver, folder)
+    kept = {0: 0.0, 5: 5.0}
+    negative = {step: -value for step, value in kept.items()}
+    assert read(folder) == {"train/loss": kept, "gone": negative}
+    # What was taken out is all there.
+    (aside,) = folder.glob("*.replaced.*")
+    assert aside.name == earlier.name.replace("tfevents", "replaced") + ".from_10"
+    shown = tmp_path / "aside"
+    shown.mkdir()
+    aside.rename(shown / "tfevents")
+    assert list(read(shown)["gone"]) == [10, 15, 20, 25]
+    # Byte by byte: the version, which both have, and the events.
+    version = _records(whole)[0]
+    rest = _records((shown / "tfevents").read_bytes())
+    assert rest[0] == version
+    assert _records(earlier.read_bytes()) + rest[1:] == _records(whole)
+
+
+def test_resuming_where_it_ended_loses_no_point(run_tool, write_solver, tmp_path):
+    folder = tmp_path / "events"
+    command = ("caffe", "train", "-tensorboard", folder, "-solver", write_solver())
+    assert run_tool(*command).returncode == 0
+    first = curves(folder)
+    state = tmp_path / "snap_iter_20.solverstate"
+    assert run_tool(*command, "-snapshot", state).returncode == 0
+    got = curves(folder)
+    assert {tag: list(points) for tag, points in got.items()} == {
+        tag: list(points) for tag, points in first.items()
+    }
+
+
+def _records(data):
+    """Events with their lengths and checksums."""
+    found = []
+    while data:
+        end = 16 + int.from_bytes(data[:8], "little")
+        found.append(data[:end])
+        data = data[end:]
+    return found
+
+
+def events_at(folder, *steps, name="events.out.tfevents.1.host.1"):
+    """A file of one value for each step, as a run that has ended left it."""
+    file = EventFile(folder, 0)
+    for step in steps:
+        file.add(step, {"x": step})
+    path = max(folder.glob("*tfevents*"), key=lambda path: path.stat().st_mtime_ns)
+    del file
+    return path.rename(folder / name)
+
+
+def test_resuming_again_and_from_earlier(tmp_path):
+    first = events_at(tmp_path, 0, 10, 20, 30)
+    for step in (20, 20, 10):
+        put_aside(tmp_path, step)
+    assert list(data_server(tmp_path)["x"]) == [0]
+    names = sorted(path.name for path in tmp_path.glob("*replaced*"))
+    name = first.name.replace("tfevents", "replaced")
+    assert names == [f"{name}.from_10", f"{name}.from_20"]
+
+
+def test_a_file_of_nothing_else_goes_whole(tmp_path):
+    earlier = events_at(tmp_path, 10, 20)
+    whole = earlier.read_bytes()
+    later = events_at(tmp_path, 5, name="events.out.tfevents.2.host.1")
+    content = later.read_bytes()
+    put_aside(tmp_path, 6)
+    # The mark at its beginning has step 0.
+    assert len(_records(earlier.read_bytes())) == 2
+    assert later.read_bytes() == content
+    put_aside(tmp_path, 0)
+    assert not list(tmp_path.glob("*tfevents*"))
+    asides = {p.name.rpartition("_")[2]: p for p in tmp_path.glob("*.1.host.1.from*")}
+    both = _records(asides["0"].read_bytes()) + _records(asides["6"].read_bytes())[1:]
+    assert both == _records(whole)
+
+
+def test_what_a_killed_run_left_unfinished_is_kept(tmp_path):
+    earlier = events_at(tmp_path, 0, 10, 20)
+    earlier.write_bytes(earlier.read_bytes()[:-5])
+    torn = earlier.read_bytes()
+    put_aside(tmp_path, 10)
+    assert list(multiplexer(tmp_path)["x"]) == [0]
+    (aside,) = tmp_path.glob("*replaced*")
+    assert torn.endswith(aside.read_bytes()[len(_records(torn)[0]) :])
+
+
+def test_an_aside_of_the_same_name_stays(tmp_path):
+    events_at(tmp_path, 0, 10)
+    taken = tmp_path / "events.out.replaced.1.host.1.from_10"
+    taken.write_text("another file")
+    (aside,) = put_aside(tmp_path, 10)
+    assert aside.name == f"{taken.name}.2"
+    assert taken.read_text() == "another file"
+
+
+def test_other_files_are_left_alone(tmp_path):
+    (tmp_path / "events.out.tfevents.nonsense").write_bytes(b"no events" * 9)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "tfevents").mkdir()
+    events_at(tmp_path / "tfevents", 50)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert put_aside(tmp_path, 0) == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_crash_at_any_moment_loses_nothing(tmp_path):
+    """Whatever the last thing was that it did to files, running again ends the same."""
+    program = """
+import itertools, os, pathlib, shutil, signal, sys
+import caffe.files, caffe.tensorboard
+here = pathlib.Path(sys.argv[1])
+for stop in itertools.count(1):
+    folder = shutil.copytree(here / "template", here / str(stop))
+    child = os.fork()
+    if not child:
+        calls = 0
+        def audit(event, arguments):
+            global calls
+            if event == "open" or event.startswith(("os.", "shutil.")):
+                calls += 1
+                if calls == stop:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(audit)
+        caffe.tensorboard.put_aside(folder, 10)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+"""
+    (tmp_path / "template").mkdir()
+    events = events_at(tmp_path / "template", 0, 5, 10, 15)
+    whole = set(_records(events.read_bytes()))
+    command = [sys.executable, "-c", program, tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    folders = [path for path in tmp_path.iterdir() if path.name.isdigit()]
+    assert len(folders) > 10
+    for folder in folders:
+        # Hidden ones are no data of anybody's.
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        found = [record for path in files for record in _records(path.read_bytes())]
+        assert set(found) == whole, folder
+        prepare(folder)
+        put_aside(folder, 10)
+        assert list(curves(folder)["x"]) == [0, 5]
+        assert len(list(folder.iterdir())) == 2, folder
+
+
+def test_a_living_writers_file_is_left_as_it_is(tmp_path):
+    program = """
+import pathlib, sys
+from caffe.tensorboard import EventFile
+events = EventFile(pathlib.Path(sys.argv[1]), 0)
+for step in (0, 10):
+    events.add(step, {"x": step})
+print("ready", flush=True)
+sys.stdin.readline()
+events.add(20, {"x": 20})
+"""
+    resume = "import caffe.tensorboard as t, pathlib, sys\n"
+    resume += "print(t.put_aside(pathlib.Path(sys.argv[1]), 10))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        writer.stdout.readline()
+        done = subprocess.run(
+            [sys.executable, "-c", resume, tmp_path],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "[]\n"
+        assert "a living process writes it" in done.stderr
+        writer.communicate(b"\n")
+    assert list(curves(tmp_path)["x"]) == [0, 10, 20]
+    (aside,) = put_aside(tmp_path, 10)
+    assert aside.name.endswith(".from_10")
+    assert list(curves(tmp_path)["x"]) == [0]
+
+
+def test_of_several_processes_the_first_writes(write_solver, tmp_path):
+    folder = tmp_path / "events"
+    command = (*MPIRUN, "-n", "2", Path(sys.executable).with_name("caffe"), "train")
+    run = subprocess.run(
+        [*command, "-solver", write_solver(), "-tensorboard", folder],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(list(folder.iterdir())) == 1
+    assert list(curves(folder)["train/loss"]) == [0, 5, 10, 15, 20]
 
 
 def test_a_running_job_is_seen_and_a_killed_one_kept(write_solver, tmp_path):

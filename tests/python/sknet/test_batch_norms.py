@@ -16,7 +16,6 @@ from sknet.batch_norms import (
     convert,
     convert_text,
     find,
-    write_file,
 )
 
 CHANNELS = 6
@@ -280,10 +279,3 @@ def test_lists_of_layers():
 def test_blobs_of_no_form(blobs, message):
     with pytest.raises(ValueError, match=f"layer 'bn' .*{message}"):
         find(single(blobs))
-
-
-def test_failed_write_leaves_nothing(tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        write_file(tmp_path / "folder", b"x")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -1,0 +1,66 @@
+"""How much pycaffe and the commands log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import nets
+import pytest
+
+BUILD = """
+import caffe
+{before}
+net = caffe.Net({model!r}, caffe.TEST)
+net.forward()
+"""
+WARN = 'caffe._caffe.log("a warning", 1, "file.py", 1)\n'
+
+
+@pytest.fixture
+def logged(write_proto):
+    """What a program that builds a net and runs it writes to stderr."""
+    model = str(write_proto(nets.convolutional()))
+
+    def run(before="", after="", **environment):
+        inherited = {k: v for k, v in os.environ.items() if k != "GLOG_minloglevel"}
+        process = subprocess.run(
+            [sys.executable, "-c", BUILD.format(before=before, model=model) + after],
+            env={**inherited, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stderr
+
+    return run
+
+
+def test_programs_get_warnings_and_errors_alone(logged):
+    assert logged() == ""
+    assert logged(after=WARN).endswith("a warning\n")
+
+
+def test_they_get_more_or_less_where_it_is_asked_for(logged):
+    built = "Creating Layer conv1"
+    assert built in logged(GLOG_minloglevel="0")
+    assert built in logged("caffe.init_log()")
+    assert built in logged("caffe.init_log(0)", GLOG_minloglevel="2")
+    assert logged(after=WARN, GLOG_minloglevel="2") == ""
+    assert logged("caffe.init_log(2)", after=WARN) == ""
+
+
+@pytest.mark.parametrize(("level", "shown"), [(None, True), ("0", True), ("1", False)])
+def test_commands_log_as_those_of_caffe_do(run_tool, write_proto, level, shown):
+    model = write_proto(nets.convolutional())
+    environment = {k: v for k, v in os.environ.items() if k != "GLOG_minloglevel"}
+    if level:
+        environment["GLOG_minloglevel"] = level
+    arguments = ("caffe", "time", "-model", model, "-iterations", 1)
+    run = run_tool(*arguments, env=environment)
+    assert run.returncode == 0
+    assert ("Creating Layer conv1" in run.stderr) == shown
+    run = run_tool(*arguments, "-minloglevel", "1", env=environment)
+    assert run.stderr == ""
