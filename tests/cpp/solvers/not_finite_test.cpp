@@ -98,6 +98,22 @@ TEST_P(NotFiniteTest, DataIsNamedAndTheBatchIsTheOneThatWasTrainedOn) {
                     HasSubstr("1 of 1 value of 'objective'")));
 }
 
+TEST_P(NotFiniteTest, LayersInPlaceOnTheBatchDoNotRunOnTheirOwnResult) {
+  // e^60 is finite, e^(e^60) is not.
+  auto solver = NewSolver<float>(
+      "net_param { layer { name: 'data' type: 'DummyData' top: 'x' top: 't' "
+      "  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } "
+      "    data_filler { value: 60 } data_filler { value: 1 } } } "
+      "layer { name: 'exp' type: 'Exp' bottom: 'x' top: 'x' } "
+      "layer { name: 'fc' type: 'InnerProduct' bottom: 'x' top: 'f' "
+      "  inner_product_param { num_output: 2 weight_filler { value: 1e20 } } } "
+      "layer { name: 'loss' type: 'EuclideanLoss' bottom: 'f' bottom: 't' top: 'loss' } "
+      "} lr_policy: 'fixed' base_lr: 0.5 snapshot_after_train: false");
+  solver->net()->set_keep_blobs(GetParam());
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Step(1); }),
+              HasSubstr("layer 'fc' (InnerProduct) is the first whose output"));
+}
+
 TEST_P(NotFiniteTest, ASumThatOverflowsIsNoLayers) {
   auto solver = NewSolver<float>(
       "net_param { layer { name: 'ten' type: 'DummyData' top: 'ten' loss_weight: 3e38 "
