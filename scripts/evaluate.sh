@@ -11,7 +11,8 @@ usage: evaluate.sh MODEL|PROTOTXT WEIGHTS SOURCE OUT [options of `sknet evaluate
 Measures the top-1 and top-5 errors on SOURCE (the val_lmdb of prepare_imagenet.sh, or a
 folder of images) with centre crops of 224 from a shorter side of 256 and of 320 from
 352. Results go to OUT/MODEL_224.json and OUT/MODEL_320.json. Interrupted, it goes on
-where it was when started again.
+where it was when started again; the exit status is then 128 plus the signal's number, 130 after
+Ctrl-C.
 END
 }
 
@@ -25,7 +26,7 @@ main() {
   mkdir -p "$out"
   for crop in 224 320; do
     printf '== %s at %s\n' "$name" "$crop"
-    sknet evaluate "$net" --weights "$weights" --source "$source" --protocol "$crop" \
+    interruptible sknet evaluate "$net" --weights "$weights" --source "$source" --protocol "$crop" \
       --json "$out/${name}_$crop.json" --resume "$out/${name}_$crop.checkpoint" "$@"
   done
 }

@@ -6,6 +6,31 @@ die() {
   exit 1
 }
 
+# interruptible COMMAND...: runs it; its exit status. A signal that is sent to the script alone
+# reaches the command too, which otherwise would go on by itself; when it has ended in order, so
+# does the script, with 128 plus the signal's number.
+interruptible() {
+  local name child='' signal='' status=0
+  for name in INT TERM HUP; do
+    # shellcheck disable=SC2064  # the name of now
+    trap "signal=$name; [[ -z \$child ]] || kill -s $name \$child 2>/dev/null || :" "$name"
+  done
+  (
+    trap - INT TERM HUP
+    exec "$@"
+  ) &
+  child=$!
+  [[ -z $signal ]] || kill -s "$signal" "$child"
+  wait "$child" || status=$?
+  # A signal ends the wait, but not yet the command.
+  while kill -0 "$child" 2>/dev/null; do
+    wait "$child" || status=$?
+  done
+  trap - INT TERM HUP
+  [[ -z $signal ]] || exit $((128 + $(kill -l "$signal")))
+  return "$status"
+}
+
 # step NAME COMMAND...: runs the command with its output in a log file and prints one
 # line with the time it took; on failure, the end of the log and where the log is.
 step() {

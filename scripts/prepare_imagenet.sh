@@ -13,7 +13,7 @@ Builds OUT/train_lmdb and OUT/val_lmdb from
   IMAGENET/val/n01440764/*.JPEG likewise, or else
   IMAGENET/val/*.JPEG or ILSVRC2012_img_val.tar, and IMAGENET/val.txt with a line
   `name label` for each (Caffe's data/ilsvrc12/get_ilsvrc_aux.sh fetches that file).
-An interrupted run goes on where it was when started again.
+An interrupted run, which exits with 130 after Ctrl-C, goes on where it was when started again.
 END
 }
 

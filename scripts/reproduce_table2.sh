@@ -16,7 +16,7 @@ as sknet50, at 224 and 320 on the validation images of IMAGENET:
 All names, weights and images are checked first; what cannot be evaluated is named and left
 out. After each net the table with the paper's and the measured errors is written to
 OUT/table2.json, and errors against parameters to OUT/table2_224.png. Results that OUT has
-already are used again.
+already are used again. Interrupted, it exits with 128 plus the signal's number, 130 after Ctrl-C.
 END
 }
 
@@ -33,14 +33,19 @@ main() {
   elif [[ -e $imagenet/val.txt ]]; then
     options=(--labels "$imagenet/val.txt")
   fi
-  local net reason good=() skipped=() failed=()
+  local net status good=() skipped=() failed=()
+  REASONS=$(mktemp)
+  trap 'rm -f "$REASONS"' EXIT
   for file in "${files[@]}"; do
     net=$(basename "$file" .caffemodel)
-    if reason=$(sknet evaluate "$net" --weights "$file" --source "$source" --check \
-      ${options[@]+"${options[@]}"} "$@" 2>&1 >/dev/null); then
+    status=0
+    interruptible sknet evaluate "$net" --weights "$file" --source "$source" --check \
+      ${options[@]+"${options[@]}"} "$@" >/dev/null 2>"$REASONS" || status=$?
+    ((status <= 128)) || exit "$status"
+    if ((status == 0)); then
       good+=("$file")
     else
-      skipped+=("$file: $reason")
+      skipped+=("$file: $(<"$REASONS")")
       printf 'note: left out %s\n' "${skipped[-1]}"
     fi
   done
@@ -48,12 +53,14 @@ main() {
   mkdir -p "$out"
   for file in "${good[@]}"; do
     net=$(basename "$file" .caffemodel)
-    if bash "$SCRIPTS/evaluate.sh" "$net" "$file" "$source" "$out" \
-      ${options[@]+"${options[@]}"} "$@"; then
+    status=0
+    interruptible bash "$SCRIPTS/evaluate.sh" "$net" "$file" "$source" "$out" \
+      ${options[@]+"${options[@]}"} "$@" || status=$?
+    # 128 and a signal: the user's, not the net's fault.
+    ((status <= 128)) || exit "$status"
+    if ((status == 0)); then
       write_table "$out" >"$out/table2.txt"
     else
-      # 128 and a signal: the user's, not the net's fault.
-      (($? <= 128)) || exit 130
       failed+=("$net")
     fi
   done
@@ -64,8 +71,8 @@ main() {
 
 write_table() {
   local results=("$1"/*_224.json "$1"/*_320.json)
-  sknet table2 --measured "${results[@]}" --json "$1/table2.json"
-  sknet scatter --measured "${results[@]}" -o "$1/table2_224.png"
+  interruptible sknet table2 --measured "${results[@]}" --json "$1/table2.json"
+  interruptible sknet scatter --measured "${results[@]}" -o "$1/table2_224.png"
 }
 
 main "$@"

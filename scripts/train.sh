@@ -13,7 +13,8 @@ snapshots go to OUT. Started again, it goes on from the newest snapshot; other o
 than OUT was begun with are refused, unless they only change how long it trains.
 `sknet train -h` lists options such as --schedule senet, --epochs 30 or --batch 16. With
 one dash, options are those of `caffe train`: -weights W to fine-tune, -gpu, -precision,
--tensorboard. Exits with 130 when it was interrupted.
+-tensorboard. Interrupted, it writes a snapshot and exits with 128 plus the signal's number, 130
+after Ctrl-C, so that nothing behind `&&` is begun.
 END
 }
 

@@ -6,6 +6,7 @@ Needs OpenCV's `cv2`, of the extra `cv`.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import numpy.typing as npt
 import caffe
 from caffe.proto import caffe_pb2
 from sknet.complexity import used_in
-from sknet.evaluation.images import ImageSource, quiet
+from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import read_prototxt
+from sknet.evaluation.reading import quiet
 from sknet.files import temporary_folder, write_atomically
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
@@ -27,8 +29,11 @@ from sknet.opencv import cv2, write_image
 Array = npt.NDArray[Any]
 _GAP = 4
 _CAPTION = 14
-# Smaller images are enlarged, pixel by pixel, so that the captions fit.
+# Smaller images are enlarged, pixel by pixel, so that they can be seen and the captions
+# fit, and larger ones made smaller.
 _LEAST_SIDE = 64
+_LEAST_WIDTH = 480  # of the sheet
+_MOST_SIDE = 512
 _FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.35)
 _PAPER = (255, 255, 255)
 _INK = (0, 0, 0)
@@ -148,13 +153,12 @@ def _rounded(levels: Array) -> Array:
 
 def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Array:
     """Lays images out, a row for each original and its draws: RGB levels (H, W, 3)."""
-    zoom = max(-(-_LEAST_SIDE // min(image.shape[:2])) for image in drawn[0])
+    columns = 1 + max(map(len, drawn))
+    zoom, side = _scale([image for row in drawn for image in row], columns)
     drawn = [
         [image.repeat(zoom, axis=0).repeat(zoom, axis=1) for image in row]
         for row in drawn
     ]
-    side = max(max(image.shape[:2]) for row in drawn for image in row)
-    columns = 1 + max(map(len, drawn))
     cell = side + _GAP
     size = (len(drawn) * cell + _GAP + _CAPTION, columns * cell + _GAP, 3)
     page = np.full(size, _PAPER, np.uint8)
@@ -171,6 +175,16 @@ def sheet(originals: Sequence[Array], drawn: Sequence[Sequence[Array]]) -> Array
             top = row * cell + _GAP + _CAPTION + (side - height) // 2
             page[top : top + height, left : left + width] = image
     return page
+
+
+def _scale(images: Sequence[Array], columns: int) -> tuple[int, int]:
+    """Factor of the images, and side of the squares that they are put into."""
+    least = min(min(image.shape[:2]) for image in images)
+    most = max(max(image.shape[:2]) for image in images)
+    room = (_LEAST_WIDTH - _GAP) / columns - _GAP
+    wanted = math.ceil(max(_LEAST_SIDE / least, room / most))
+    zoom = max(1, min(wanted, _MOST_SIDE // most))
+    return zoom, min(zoom * most, _MOST_SIDE)
 
 
 def _fitted(image: Array, side: int) -> Array:

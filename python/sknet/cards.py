@@ -11,6 +11,7 @@ from sknet.files import make_folder, write_atomically
 from sknet.models import (
     create_model,
     deploy,
+    deploy_text,
     list_models,
     recipe_for,
     solver,
@@ -111,13 +112,13 @@ def model_files(name: str) -> dict[str, str]:
     training = train_val(model, recipe, "train_lmdb", "val_lmdb")
     path = f"{name}/train_val.prototxt"
     definitions = {
-        f"{name}/deploy.prototxt": deploy(model),
         path: training,
         f"{name}/solver.prototxt": solver(
             recipe, f"models/{path}", f"snapshots/{name}"
         ),
     }
     files = {path: to_text(definition) for path, definition in definitions.items()}
+    files[f"{name}/deploy.prototxt"] = deploy_text(model)
     return {**files, f"{name}/README.md": card(name)}
 
 

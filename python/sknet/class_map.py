@@ -49,8 +49,12 @@ class ClassMap:
         """The label of every class."""
         return {name: label for label, name in enumerate(self.names)}
 
-    def translation(self, other: ClassMap) -> list[int]:
+    def translation(self, other: ClassMap, who: str = "class map") -> list[int]:
         """For every label here, that of the same class in `other`.
+
+        Args:
+            other: A list of all classes, of which these may be a part.
+            who: Has the classes here, for the message.
 
         Raises:
             ValueError: A class here is none of the other's.
@@ -58,9 +62,9 @@ class ClassMap:
         theirs = other.labels()
         if missing := [name for name in self.names if name not in theirs]:
             raise ValueError(
-                f"class map: {len(missing)} of {len(self.names)} classes "
-                f"({named(missing)}) are not among the {len(theirs)} that the net "
-                f"knows ({named(other.names)}), expected some or all of those"
+                f"{who}: {len(missing)} of {len(self.names)} classes "
+                f"({named(missing)}) are not among the {len(theirs)} of the list of "
+                f"classes ({named(other.names)}), expected some or all of those"
             )
         return [theirs[name] for name in self.names]
 

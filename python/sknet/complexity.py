@@ -232,6 +232,11 @@ def analyse(
         cost = _cost(layer, bottoms, shapes)
         _forget_shared(layer, cost, counted)
         result.layers.append(LayerCost(layer, shapes, cost))
+    if not result.layers:
+        raise ValueError(
+            f"net '{net.name}': no layers in phase {phase}, expected at least one; is "
+            "this the definition of a net?"
+        )
     result.inputs = {name: blobs[name] for name in net.input}
     for name in (*net.input, *(top for layer in net.layer for top in layer.top)):
         if blobs.get(name):

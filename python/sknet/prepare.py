@@ -15,8 +15,8 @@ import itertools
 import json
 import os
 import tarfile
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -122,6 +122,8 @@ class Result:
         database: Folder of the LMDB.
         written: Images in it.
         rejected: Images left out, (name, reason).
+        repaired: Names of those among the rejected that an earlier run left out, and
+            that could be stored by now.
         resumed: Images that an earlier, interrupted run had written.
         complete_before: An earlier run had built it already.
     """
@@ -129,6 +131,7 @@ class Result:
     database: Path
     written: int = 0
     rejected: list[tuple[str, str]] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     resumed: int = 0
     complete_before: bool = False
 
@@ -140,43 +143,37 @@ def scan_train(
 
     Args:
         root: The folder of the class folders.
-        classes: Order of the labels; by default that of the sorted names.
+        classes: All classes in the order of their labels, of which the folders may be a
+            part; by default the folders' sorted names.
 
     Returns:
         The class map, and the images in the order of their names.
 
     Raises:
-        ValueError: No class folders, an empty one, or not those of `classes`.
+        ValueError: No class folders, an empty one, or one that is none of `classes`.
     """
-    found = class_folders(root)
-    if not found:
+    folders = class_folders(root)
+    if not folders:
         raise ValueError(
             f"'{root}': no folders of classes, expected one for each class such as "
             "n01440764; unpack the archives of the classes into folders of their names"
         )
-    if classes is None:
-        classes = ClassMap(tuple(found))
-    elif different := set(found) ^ set(classes.names):
-        raise ValueError(
-            f"'{root}': {len(found)} class folders, expected the {len(classes.names)} "
-            f"of the list of classes; they differ in {named(different)}"
+    found = ClassMap(tuple(folders))
+    classes = classes or found
+    images = [
+        Image(f"{name}/{file}", label)
+        for name, label in zip(
+            folders, found.translation(classes, f"'{root}'"), strict=True
         )
-    images = _in_class_folders(root, classes)
-    counts = Counter(image.label for image in images)
-    if empty := [name for name, label in classes.labels().items() if not counts[label]]:
+        for file in _files(root / name)
+    ]
+    filled = {image.label for image in images}
+    labels = classes.labels()
+    if empty := [name for name in folders if labels[name] not in filled]:
         raise ValueError(
             f"'{root}': no images in class folder {named(empty)}; unpack the rest"
         )
     return classes, images
-
-
-def _in_class_folders(root: Path, classes: ClassMap) -> list[Image]:
-    labels = classes.labels()
-    return [
-        Image(f"{name}/{file}", labels[name])
-        for name in class_folders(root)
-        for file in _files(root / name)
-    ]
 
 
 def _files(folder: Path) -> list[str]:
@@ -292,9 +289,12 @@ def shuffled(images: Sequence[Image], seed: int) -> list[Image]:
 
     It depends on nothing else: not on a library's generator, nor on the other images.
     """
-    return sorted(
-        images, key=lambda i: hashlib.sha256(f"{seed}/{i.name}".encode()).digest()
-    )
+
+    def place(image: Image) -> bytes:
+        name = f"{seed}/{image.name}".encode(errors="surrogateescape")
+        return hashlib.sha256(name).digest()
+
+    return sorted(images, key=place)
 
 
 def build(
@@ -303,6 +303,7 @@ def build(
     classes: ClassMap,
     database: Path,
     *,
+    seed: int | None = None,
     workers: int | None = None,
     report: Report | None = None,
 ) -> Result:
@@ -317,6 +318,7 @@ def build(
         images: What to store, at most 100 million.
         classes: Meaning of the labels.
         database: Folder to create.
+        seed: What `shuffled` was given, to say so where another run's was another.
         workers: Threads that read and decode; by default one for each core.
         report: Called with the numbers of images done and of all.
 
@@ -324,16 +326,20 @@ def build(
         ValueError: The folder holds something else, or no image could be stored.
         OSError: Something cannot be written.
     """
-    digest = _digest(images, classes)
+    order = _Order(images, classes, seed)
+    workers = workers or os.cpu_count() or 1
     if database.exists():
-        return _complete(database, digest)
+        result = _complete(database, order)
+        result.repaired = _repaired(source, images, dict(result.rejected), workers)
+        return result
     partial = database.with_name(database.name + ".partial")
     make_folder(partial)
     with _locked(partial):
         result = Result(database)
-        with _Writer(partial, digest, len(images)) as writer:
+        with _Writer(partial, order) as writer:
             result.resumed = writer.entries
-            read = _read_all(source, images[writer.next :], workers or os.cpu_count())
+            before = {name for _, name, _ in writer.rejected}
+            read = _read_all(source, images[writer.next :], workers)
             for number, (image, value, reason) in enumerate(read, writer.next):
                 writer.add(number, image.name, value, reason)
                 if report:
@@ -341,6 +347,7 @@ def build(
             writer.commit()
             result.written = writer.entries
             result.rejected = [(name, reason) for _, name, reason in writer.rejected]
+            result.repaired = _repaired(source, images, before, workers)
         if result.written == 0:
             name, reason = result.rejected[0]
             raise ValueError(
@@ -352,13 +359,46 @@ def build(
             classes,
             images=result.written,
             rejected=[{"name": name, "reason": why} for name, why in result.rejected],
-            digest=digest,
+            seed=seed,
+            digest=order.digest,
         )
         for name in (_MANIFEST, "lock.mdb"):
             (partial / name).unlink(missing_ok=True)
         partial.rename(database)
         sync_folder(database.parent)
     return result
+
+
+class _Order:
+    """What a database is made of: images in an order that a seed drew.
+
+    Attributes:
+        digest: Equal for equal images, labels, classes and order.
+    """
+
+    def __init__(
+        self, images: Sequence[Image], classes: ClassMap, seed: int | None
+    ) -> None:
+        self.images = images
+        self.classes = classes
+        self.seed = seed
+        self.digest = _digest(images, classes)
+
+    def difference(
+        self, record: Mapping[str, Any], classes: ClassMap | None = None
+    ) -> str | None:
+        """What an earlier run was given else, by its record; None if nothing."""
+        if record.get("digest") == self.digest:
+            return None
+        seed = record.get("seed")
+        if isinstance(seed, int) and self.seed is not None:
+            drawn = _digest(shuffled(self.images, seed), self.classes)
+            if record.get("digest") == drawn:
+                return f"--seed {seed}, now --seed {self.seed}"
+        if classes is not None and classes != self.classes:
+            same = sorted(classes.names) == sorted(self.classes.names)
+            return "the classes in another order" if same else "other classes"
+        return "other images or labels"
 
 
 def _digest(images: Sequence[Image], classes: ClassMap) -> str:
@@ -368,15 +408,28 @@ def _digest(images: Sequence[Image], classes: ClassMap) -> str:
     return digest.hexdigest()
 
 
-def _complete(database: Path, digest: str) -> Result:
-    record = read_record(database)
-    if record is None or record[1].get("digest") != digest:
+def _complete(database: Path, order: _Order) -> Result:
+    classes, record = read_record(database) or (None, {})
+    if classes is None:
         raise ValueError(
-            f"database '{database}' exists already and holds other images; remove it "
-            "or choose another folder"
+            f"database '{database}' exists already and was not built by `sknet "
+            "prepare`; remove it or choose another folder"
         )
-    rejected = [(entry["name"], entry["reason"]) for entry in record[1]["rejected"]]
-    return Result(database, record[1]["images"], rejected, complete_before=True)
+    if difference := order.difference(record, classes):
+        raise ValueError(
+            f"database '{database}' exists already and was built with {difference}; "
+            "give what it was built with, remove it or choose another folder"
+        )
+    rejected = [(entry["name"], entry["reason"]) for entry in record["rejected"]]
+    return Result(database, record["images"], rejected, complete_before=True)
+
+
+def _repaired(
+    source: Source, images: Sequence[Image], rejected: Container[str], workers: int
+) -> list[str]:
+    """Of images that an earlier run left out those that could be stored by now."""
+    again = [image for image in images if image.name in rejected]
+    return [i.name for i, _, reason in _read_all(source, again, workers) if not reason]
 
 
 @contextmanager
@@ -395,12 +448,16 @@ def _locked(folder: Path) -> Iterator[None]:
 Read = tuple[Image, bytes, str]
 
 
-def _read_all(
-    source: Source, images: Sequence[Image], workers: int | None
-) -> Iterator[Read]:
+def _read_all(source: Source, images: Sequence[Image], threads: int) -> Iterator[Read]:
     """Images with their Datum, or with the reason why not, in order."""
 
     def work(image: Image) -> Read:
+        if (size := len(_key(0, image.name))) > _MAX_KEY_BYTES:
+            return (
+                image,
+                b"",
+                f"its name makes a key of {size} bytes, LMDB takes {_MAX_KEY_BYTES}",
+            )
         try:
             data = source.read(image)
             # Decoded for the check alone; this releases the interpreter's lock.
@@ -417,7 +474,6 @@ def _read_all(
         )
         return image, datum.SerializeToString(), ""
 
-    threads = max(workers or 1, 1)
     waiting: deque[Future[Read]] = deque()
     left = iter(images)
     pool = ThreadPoolExecutor(threads)
@@ -433,6 +489,10 @@ def _read_all(
         pool.shutdown(cancel_futures=True)
 
 
+def _key(number: int, name: str) -> bytes:
+    return f"{number:08}_{name}".encode(errors="surrogateescape")
+
+
 class _Writer:
     """Appends numbered images to an LMDB, from where an earlier run got to.
 
@@ -442,9 +502,9 @@ class _Writer:
         rejected: (number, name, reason) of those that were left out.
     """
 
-    def __init__(self, folder: Path, digest: str, images: int) -> None:
+    def __init__(self, folder: Path, order: _Order) -> None:
         self._folder = folder
-        self._manifest = {"digest": digest, "images": images}
+        self._order = order
         earlier = self._read_manifest()
         self._map_bytes = _FIRST_MAP_BYTES
         if (folder / "data.mdb").exists():
@@ -467,7 +527,8 @@ class _Writer:
     def _read_manifest(self) -> list[tuple[int, str, str]]:
         path = self._folder / _MANIFEST
         if not path.exists():
-            if any(self._folder.iterdir()):
+            # A run that ended while it wrote its first one leaves a part of it.
+            if any(_MANIFEST not in file.name for file in self._folder.iterdir()):
                 raise ValueError(f"'{self._folder}': no work of ours; remove it")
             self._write_manifest([])
             return []
@@ -478,15 +539,19 @@ class _Writer:
             raise ValueError(
                 f"'{path}': damaged ({error}); remove its folder"
             ) from None
-        if any(manifest.get(key) != value for key, value in self._manifest.items()):
+        if difference := self._order.difference(manifest):
             raise ValueError(
-                f"'{self._folder}': begun with other images, labels or seed; give "
-                "those, or remove it"
+                f"'{self._folder}' was begun with {difference}; give what it was begun "
+                "with, or remove it"
             )
         return rejected
 
     def _write_manifest(self, rejected: Sequence[tuple[int, str, str]]) -> None:
-        record = {**self._manifest, "left": rejected}
+        record = {
+            "digest": self._order.digest,
+            "seed": self._order.seed,
+            "left": rejected,
+        }
         write_atomically(self._folder / _MANIFEST, json.dumps(record))
 
     def __enter__(self) -> _Writer:
@@ -497,14 +562,10 @@ class _Writer:
 
     def add(self, number: int, name: str, value: bytes, reason: str) -> None:
         """Stores an image, or notes why not; committed now and then."""
-        key = f"{number:08}_{name}".encode(errors="surrogateescape")
-        if not reason and len(key) > _MAX_KEY_BYTES:
-            reason = (
-                f"its name makes a key of {len(key)} bytes, LMDB takes {_MAX_KEY_BYTES}"
-            )
         if reason:
             self.rejected.append((number, name, reason))
             return
+        key = _key(number, name)
         self._pending.append((key, value))
         self._pending_bytes += len(key) + len(value)
         if len(self._pending) >= _COMMIT_IMAGES or self._pending_bytes >= _COMMIT_BYTES:

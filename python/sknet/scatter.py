@@ -6,11 +6,14 @@ Needs matplotlib, of the extra `plot`.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sknet.extras import missing
 from sknet.files import save_figure, write_csv
@@ -21,6 +24,17 @@ _DEPTH = re.compile(r"-\d+")
 _NAMES = re.compile(r"^sknet(\d+).*")
 # The paper's own family stands out; the others share the rest.
 _OWN = "SKNet"
+_DPI = 120
+# Radius of a mark with its ring, and distances of the labels from the points, in
+# typographic points; the directions in which they are tried, upwards first.
+_MARK = 6
+_NEAR = 10
+_DISTANCES = (6, 8, 10, 14, 18, 24, 30, 40, 50, 60)
+_DIRECTIONS = [
+    np.array((math.sin(turn), math.cos(turn)))
+    for turn in (math.pi * eighth / 8 for eighth in (1, -1, 3, -3, 7, -7, 5, -5, 0, 8))
+]
+_MARGIN = 2  # of the frame; and half of it around a label
 
 
 @dataclass(frozen=True)
@@ -78,11 +92,16 @@ def _family(name: str) -> str:
 
 def plot(found: list[Point], crop: str, path: Path) -> None:
     """Draws the points into an image; ours as rings."""
+    save_figure(draw(found, crop), path)
+
+
+def draw(found: list[Point], crop: str) -> Any:
+    """The figure that `plot` writes."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError(missing("matplotlib", "drawing", "plot")) from None
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = Figure(figsize=(8, 5.5), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
     families: dict[str, list[Point]] = {}
     for point in found:
@@ -119,38 +138,62 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
                 )
     if any(point.measured is not None for point in found):
         axes.plot([], [], "o", color="0.3", fillstyle="none", ms=11, label="measured")
-    _place_labels(figure, axes, labels)
     axes.set_xlabel("parameters, millions")
     axes.set_ylabel(f"top-1 error at {crop}x{crop}, %")
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
+    axes.margins(0.07)
     axes.legend(fontsize=9)
-    save_figure(figure, path)
+    _place_labels(figure, axes, labels)
+    return figure
 
 
 def _place_labels(figure: Any, axes: Any, labels: list[tuple[Point, str]]) -> None:
-    """Writes the depths beside the points, each where it covers no other."""
-    figure.canvas.draw()  # only then are sizes known
-    places = [(6, 6), (6, -12), (-16, 6), (-16, -12), (6, 16), (-16, 16), (6, -22)]
-    taken: list[Any] = []
+    """Writes the depths beside the points, each where it covers nothing else.
+
+    Everything else has to be there: places are pixels, which move with the layout.
+    """
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    pixels = _DPI / 72  # of a typographic point
+    marks = [
+        axes.transData.transform((point.params_m, error))
+        for point, _ in labels
+        for error in (point.error, point.measured)
+        if error is not None
+    ]
+    radius = _MARK * pixels
+    taken = [axes.get_legend().get_window_extent()]
+    taken += [Bbox.from_extents(*(at - radius), *(at + radius)) for at in marks]
+    inside = axes.get_window_extent().padded(-_MARGIN * pixels)
     for point, colour in sorted(labels, key=lambda item: item[0].params_m):
-        at = point.error if point.error is not None else point.measured
-        assert at is not None
-        for place in places:
-            text = axes.annotate(
-                point.depth or point.name,
-                (point.params_m, at),
-                xytext=place,
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-            )
-            box = text.get_window_extent()
-            if not any(box.overlaps(other) for other in taken):
+        error = point.error if point.error is not None else point.measured
+        assert error is not None
+        at = axes.transData.transform((point.params_m, error))
+        text = axes.annotate(
+            point.depth or point.name,
+            (point.params_m, error),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+            ha="center",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5},
+        )
+        half = np.array(text.get_window_extent().size) / 2 + _MARGIN / 2 * pixels
+        for distance, direction in itertools.product(_DISTANCES, _DIRECTIONS):
+            offset = (distance * pixels + half) * direction
+            box = Bbox.from_extents(*(at + offset - half), *(at + offset + half))
+            in_frame = inside.contains(*box.min) and inside.contains(*box.max)
+            if in_frame and not any(box.overlaps(other) for other in taken):
                 break
-            if place != places[-1]:
-                text.remove()
         taken.append(box)
+        text.xyann = offset / pixels
+        # A line tells whose it is where others are nearer.
+        text.arrow_patch.set_visible(distance > _NEAR)
 
 
 def write_table(found: list[Point], path: Path) -> None:

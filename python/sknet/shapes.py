@@ -26,7 +26,10 @@ def infer(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     rule = _RULES.get(layer.type)
     who = f"layer '{layer.name}' ({layer.type})"
     if rule is None:
-        raise ValueError(f"{who}: no shape rule for this type")
+        raise ValueError(
+            f"{who}: there is no rule for the shapes of this type, as Python layers "
+            "and plugins tell them in their code; take it out of the definition"
+        )
     try:
         tops = rule(layer, bottoms)
     except IndexError:
@@ -189,6 +192,20 @@ def _axpy(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [x]
 
 
+def _argmax(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.argmax_param
+    bottom = bottoms[0]
+    if param.HasField("axis"):
+        axis = canonical(param.axis, bottom)
+        return [(*bottom[:axis], param.top_k, *bottom[axis + 1 :])]
+    ones = (1,) * (len(bottom) - 3)
+    return [(bottom[0], 2 if param.out_max_val else 1, param.top_k, *ones)]
+
+
+def _reduction(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [bottoms[0][: canonical(layer.reduction_param.axis, bottoms[0])]]
+
+
 def _concat(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.concat_param
     axis = param.concat_dim if param.HasField("concat_dim") else param.axis
@@ -287,20 +304,54 @@ def _data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(batch, channels, crop, crop), (batch,)]
 
 
+def _image_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, transform = layer.image_data_param, layer.transform_param
+    size = (transform.crop_size,) * 2
+    if not transform.crop_size:
+        size = param.new_height, param.new_width
+        if not all(size) or transform.resize_short:
+            raise ValueError("the image size is in the data; give shapes of the tops")
+    channels = 3 if param.is_color and not transform.force_gray else 1
+    return [(param.batch_size, channels, *size), (param.batch_size,)]
+
+
+def _memory_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.memory_data_param
+    image = param.channels, param.height, param.width
+    return [(param.batch_size, *image), (param.batch_size,)]
+
+
+def _dummy_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.dummy_data_param
+    shapes = [tuple(shape.dim) for shape in param.shape]
+    if not shapes:
+        fields = [param.num, param.channels, param.height, param.width]
+        longest = max(map(len, fields))
+        # One value serves all tops.
+        rows = [list(f) * longest if len(f) == 1 else list(f) for f in fields]
+        shapes = list(zip(*rows, strict=False))
+    return shapes * len(layer.top) if len(shapes) == 1 else shapes
+
+
 _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
+    "ArgMax": _argmax,
     "Axpy": _axpy,
     "Concat": _concat,
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     "Data": _data,
     "Deconvolution": _convolution,
+    "DummyData": _dummy_data,
     "Eltwise": _eltwise,
     "EuclideanLoss": _scalar,
     "Flatten": _flatten,
+    "ImageData": _image_data,
     "InnerProduct": _inner_product,
     "Input": _input,
     "Interp": _interp,
+    "MemoryData": _memory_data,
     "Pooling": _pooling,
+    "Reduction": _reduction,
     "Reshape": _reshape,
     "SigmoidCrossEntropyLoss": _scalar,
     "Silence": lambda layer, bottoms: [],

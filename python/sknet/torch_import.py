@@ -32,6 +32,7 @@ from sknet.complexity import analyse
 from sknet.extras import missing
 from sknet.files import reading
 from sknet.models import Model, create_model, deploy
+from sknet.models.definitions import validation_transform
 from sknet.torch_sources import Source, source
 
 Array = npt.NDArray[Any]
@@ -112,11 +113,13 @@ class Imported:
         definition: NetParameter for inference.
         weights: NetParameter with the learned arrays.
         mean: What to subtract from blue, green and red pixels (0 to 255).
+        transform: What a data layer does with an image, a TransformationParameter.
     """
 
     definition: Any
     weights: Any
     mean: tuple[float, ...]
+    transform: Any
 
 
 def convert(
@@ -171,8 +174,11 @@ def convert(
         _pad_stem(definition)
     if origin.excluded_padding:
         _exclude_padding(definition, weights)
-    levels = tuple(255 * value for value in (mean or origin.mean))
-    return Imported(definition, weights, levels[::-1])
+    levels = tuple(255 * value for value in (mean or origin.mean))[::-1]
+    transform = validation_transform(model)
+    transform.mean_value[:] = levels
+    transform.ClearField("scale")
+    return Imported(definition, weights, levels, transform)
 
 
 def _model(

@@ -76,9 +76,11 @@ def _occupy() -> None:
 def _text(
     stream: _Stream, old: object, *, line_buffering: bool = False
 ) -> io.TextIOWrapper:
+    # Names of files may be no text; a message about one is not worth a failure.
+    errors = getattr(old, "errors", None) or "strict"
     return io.TextIOWrapper(
         io.BufferedWriter(stream),
         encoding=getattr(old, "encoding", None) or "utf-8",
-        errors=getattr(old, "errors", None) or "backslashreplace",
+        errors="backslashreplace" if errors == "strict" else errors,
         line_buffering=line_buffering or stream.isatty(),
     )

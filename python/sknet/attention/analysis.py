@@ -108,7 +108,7 @@ def analyse(
         report: Called with the number of images done.
 
     Raises:
-        ValueError: A scale below 1.
+        ValueError: A scale below 1, or no images.
     """
     if not scales or not all(1 <= scale <= network.side for scale in scales):
         raise ValueError(
@@ -141,6 +141,8 @@ def analyse(
         if report:
             report(int(count.sum()))
     total = int(count.sum())
+    if not total:
+        raise ValueError("there is no image that can be decoded, expected at least one")
     with np.errstate(invalid="ignore"):
         by_class = sums / count
     return Attention(

@@ -27,6 +27,11 @@ _LINES = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:b
 CHANNELS = 16
 # Classes in a point of the lines are chosen so that there are about this many.
 _POINTS = 100
+# Up to this many classes have their names below the plot, cut to so many characters; a
+# line takes about 100 of them.
+_NAMED = 40
+_LONGEST_NAME = 24
+_CHARACTERS = 90
 MAX_SCALES = len(_COLOURS)
 
 
@@ -74,24 +79,40 @@ def plot_average(attention: Attention, path: Path) -> None:
     save_figure(figure, path)
 
 
-def plot_classes(attention: Attention, path: Path) -> None:
-    """Mean difference by class: a panel for an early, a middle and the last stage."""
+def plot_classes(attention: Attention, path: Path, names: Sequence[str]) -> None:
+    """Mean difference by class: a panel for an early, a middle and the last stage.
+
+    Args:
+        attention: From `analyse`.
+        path: Image to write.
+        names: Of the classes, which are written below the panels if few have images.
+    """
+    save_figure(classes_figure(attention, names), path)
+
+
+def classes_figure(attention: Attention, names: Sequence[str]) -> Any:
+    """What `plot_classes` writes."""
     last = last_of_stages(attention.units)
     shown = [*last[:2], last[-1]] if len(last) > 3 else last
+    seen = np.flatnonzero(attention.count).tolist()
+    few = len(seen) <= _NAMED
+    labels = [_shortened(names[label]) for label in seen] if few else []
+    # Names stand upright where they would meet.
+    upright = len(labels) * max(map(len, labels), default=0) > _CHARACTERS
     figure = _figure(9, 2.2 * len(shown) + 0.4)
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-    classes = len(attention.count)
-    size = max(1, round(classes / _POINTS))
+    size = 1 if few else max(1, round(len(attention.count) / _POINTS))
     for axes, unit in zip(panels, shown, strict=True):
         place = attention.units.index(unit)
         for index, scale in enumerate(attention.scales):
-            starts, means = grouped(attention.class_differences[index, place], size)
+            values = attention.class_differences[index, place]
+            starts, means = grouped(values[seen] if few else values, size)
             axes.plot(
                 starts,
                 means,
                 color=_LINES[index],
                 linewidth=1.2,
-                marker="o" if len(starts) <= 20 else "",
+                marker="o" if few else "",
                 markersize=3,
                 label=_times(scale),
             )
@@ -101,14 +122,18 @@ def plot_classes(attention: Attention, path: Path) -> None:
             axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         axes.margins(x=0.02)
     panels[0].legend(fontsize=8, ncols=len(attention.scales), loc="best")
-    panels[-1].set_xlabel(
-        f"class index (means of {size} classes)" if size > 1 else "class index"
-    )
-    if classes <= 20:
-        panels[-1].set_xticks(range(classes))
+    if few:
+        panels[-1].set_xticks(
+            range(len(seen)), labels, fontsize=8, rotation=90 if upright else 0
+        )
+    panels[-1].set_xlabel("class" if few else f"class index (means of {size} classes)")
     kernels = _kernels(shown[0])
     figure.supylabel(f"mean attention difference ({kernels})", fontsize=10)
-    save_figure(figure, path)
+    return figure
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "\u2026"
 
 
 def _figure(width: float, height: float) -> Any:

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from caffe.cli.progress import reporting
-from sknet.cli.evaluate import add_net_arguments, preprocessing_of
+from caffe.cli.waiting import finishing
+from sknet.cli.evaluate import (
+    add_net_arguments,
+    preprocessing_of,
+    print_preprocessing,
+    print_rejected,
+)
 from sknet.files import make_folder, write_atomically
 from sknet.text import table
 
@@ -103,7 +109,7 @@ def _attention(arguments: argparse.Namespace) -> None:
     definition = read_definition(arguments.net)
     units = sk_units(definition.net)
     preprocessing = preprocessing_of(arguments, definition.preprocessing)
-    protocol = protocol_for(None, definition.side, arguments.resize, definition.resizes)
+    protocol = protocol_for(None, definition.side, arguments.resize, definition.resize)
     source = open_source(arguments.source, arguments.labels)
     network = load_network(
         definition, arguments.weights, protocol.crop, arguments.batch
@@ -111,14 +117,26 @@ def _attention(arguments: argparse.Namespace) -> None:
     assert network.weights is not None
     for sentence in network.weights.sentences():
         print(f"warning: {sentence}")
+    for sentence in preprocessing.doubts(definition.name):
+        print(f"warning: {sentence}")
+    print_preprocessing(preprocessing)
     total = min(source.count, arguments.limit or source.count)
     mean = np.array(preprocessing.mean, np.float32).reshape(-1, 1, 1)
-    with reporting("Looking at") as report:
+    rejected: list[tuple[str, str]] | None = None
+    if arguments.on_bad_image == "skip":
+        rejected = []
+    ends = finishing("sknet attention", "this batch")
+    with ends, reporting("Looking at") as report:
         attention = analyse(
             network,
             units,
             source.batches(
-                protocol, preprocessing, arguments.batch, 0, total, network.classes
+                protocol,
+                preprocessing,
+                arguments.batch,
+                stop=total,
+                classes=network.classes,
+                rejected=rejected,
             ),
             scales=scales,
             images=arguments.images,
@@ -131,12 +149,12 @@ def _attention(arguments: argparse.Namespace) -> None:
     plot_average(attention, arguments.out / "average.png")
     names = None
     if source.labelled:
-        plot_classes(attention, arguments.out / "classes.png")
         names = (
             source.classes.names
             if source.classes
             else [str(label) for label in range(network.classes)]
         )
+        plot_classes(attention, arguments.out / "classes.png", names)
     else:
         print("note: the images have no labels, so there is no plot of the classes")
     write_tables(attention, arguments.out, names)
@@ -149,13 +167,16 @@ def _attention(arguments: argparse.Namespace) -> None:
         for i, scale in enumerate(scales)
     ]
     kernels = f"{last[0].last_kernel} - {last[0].first_kernel}"
-    print(f"mean attention difference, {kernels}, over {total:,} images:\n")
+    seen = int(attention.count.sum())
+    print(f"mean attention difference, {kernels}, over {seen:,} images:\n")
     print(table(("scale", *(unit.name for unit in last)), rows))
+    print_rejected(rejected or [])
     print(f"\nplots and tables in {arguments.out}")
     if arguments.json:
         record = {
             "net": definition.name,
-            "images": total,
+            "images": seen,
+            "rejected": [{"name": n, "reason": why} for n, why in rejected or []],
             "difference": kernels,
             "scales": [
                 {

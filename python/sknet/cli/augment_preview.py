@@ -24,8 +24,9 @@ def add_commands(commands: Any) -> None:
         "--source",
         type=Path,
         required=True,
-        metavar="LMDB|FOLDER",
-        help="images: an LMDB, or a folder with a folder for each class, or of images",
+        metavar="LMDB|FOLDER|FILE",
+        help="images: an LMDB, or a folder with a folder for each class, or of images, "
+        "or one image",
     )
     for name, default, text in (
         ("images", 4, "take the first N images"),

@@ -63,12 +63,13 @@ def _complexity(arguments: argparse.Namespace) -> None:
     path = Path(arguments.net)
     if path.is_file():
         net = caffe.read_net(path)
+        net.name = net.name or path.stem
     elif path.suffix == ".prototxt":
         raise OSError(f"'{path}': no such file")
     else:
         net = deploy(create_model(arguments.net))
     counts = analyse(net, dict(map(_input_shape, arguments.input)), arguments.phase)
-    record = _record(counts, counts.name or path.stem)
+    record = _record(counts, counts.name)
     if arguments.by_layer:
         _print_layers(counts)
     _print_totals(record)

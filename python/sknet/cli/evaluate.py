@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
+from caffe.cli.waiting import finishing
 from sknet.files import sha256_of, write_atomically, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:
     from sknet.class_map import ClassMap
-    from sknet.evaluation import Evaluation, Network, Preprocessing, Protocol
+    from sknet.evaluation import (
+        Definition,
+        Evaluation,
+        Network,
+        Preprocessing,
+        Protocol,
+    )
 
 # More would bury the summary; --json has all.
 _SHOWN = 5
+_SHOWN_REJECTS = 20
 
 
 def add_commands(commands: Any) -> None:
@@ -136,14 +146,19 @@ def add_net_arguments(command: Any) -> None:
     command.add_argument(
         "--limit", type=int, metavar="N", help="use the first N images only"
     )
+    command.add_argument(
+        "--on-bad-image",
+        choices=("fail", "skip"),
+        default="fail",
+        help="what to do when an image cannot be decoded; with skip those are counted "
+        "and listed (fail)",
+    )
 
 
 def preprocessing_of(
     arguments: argparse.Namespace, default: Preprocessing
 ) -> Preprocessing:
     """The default with what the command line says instead."""
-    from sknet.evaluation import Preprocessing
-
     for name in ("batch", "limit"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
@@ -151,8 +166,26 @@ def preprocessing_of(
     mean = default.mean if arguments.mean is None else tuple(arguments.mean)
     if len(mean) not in (1, 3):
         raise ValueError(f"--mean has {len(mean)} values, expected 1 or 3")
-    scale = default.scale if arguments.scale is None else arguments.scale
-    return Preprocessing(mean, scale)
+    if arguments.mean is not None:
+        default = replace(default, mean=mean, mean_from="--mean")
+    if arguments.scale is not None:
+        default = replace(default, scale=arguments.scale, scale_from="--scale")
+    return default
+
+
+def print_preprocessing(preprocessing: Preprocessing) -> None:
+    """Tells mean and scale, and where they come from."""
+    mean = " ".join(f"{value:g}" for value in preprocessing.mean)
+    print(f"mean         {mean} (by {preprocessing.mean_from})")
+    print(f"scale        {preprocessing.scale:g} (by {preprocessing.scale_from})")
+
+
+def _resize_from(arguments: argparse.Namespace, definition: Definition) -> str:
+    if arguments.resize is not None:
+        return "--resize"
+    if arguments.protocol in ("224", "320"):
+        return f"--protocol {arguments.protocol}"
+    return definition.resize_from
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -169,7 +202,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     definition = read_definition(arguments.net)
     preprocessing = preprocessing_of(arguments, definition.preprocessing)
     protocol = protocol_for(
-        arguments.protocol, definition.side, arguments.resize, definition.resizes
+        arguments.protocol, definition.side, arguments.resize, definition.resize
     )
     learned = read_class_list(arguments.classes) if arguments.classes else None
     source = open_source(arguments.source, arguments.labels)
@@ -185,11 +218,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     assert network.weights is not None
     _print_notices(network.notices)
     _print_warnings(network.weights.sentences())
+    doubts = preprocessing.doubts(definition.name)
+    _print_warnings(doubts)
     if arguments.check:
         check(network, source, learned)
         print(f"{definition.name}: {source.count:,} images can be evaluated")
         return
-    with reporting("Evaluating") as report:
+    ends = finishing("sknet evaluate", "this batch")
+    with ends, reporting("Evaluating") as report:
         result = evaluate(
             network,
             source,
@@ -200,12 +236,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             limit=arguments.limit,
             learned=learned,
             checkpoint=arguments.resume,
+            skip_bad=arguments.on_bad_image == "skip",
             report=report,
         )
     _print_warnings(result.warnings)
+    result.warnings[:0] = doubts
     classes = learned or source.classes
     record = _record(arguments, network, protocol, preprocessing, result, classes)
-    _print(record)
+    _print(record, preprocessing)
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     if arguments.per_class:
@@ -249,13 +287,17 @@ def _record(
         "weights": str(arguments.weights),
         "source": str(arguments.source),
         "images": scores.images,
+        "rejected": [{"name": name, "reason": why} for name, why in result.rejected],
         "protocol": {
             "text": str(protocol),
             "crop": protocol.crop,
             "resize": protocol.resize,
             "crops": protocol.crops,
+            "resize_from": _resize_from(arguments, network.definition),
             "mean": preprocessing.mean,
+            "mean_from": preprocessing.mean_from,
             "scale": preprocessing.scale,
+            "scale_from": preprocessing.scale_from,
         },
         "top1": result.summary(1),
         "top5": result.summary(5),
@@ -306,10 +348,14 @@ def _paper(
     }
 
 
-def _print(record: dict[str, Any]) -> None:
+def _print(record: dict[str, Any], preprocessing: Preprocessing) -> None:
     print(f"net          {record['net']}, weights {record['weights']}")
-    print(f"images       {record['images']:,} of {record['source']}")
-    print(f"protocol     {record['protocol']['text']}")
+    rejected = record["rejected"]
+    left_out = f", {len(rejected):,} rejected" if rejected else ""
+    print(f"images       {record['images']:,} of {record['source']}{left_out}")
+    protocol = record["protocol"]
+    print(f"protocol     {protocol['text']} (by {protocol['resize_from']})")
+    print_preprocessing(preprocessing)
     speed = record["images_per_s"]
     print(f"throughput   {f'{speed:.1f} images/s' if speed else 'all done before'}\n")
     rows = []
@@ -344,3 +390,15 @@ def _print(record: dict[str, Any]) -> None:
     for entry in tested[:_SHOWN]:
         error = 100 * (1 - entry["top1_correct"] / entry["images"])
         print(f"  {entry['class']}: {error:.1f} % of {entry['images']:,} images")
+
+    print_rejected([tuple(entry.values()) for entry in record["rejected"]])
+
+
+def print_rejected(rejected: Sequence[tuple[str, str]]) -> None:
+    """Lists images that were left out."""
+    if rejected:
+        print()
+    for name, reason in rejected[:_SHOWN_REJECTS]:
+        print(f"rejected '{name}': {reason}")
+    if (more := len(rejected) - _SHOWN_REJECTS) > 0:
+        print(f"rejected {more} more, see --json")

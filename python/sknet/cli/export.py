@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 # this share of a layer's largest value; a wrong formula is far above.
 _ACCEPTED = 1e-4
 # Of a whole net, the root mean square: rounding adds up on the way, and where two
-# values are all but equal ArgMax may choose either.
+# values are all but equal ArgMax may choose either. A net that magnifies what is of the
+# size of rounding is allowed as many times what it makes of that.
 _ACCEPTED_OF_NET = 1e-2
+_ACCEPTED_OF_ROUNDING = 4
 
 
 def add_commands(commands: Any) -> None:
@@ -39,7 +42,8 @@ def add_commands(commands: Any) -> None:
         "Runtime and the engine run it on random input as a whole, and each layer by "
         "itself on its values there, on zeros, on few levels and on large values. The "
         "largest differences are reported; the exit status is 1 if a layer's is above "
-        "1e-4 of its largest value, or an output's root mean square above 1e-2.",
+        "1e-4 of its largest value, or an output's root mean square above 1e-2, and "
+        "above 4 times what errors of rounding's size make of it in the engine alone.",
     )
     onnx.set_defaults(run=_onnx, command="export onnx")
     onnx.add_argument(
@@ -83,8 +87,11 @@ def add_commands(commands: Any) -> None:
 def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
-    from sknet.evaluation.network import read_prototxt
+    from sknet.cli.evaluate import print_preprocessing
+    from sknet.evaluation import Preprocessing
+    from sknet.evaluation.network import read_prototxt, stated_transform
     from sknet.export import compare, export_onnx, inference_form
+    from sknet.prototxt import to_text
 
     for file in (arguments.prototxt, arguments.weights):
         if not file.is_file():
@@ -94,21 +101,27 @@ def _onnx(arguments: argparse.Namespace) -> int:
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"
         )
     caffe.init_log(1)
-    form = inference_form(
-        read_prototxt(arguments.prototxt), dict(map(_input_shape, arguments.input))
-    )
+    definition = read_prototxt(arguments.prototxt)
+    transform, origin = stated_transform(definition, arguments.prototxt)
+    form = inference_form(definition, dict(map(_input_shape, arguments.input)))
     net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
     try:
         net.check_weights()
     except ValueError as error:
         raise ValueError(f"weights '{arguments.weights}': {error}") from None
     graph, files = export_onnx(
-        net, arguments.output, opset=arguments.opset, fold=arguments.fold_bn
+        net,
+        arguments.output,
+        opset=arguments.opset,
+        fold=arguments.fold_bn,
+        notes={} if transform is None else {"transform_param": to_text(transform)},
     )
     for file in files:
         print(f"wrote {file} ({file.stat().st_size:,} bytes)")
     print(f"inputs  {_listed(graph.inputs)}")
     print(f"outputs {_listed(graph.outputs)}")
+    if transform is not None and not transform.HasField("mean_file"):
+        print_preprocessing(Preprocessing.of(transform, origin))
     if arguments.no_check:
         return 0
     report = compare(net, graph, _random_inputs(graph.inputs))
@@ -133,11 +146,13 @@ def _onnx(arguments: argparse.Namespace) -> int:
         f"share of its layer's values {worst.relative:.3g}, in layer '{worst.layer}'"
     )
     for entry in report.outputs:
-        print(
-            f"whole net: output '{entry.blob}' differs by at most "
-            f"{entry.difference:.3g}, its largest value is {entry.largest:.3g}"
-        )
-    wrong = [e for e in report.outputs if e.deviation > _ACCEPTED_OF_NET]
+        print(f"whole net: {_of_net(entry)}")
+    wrong = [
+        entry
+        for entry in report.outputs
+        if entry.deviation
+        > max(_ACCEPTED_OF_NET, _ACCEPTED_OF_ROUNDING * entry.sensitivity)
+    ]
     if worst.relative > _ACCEPTED:
         wrong.insert(0, worst)
     if wrong:
@@ -148,6 +163,24 @@ def _onnx(arguments: argparse.Namespace) -> int:
             "do not rely on it"
         )
     return 0
+
+
+def _of_net(entry: BlobDifference) -> str:
+    if math.isinf(entry.sensitivity):
+        return (
+            f"output '{entry.blob}' was not compared: with these weights and random "
+            "input the net has values that overflow or are no numbers"
+        )
+    found = (
+        f"output '{entry.blob}' differs by at most {entry.difference:.3g}, its largest "
+        f"value is {entry.largest:.3g}"
+    )
+    if _ACCEPTED_OF_ROUNDING * entry.sensitivity <= _ACCEPTED_OF_NET:
+        return found
+    return (
+        f"{found}; this net magnifies rounding, which alone changes the output by "
+        f"{entry.sensitivity:.3g} of its size"
+    )
 
 
 def _listed(tensors: Sequence[Any]) -> str:
@@ -173,8 +206,15 @@ def _row(entry: BlobDifference) -> dict[str, Any]:
         "layer": entry.layer,
         "type": entry.type,
         "blob": entry.blob,
-        "difference": entry.difference,
-        "largest": entry.largest,
+        **{
+            name: value if math.isfinite(value) else None  # JSON has no infinity
+            for name, value in (
+                ("difference", entry.difference),
+                ("largest", entry.largest),
+                ("deviation", entry.deviation),
+                ("sensitivity", entry.sensitivity),
+            )
+        },
     }
 
 

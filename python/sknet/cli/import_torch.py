@@ -10,6 +10,7 @@ from sknet.files import write_atomically
 from sknet.prototxt import to_text
 from sknet.torch_import import convert, read_state_dict
 from sknet.torch_sources import SOURCES, source
+from sknet.transform_comment import to_comment
 
 
 def add_commands(commands: Any) -> None:
@@ -77,7 +78,7 @@ def _torch(arguments: argparse.Namespace) -> None:
     write_atomically(arguments.output, imported.weights.SerializeToString())
     print(f"wrote {arguments.output}: {arguments.model} as {origin.model}")
     if arguments.prototxt:
-        text = to_text(imported.definition)
+        text = to_comment(imported.transform) + to_text(imported.definition)
         write_atomically(arguments.prototxt, text)
         print(f"wrote {arguments.prototxt}")
     mean = ", ".join(f"{value:.6g}" for value in imported.mean)

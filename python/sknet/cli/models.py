@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from caffe.proto import caffe_pb2
 from sknet.cards import write_models
 from sknet.files import write_atomically
@@ -19,6 +17,7 @@ from sknet.models import (
     Recipe,
     create_model,
     deploy,
+    deploy_text,
     list_models,
     recipe_for,
     released,
@@ -139,7 +138,7 @@ def add_model_options(command: Any) -> None:
     )
     recipe = command.add_argument_group("recipe, of training")
     for name, kind, meaning in _RECIPE_OPTIONS:
-        option = "--" + name.replace("_", "-")
+        option = _spelt(name)
         if name == "schedule":
             recipe.add_argument(option, choices=list(SCHEDULES), help=meaning)
         else:
@@ -254,33 +253,59 @@ def _generate(arguments: argparse.Namespace) -> None:
         return
     for option in ("solver", *_FILE_OPTIONS, *(name for name, *_ in _RECIPE_OPTIONS)):
         if getattr(arguments, option.replace("-", "_")) is not None:
-            raise ValueError(
-                f"--{option.replace('_', '-')} is of training; add --style train_val"
-            )
+            raise ValueError(f"{_spelt(option)} is of training; add --style train_val")
     if style == "released" and arguments.classifier:
         raise ValueError("--classifier makes another net than the released one")
-    write = released if style == "released" else deploy
-    net = write(model, **_given(arguments, batch_size="batch"))
-    if arguments.classifier:
-        rename_classifier(net, arguments.classifier)
-    _write(net, arguments.output, explicit=style == "released")
+    batch = _given(arguments, batch_size="batch")
+    if style == "released":
+        text = to_text(released(model, **batch), explicit=True)
+    else:
+        net = deploy(model, **batch)
+        if arguments.classifier:
+            rename_classifier(net, arguments.classifier)
+        text = deploy_text(model, net)
+    _write(text, arguments.output)
+
+
+# Options of the network, in the order of the help, and the fields that they set.
+_FIELDS = {
+    "classes": "classes",
+    "crop": "image_size",
+    "depths": "depths",
+    "widths": "widths",
+    "groups": "groups",
+    "kernels": "branches",
+    "branches": "branches",
+    "no_attention": "attention",
+}
 
 
 def model_of(arguments: argparse.Namespace) -> Model:
-    """The model that the options of `add_model_options` describe."""
-    options = _given(
-        arguments,
-        classes="classes",
-        image_size="crop",
-        depths="depths",
-        widths="widths",
-        groups="groups",
-        branches="kernels",
-    )
-    options.update(_given(arguments, branches="branches"))
-    if arguments.no_attention:
-        options["attention"] = False
+    """The model that the options of `add_model_options` describe.
+
+    Raises:
+        ValueError: No such model, an option that it has not, or a value that none has.
+    """
+    fields = create_model(arguments.model).__dataclass_fields__
+    options: dict[str, Any] = {}
+    for option, field in _FIELDS.items():
+        value = getattr(arguments, option)
+        if value is None or value is False:
+            continue
+        if field not in fields:
+            taken = ", ".join(_spelt(o) for o, f in _FIELDS.items() if f in fields)
+            raise ValueError(
+                f"{_spelt(option)} is no option of {arguments.model}, which takes "
+                f"{taken}"
+            )
+        if option in ("classes", "crop") and value < 1:
+            raise ValueError(f"{_spelt(option)} is {value}, expected at least 1")
+        options[field] = False if option == "no_attention" else value
     return create_model(arguments.model, **options)
+
+
+def _spelt(option: str) -> str:
+    return "--" + option.replace("_", "-")
 
 
 def training_of(
@@ -311,15 +336,14 @@ def _train_val(arguments: argparse.Namespace, model: Model) -> None:
         raise ValueError("--solver needs -o FILE, the net that it trains")
     if arguments.snapshot_prefix and not arguments.solver:
         raise ValueError("--snapshot-prefix is of the solver; add --solver FILE")
-    _write(net, arguments.output)
+    _write(to_text(net), arguments.output)
     if arguments.solver:
         prefix = arguments.snapshot_prefix or f"snapshots/{arguments.model}"
         definition = solver(recipe, str(arguments.output), prefix)
-        _write(definition, arguments.solver)
+        _write(to_text(definition), arguments.solver)
 
 
-def _write(definition: Message, path: Path | None, *, explicit: bool = False) -> None:
-    text = to_text(definition, explicit=explicit)
+def _write(text: str, path: Path | None) -> None:
     if path is None:
         sys.stdout.write(text)
     else:

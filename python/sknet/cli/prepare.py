@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
+from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
     from sknet.prepare import Image, Result, Source
@@ -59,7 +60,9 @@ def add_commands(commands: Any) -> None:
         "--classes",
         type=Path,
         metavar="FILE",
-        help="the classes in the order of their labels, one a line (default: sorted)",
+        help="the classes in the order of their labels, one a line; the folders may be "
+        "some of them, whose labels are then those in the list (default: the folders, "
+        "sorted)",
     )
     command.add_argument(
         "--seed",
@@ -90,27 +93,39 @@ def _prepare(arguments: argparse.Namespace) -> int:
     wanted = read_class_list(arguments.classes) if arguments.classes else None
     classes, train = scan_train(arguments.train, wanted)
     val_source, val = scan_val(arguments.val, classes, arguments.val_labels)
+    filled, known = len({image.label for image in train}), len(classes.names)
     print(
-        f"{len(classes.names)} classes: {len(train):,} training and {len(val):,} "
-        "validation images"
+        f"{f'{filled:,} of the ' if filled < known else ''}{known:,} classes: "
+        f"{len(train):,} training and {len(val):,} validation images"
     )
     left_out = 0
-    parts: Sequence[tuple[str, Source, Sequence[Image]]] = (
-        ("train", Folder(arguments.train), shuffled(train, arguments.seed)),
-        ("val", val_source, val),
+    repaired: list[Path] = []
+    seed: int = arguments.seed
+    parts: Sequence[tuple[str, Source, Sequence[Image], int | None]] = (
+        ("train", Folder(arguments.train), shuffled(train, seed), seed),
+        ("val", val_source, val, None),
     )
-    for part, source, images in parts:
-        with reporting(f"Storing {part}") as report:
+    for part, source, images, drawn in parts:
+        ends = finishing("sknet prepare", "the images in hand")
+        with ends, reporting(f"Storing {part}") as report:
             result = build(
                 source,
                 images,
                 classes,
                 arguments.out / f"{part}_lmdb",
+                seed=drawn,
                 workers=arguments.workers,
                 report=report,
             )
         _summarise(result, images)
         left_out += len(result.rejected)
+        if result.repaired:
+            repaired.append(result.database)
+    if repaired:
+        print(
+            "to take in what can be stored now, remove "
+            f"{' and '.join(map(str, repaired))} and give this command again"
+        )
     if left_out and not arguments.allow_rejects:
         raise ValueError(
             f"{left_out} images were rejected, see above; the databases hold the "
@@ -127,10 +142,21 @@ def _summarise(result: Result, images: Sequence[Image]) -> None:
         print(f"stored {stored}, {result.resumed:,} of them in an earlier run")
     else:
         print(f"stored {stored}")
-    counts = Counter(image.label for image in images)
+    rejected = dict(result.rejected)
+    counts = Counter({image.label: 0 for image in images})
+    counts.update(image.label for image in images if image.name not in rejected)
     print(f"  {min(counts.values()):,} to {max(counts.values()):,} images in a class")
-    for name, reason in result.rejected[:_SHOWN_REJECTS]:
-        print(f"  rejected '{name}': {reason}")
-    more = len(result.rejected) - _SHOWN_REJECTS
+    lines = [
+        f"rejected '{name}' in an earlier run, but it can be stored now"
+        for name in result.repaired
+    ]
+    lines += [
+        f"rejected '{name}': {reason}"
+        for name, reason in result.rejected
+        if name not in result.repaired
+    ]
+    for line in lines[:_SHOWN_REJECTS]:
+        print(f"  {line}")
+    more = len(lines) - _SHOWN_REJECTS
     if more > 0:
         print(f"  rejected {more} more, see {result.database}/classes.json")

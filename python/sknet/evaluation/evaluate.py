@@ -17,6 +17,7 @@ from sknet.class_map import ClassMap
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
+from sknet.evaluation.reading import Rejected
 from sknet.evaluation.scores import Scores, wilson_interval
 from sknet.files import read_text, write_atomically
 
@@ -34,12 +35,14 @@ class Evaluation:
         images_per_s: Throughput of this run, without set-up; 0 if it did nothing.
         resumed: Images that an earlier run had done.
         warnings: Reasons to doubt the result, in sentences.
+        rejected: Images that could not be decoded and were left out, (name, reason).
     """
 
     scores: Scores
     images_per_s: float
     resumed: int
     warnings: list[str] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
 
     def summary(self, top: int) -> dict[str, Any]:
         """Top-1 or top-5: images right, error and its 95 % interval in percent."""
@@ -63,6 +66,7 @@ def evaluate(
     limit: int | None = None,
     learned: ClassMap | None = None,
     checkpoint: Path | None = None,
+    skip_bad: bool = False,
     report: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Classifies the images and counts.
@@ -78,10 +82,12 @@ def evaluate(
         learned: The classes in the order of the net's outputs, to translate labels.
         checkpoint: File that keeps the counts every half minute, and from which an
             interrupted run of the same evaluation goes on.
+        skip_bad: Leave out images that cannot be decoded, instead of an error.
         report: Called with the numbers of images done and of all.
 
     Raises:
-        ValueError: Labels that are no classes, a checkpoint of another evaluation.
+        ValueError: Labels that are no classes, a checkpoint of another evaluation, or
+            no image could be decoded.
         OSError: An image cannot be read, or the checkpoint not be written.
     """
     translation, warnings = check(network, source, learned)
@@ -96,18 +102,32 @@ def evaluate(
         "preprocessing": [*preprocessing.mean, preprocessing.scale],
         "translation": translation,
     }
-    scores = _restored(checkpoint, identity) or Scores(network.classes)
-    resumed = min(scores.images, total)
-    if scores.images > total:
+    scores, rejected = _restored(checkpoint, identity) or (Scores(network.classes), [])
+    before = scores.images + len(rejected)
+    if before > total:
         raise ValueError(
-            f"checkpoint '{checkpoint}': {scores.images} images are done, expected at "
-            f"most {total}; remove it, or raise --limit"
+            f"checkpoint '{checkpoint}': {before} images are done, expected at most "
+            f"{total}; remove it, or raise --limit"
+        )
+    if rejected and not skip_bad:
+        name, reason = rejected[0]
+        raise OSError(
+            f"checkpoint '{checkpoint}': {len(rejected)} images were left out, the "
+            f"first is '{name}' ({reason}); give --on-bad-image skip again, or repair "
+            "them and remove it"
         )
     known = network.classes if translation is None else len(translation)
+    settled = len(rejected)  # those before the last image that was counted
     began = saved = time.monotonic()
     try:
         for crops, labels in source.batches(
-            protocol, preprocessing, batch, resumed, total, known
+            protocol,
+            preprocessing,
+            batch,
+            before,
+            total,
+            known,
+            rejected if skip_bad else None,
         ):
             logs = network.forward(crops).reshape(len(labels), protocol.crops, -1)
             # Of the mean probability over the crops, but for a constant.
@@ -117,28 +137,36 @@ def evaluate(
                 labels = labels.copy()
                 labels[:] = [translation[label] for label in labels]
             scores.add(mean, labels)
+            settled = len(rejected)
             if report:
-                report(scores.images, total)
+                report(scores.images + len(rejected), total)
             if checkpoint and time.monotonic() >= saved + _INTERVAL:
-                _save(checkpoint, identity, scores)
+                _save(checkpoint, identity, scores, rejected)
                 saved = time.monotonic()
     except BaseException:
-        if checkpoint and scores.images:
+        if checkpoint and scores.images + settled:
             # The first error counts.
             with contextlib.suppress(OSError):
-                _save(checkpoint, identity, scores)
+                _save(checkpoint, identity, scores, rejected[:settled])
         raise
     seconds = time.monotonic() - began
+    if not scores.images:
+        name, reason = rejected[0]
+        raise ValueError(
+            f"source '{source.path}': none of its {total} images can be decoded; the "
+            f"first, '{name}': {reason}"
+        )
     if checkpoint:
-        _save(checkpoint, identity, scores)
-    done = scores.images - resumed
+        _save(checkpoint, identity, scores, rejected)
+    done = scores.images + len(rejected) - before
     if scores.labels_look_permuted():
         warnings.append(
             "the answers fit other labels well, but not these: the labels of the "
             "images are probably in another order than those the net learned; give "
             "--classes, the classes in the order of the net's outputs"
         )
-    return Evaluation(scores, done / seconds if done else 0.0, resumed, warnings)
+    speed = done / seconds if done else 0.0
+    return Evaluation(scores, speed, before, warnings, rejected)
 
 
 def _digest(net: Any) -> str:
@@ -184,7 +212,7 @@ def check(
             "its labels are those the net learned; `sknet prepare` records one"
         ]
     if learned is not None:
-        return source.classes.translation(learned), []
+        return source.classes.translation(learned, f"source '{source.path}'"), []
     if len(source.classes.names) != network.classes:
         raise ValueError(
             f"source '{source.path}' has {len(source.classes.names)} classes, expected "
@@ -195,13 +223,16 @@ def check(
     return None, []
 
 
-def _restored(checkpoint: Path | None, identity: dict[str, Any]) -> Scores | None:
+def _restored(
+    checkpoint: Path | None, identity: dict[str, Any]
+) -> tuple[Scores, Rejected] | None:
     if checkpoint is None or not checkpoint.exists():
         return None
     try:
         record = json.loads(read_text(checkpoint))
         known = {key: record[key] for key in identity}
         scores = Scores.from_record(record["scores"])
+        rejected = [(str(name), str(why)) for name, why in record.get("rejected", [])]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"checkpoint '{checkpoint}': damaged, or none of ours ({error}); remove it"
@@ -212,9 +243,11 @@ def _restored(checkpoint: Path | None, identity: dict[str, Any]) -> Scores | Non
                 f"checkpoint '{checkpoint}': of another evaluation, its {key} differs; "
                 "name another file, or remove it"
             )
-    return scores
+    return scores, rejected
 
 
-def _save(checkpoint: Path, identity: dict[str, Any], scores: Scores) -> None:
-    record = {**identity, "scores": scores.to_record()}
+def _save(
+    checkpoint: Path, identity: dict[str, Any], scores: Scores, rejected: Rejected
+) -> None:
+    record = {**identity, "scores": scores.to_record(), "rejected": rejected}
     write_atomically(checkpoint, json.dumps(record))

@@ -1,15 +1,10 @@
-"""Labelled images from an LMDB or a folder, through the engine's own data layers.
-
-So decoding and resizing are those of training and of `caffe test`, and happen on the
-layers' threads while the net computes.
-"""
+"""Labelled images of an LMDB or a folder."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
-from caffe import _caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import ClassMap, class_folders, named, read_record
 from sknet.evaluation.protocol import Preprocessing, Protocol
-from sknet.files import read_text, reading, temporary_folder, write_atomically
+from sknet.evaluation.reading import quiet, read_images
+from sknet.files import read_text, reading
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
@@ -59,6 +54,7 @@ class ImageSource:
         start: int = 0,
         stop: int | None = None,
         classes: int | None = None,
+        rejected: list[tuple[str, str]] | None = None,
     ) -> Iterator[tuple[Array, Labels]]:
         """The crops of the images from `start` to `stop`.
 
@@ -69,6 +65,9 @@ class ImageSource:
             start: First image. An LMDB is read from its beginning all the same.
             stop: Behind the last image; by default all.
             classes: Of the net; labels are below that.
+            rejected: Gets (name, reason) of images that cannot be decoded, which are
+                left out, each before an array with a later image is given; without it
+                they are errors.
 
         Yields:
             Values of shape (images x crops, 3, crop, crop), the crops of an image next
@@ -79,39 +78,20 @@ class ImageSource:
             ValueError: An image does not fit the protocol, or a label is no class.
         """
         stop = self.count if stop is None else min(stop, self.count)
-        if start >= stop:
-            return
-        with temporary_folder() as folder:
-            # A list can begin anywhere, an LMDB cannot.
-            skip = 0 if self.files else start
-            layer = self._layer(protocol, batch, folder, self.files[start:])
-            _set_transform(layer.transform_param, protocol, preprocessing)
-            with quiet():
-                net = caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
-            wanted = stop - start
-            number = start - skip  # of the first image that is read next
-            values: list[Array] = []
-            labels: list[int] = []
-            while wanted > len(labels):
-                net.forward()
-                read = net.blobs["label"].data
-                if classes is not None:
-                    numbered = range(number, number + len(read))
-                    for image, label in zip(numbered, read.tolist(), strict=True):
-                        if start <= image < stop:
-                            self._check_label(image, label, classes)
-                number += len(read)
-                first = min(skip, len(read))
-                skip -= first
-                for index in range(first, len(read)):
-                    values.append(_crops(net.blobs["data"].data[index], protocol))
-                    labels.append(int(read[index]))
-                    if len(labels) == min(batch, wanted):
-                        yield np.concatenate(values), np.array(labels)
-                        wanted -= len(labels)
-                        values, labels = [], []
-                    if not wanted:
-                        break
+        values: list[Array] = []
+        labels: list[int] = []
+        for number, image, label in read_images(
+            self, protocol, preprocessing, batch, start, stop, rejected
+        ):
+            if classes is not None:
+                self._check_label(number, label, classes)
+            values.append(_crops(image, protocol))
+            labels.append(int(label))
+            if len(labels) == batch:
+                yield np.concatenate(values), np.array(labels)
+                values, labels = [], []
+        if labels:
+            yield np.concatenate(values), np.array(labels)
 
     def _check_label(self, number: int, label: float, classes: int) -> None:
         if not 0 <= label < classes:
@@ -124,47 +104,16 @@ class ImageSource:
     def _name(self, number: int) -> str:
         if self.files:
             return f"image '{self.files[number][0]}'"
+        return f"image {number}, key '{self.entry(number)[0]}',"
+
+    def entry(self, number: int) -> tuple[str, bytes]:
+        """Key and value of an image of an LMDB."""
         with (
             lmdb.open(str(self.path), readonly=True, lock=False) as database,
             database.begin() as transaction,
         ):
-            keys = transaction.cursor().iternext(values=False)
-            key = next(itertools.islice(keys, number, None))
-        return f"image {number}, key '{key.decode(errors='backslashreplace')}',"
-
-    def _layer(
-        self, protocol: Protocol, batch: int, folder: Path, files: Any
-    ) -> caffe_pb2.LayerParameter:
-        # Without a crop every image has a size of its own, and so its own batch.
-        size = batch if protocol.crops == 1 else 1
-        layer = caffe_pb2.LayerParameter(name="images", top=["data", "label"])
-        if not self.files:
-            layer.type = "Data"
-            layer.data_param.source = str(self.path)
-            layer.data_param.backend = caffe_pb2.DataParameter.LMDB
-            layer.data_param.batch_size = size
-            return layer
-        list_file = folder / "images.txt"
-        write_atomically(
-            list_file, "".join(f"{name} {label}\n" for name, label in files)
-        )
-        layer.type = "ImageData"
-        layer.image_data_param.source = str(list_file)
-        layer.image_data_param.root_folder = f"{self.path}/"
-        layer.image_data_param.batch_size = size
-        return layer
-
-
-def _set_transform(
-    param: Any, protocol: Protocol, preprocessing: Preprocessing
-) -> None:
-    param.mean_value.extend(preprocessing.mean)
-    param.scale = preprocessing.scale
-    param.force_color = True
-    if protocol.resize:
-        param.resize_short = protocol.resize
-    if protocol.crops == 1:
-        param.crop_size = protocol.crop
+            key, value = next(itertools.islice(transaction.cursor(), number, None))
+        return key.decode(errors="backslashreplace"), value
 
 
 def _crops(image: Array, protocol: Protocol) -> Array:
@@ -176,22 +125,12 @@ def _crops(image: Array, protocol: Protocol) -> Array:
     return crops
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the engine's log to warnings, such as while a net is built."""
-    former = _caffe.set_log_level(1)
-    try:
-        yield
-    finally:
-        _caffe.set_log_level(former)
-
-
 def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
     """Looks what is at `path`.
 
     Args:
         path: An LMDB; or a folder with a folder of images for each class, whose sorted
-            names are the labels; or a folder of images.
+            names are the labels; or a folder of images; or one image.
         labels_file: For a folder of images, a line `name label` for each.
 
     Raises:
@@ -200,11 +139,17 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
     """
     if (path / "data.mdb").is_file():
         return _open_lmdb(path)
-    if not path.is_dir():
-        raise ValueError(f"source '{path}': neither an LMDB nor a folder of images")
-    folders = class_folders(path)
+    one = path.is_file() and labels_file is None
+    if not one and not path.is_dir():
+        raise ValueError(
+            f"source '{path}': neither an LMDB nor a folder of images"
+            + ("" if labels_file else " nor an image")
+        )
+    folders = [] if one else class_folders(path)
     classes = None
-    if labels_file is not None:
+    if one:
+        path, files = path.parent, [(path.name, 0)]
+    elif labels_file is not None:
         files = _listed(path, labels_file)
     elif folders:
         classes = ClassMap(tuple(folders))
@@ -237,6 +182,8 @@ def _open_lmdb(path: Path) -> ImageSource:
     layer.data_param.source = str(path)
     layer.data_param.backend = caffe_pb2.DataParameter.LMDB
     layer.data_param.batch_size = 1
+    # Whether its images can be decoded is found when they are read.
+    layer.data_param.on_bad_image = caffe_pb2.DataParameter.ZERO
     with quiet():
         caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
     try:

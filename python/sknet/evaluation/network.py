@@ -14,9 +14,11 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.class_map import named
 from sknet.complexity import analyse, used_in
-from sknet.evaluation.images import quiet
-from sknet.evaluation.protocol import Preprocessing
-from sknet.models import create_model, deploy, recipe_for
+from sknet.evaluation.protocol import DEFAULT, Preprocessing
+from sknet.evaluation.reading import quiet
+from sknet.models import create_model, deploy
+from sknet.models.definitions import validation_transform
+from sknet.transform_comment import from_comment
 
 # Layers that bring images in; what they give is replaced by the crops.
 _SOURCES = {"Input", "Data", "ImageData", "MemoryData", "HDF5Data", "WindowData"}
@@ -35,7 +37,9 @@ class Definition:
         scores: Blob of the scores or probabilities.
         side: Height and width of the input in pixels that it was made for.
         preprocessing: What the definition says of it, or ImageNet's.
-        resizes: Whether images are resized before a crop of that size is taken.
+        resize: Side to which it resizes an image's shorter side before it takes a crop
+            of that size, 0 if it does not; None if nothing is said.
+        resize_from: What says so, in words.
     """
 
     net: Any
@@ -44,7 +48,8 @@ class Definition:
     scores: str
     side: int
     preprocessing: Preprocessing
-    resizes: bool = True
+    resize: int | None = None
+    resize_from: str = DEFAULT
 
 
 def read_definition(model: str) -> Definition:
@@ -59,20 +64,14 @@ def read_definition(model: str) -> Definition:
     """
     path = Path(model)
     if path.is_file():
-        return _classifier(read_prototxt(path))
+        net = read_prototxt(path)
+        net.name = net.name or path.stem
+        return _classifier(net, *stated_transform(net, path))
     if path.suffix == ".prototxt":
         raise OSError(f"'{model}': no such file")
     generated = create_model(model)
-    recipe = recipe_for(generated.recipe)
-    definition = _classifier(deploy(generated))
-    return Definition(
-        definition.net,
-        definition.name,
-        definition.image,
-        definition.scores,
-        generated.image_size,
-        Preprocessing(recipe.mean_value, recipe.scale),
-        resizes=recipe.resize_val,
+    return _classifier(
+        deploy(generated), validation_transform(generated), f"the recipe of {model}"
     )
 
 
@@ -85,10 +84,31 @@ def read_prototxt(path: Path) -> Any:
     return net
 
 
-def _classifier(net: Any) -> Definition:
+def stated_transform(net: Any, path: Path) -> tuple[Any, str]:
+    """What a file says of an image's way into its net in phase TEST.
+
+    Args:
+        net: The definition in it.
+        path: The file.
+
+    Returns:
+        The TransformationParameter of its data layer, or of the comment at its head,
+        None without; and which of these, in words.
+    """
+    for layer in net.layer:
+        if layer.type in _SOURCES - {"Input"} and used_in(layer, caffe.TEST):
+            # Without the field images are taken as they are.
+            return layer.transform_param, f"data layer '{layer.name}'"
+    comment = from_comment(path)
+    if comment is None:
+        return None, DEFAULT
+    return comment, f"the comment at the head of '{path}'"
+
+
+def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     layers = [layer for layer in net.layer if used_in(layer, caffe.TEST)]
     sources = [layer for layer in layers if layer.type in _SOURCES]
-    image, transform = "", None
+    image = ""
     shape: Sequence[int] = ()
     if net.input:
         image = net.input[0]
@@ -97,8 +117,6 @@ def _classifier(net: Any) -> Definition:
         image = sources[0].top[0]
         if sources[0].type == "Input":
             shape = next(iter(sources[0].input_param.shape), caffe_pb2.BlobShape()).dim
-        elif sources[0].HasField("transform_param"):
-            transform = sources[0].transform_param
     if not image:
         raise ValueError(
             f"net '{net.name}': no input, expected an Input or a data layer"
@@ -119,12 +137,13 @@ def _classifier(net: Any) -> Definition:
     side = _side(net.name, list(shape), transform)
     return Definition(
         caffe_pb2.NetParameter(name=net.name, layer=kept),
-        net.name or "unnamed net",
+        net.name,
         image,
         (outputs or in_place)[-1],
         side,
-        _preprocessing(transform),
-        resizes=transform is None or transform.resize_short > 0,
+        Preprocessing() if transform is None else Preprocessing.of(transform, origin),
+        None if transform is None else transform.resize_short,
+        origin,
     )
 
 
@@ -137,17 +156,6 @@ def _side(name: str, shape: list[int], transform: Any) -> int:
         f"net '{name}': input shape {tuple(shape) or 'unknown'}, expected (N, 3, side, "
         "side), or a data layer with a crop_size; evaluate its deploy form"
     )
-
-
-def _preprocessing(transform: Any) -> Preprocessing:
-    if transform is None:
-        return Preprocessing()
-    if transform.HasField("mean_file"):
-        raise ValueError(
-            "the data layer has a mean_file, which fits images of one size only; "
-            "evaluate the deploy form and give --mean"
-        )
-    return Preprocessing(tuple(transform.mean_value) or (0.0,), transform.scale)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sknet.models.recipe import IMAGENET_MEAN, shorter_side
 
 # Sides of the crops; None is the side of the net's own input.
 PROTOCOLS: dict[str, int | None] = {"224": 224, "320": 320, "10crop": None}
+
+
+# Where a value comes from that nothing tells.
+DEFAULT = "a default"
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,47 @@ class Preprocessing:
     Attributes:
         mean: One value for each channel (blue, green, red), or one for all.
         scale: Factor.
+        mean_from: What says so, in words.
+        scale_from: Likewise.
     """
 
     mean: tuple[float, ...] = IMAGENET_MEAN
     scale: float = 1.0
+    mean_from: str = field(default=DEFAULT, compare=False)
+    scale_from: str = field(default=DEFAULT, compare=False)
+
+    @classmethod
+    def of(cls, transform: Any, origin: str) -> Preprocessing:
+        """What a TransformationParameter says.
+
+        Raises:
+            ValueError: It has a mean for each pixel.
+        """
+        if transform.HasField("mean_file"):
+            raise ValueError(
+                f"{origin} has a mean_file, which fits images of one size only; "
+                "evaluate the deploy form and give --mean"
+            )
+        mean = tuple(transform.mean_value) or (0.0,)
+        return cls(mean, transform.scale, origin, origin)
+
+    def doubts(self, net: str) -> list[str]:
+        """What nothing but a default says of how `net` was trained, in a sentence."""
+        mean = " ".join(f"{value:g}" for value in self.mean)
+        values = [
+            (f"mean {mean}", "--mean", self.mean_from),
+            (f"scale {self.scale:g}", "--scale", self.scale_from),
+        ]
+        guessed = [
+            (text, option) for text, option, origin in values if origin == DEFAULT
+        ]
+        if not guessed:
+            return []
+        texts, options = (" and ".join(words) for words in zip(*guessed, strict=True))
+        return [
+            f"nothing tells the preprocessing of net '{net}'; {texts} are taken, which "
+            f"is usual for ImageNet, so give {options} of its training"
+        ]
 
 
 @dataclass(frozen=True)
@@ -69,7 +111,10 @@ class Protocol:
 
 
 def protocol_for(
-    name: str | None, net_side: int, resize: int | None = None, resizes: bool = True
+    name: str | None,
+    net_side: int,
+    resize: int | None = None,
+    own: int | None = None,
 ) -> Protocol:
     """A named protocol.
 
@@ -77,8 +122,8 @@ def protocol_for(
         name: One of `PROTOCOLS`, or None for a centre crop of the net's own size.
         net_side: Side of the input that the net was made for.
         resize: Side to resize the shorter side to; by default `shorter_side`'s.
-        resizes: Whether that default applies: a net for images of exactly its input's
-            size takes them as they are.
+        own: What takes the place of that default for crops of the net's own size, 0
+            for a net that takes images as they are.
 
     Raises:
         ValueError: No such protocol, or a crop that does not fit.
@@ -88,7 +133,8 @@ def protocol_for(
             f"unknown protocol '{name}' (known: {', '.join(PROTOCOLS)}); without one "
             "the centre crop has the size of the net's input"
         )
-    crop = (PROTOCOLS[name] if name else None) or net_side
+    given = PROTOCOLS[name] if name else None
+    crop = given or net_side
     if resize is None:
-        resize = shorter_side(crop) if resizes or crop != net_side else 0
+        resize = shorter_side(crop) if given or own is None else own
     return Protocol(crop, resize, 10 if name == "10crop" else 1)

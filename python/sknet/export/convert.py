@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def export_onnx(
     opset: int = DEFAULT_OPSET,
     fold: bool = False,
     external_data_bytes: int = EXTERNAL_DATA_BYTES,
+    notes: Mapping[str, str] | None = None,
 ) -> tuple[Graph, list[Path]]:
     """Writes a net as an ONNX model.
 
@@ -35,6 +37,7 @@ def export_onnx(
         opset: Version of ONNX's operators, 13 or later.
         fold: Put batch norms and Scale layers into the convolutions before them.
         external_data_bytes: Weights larger than this go into `<path>.data`.
+        notes: What else to know, by names; the model's metadata.
 
     Returns:
         What was written, for `compare`, and the files.
@@ -55,6 +58,7 @@ def export_onnx(
         )
     graph = build_graph(net, opset)
     graph = graph.folded() if fold else graph.expanded()
+    graph.notes = dict(notes or {})
     return graph, graph.save(path, net.name, external_data_bytes=external_data_bytes)
 
 

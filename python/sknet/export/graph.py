@@ -85,6 +85,7 @@ class Graph:
         reserved: Names that constants must not have.
         layers: Names of the net's layers that it stands for.
         limits: Values of the net whose readers lose digits where they are larger.
+        notes: What else to know, by names; the model's metadata.
     """
 
     opset: int = DEFAULT_OPSET
@@ -96,6 +97,7 @@ class Graph:
     reserved: frozenset[str] = frozenset()
     layers: set[str] = field(default_factory=set)
     limits: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:
         """Adds an array, without a copy if need be; returns its name, made unique."""
@@ -159,7 +161,7 @@ class Graph:
             ],
         )
         opsets = [helper.make_opsetid("", self.opset)]
-        return helper.make_model(
+        model = helper.make_model(
             graph,
             opset_imports=opsets,
             # The oldest format that has this operator set: old runtimes read it too.
@@ -167,6 +169,8 @@ class Graph:
             producer_name="sknet-caffe",
             producer_version=version,
         )
+        helper.set_model_props(model, self.notes)
+        return model
 
     def save(
         self,

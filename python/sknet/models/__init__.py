@@ -11,7 +11,7 @@ from sknet.models import (  # noqa: F401  (each registers its models)
     senet,
     sknet,
 )
-from sknet.models.definitions import deploy, released, train_val
+from sknet.models.definitions import deploy, deploy_text, released, train_val
 from sknet.models.fine_tuning import rename_classifier
 from sknet.models.recipe import Recipe, recipe_for, solver
 from sknet.models.registry import Model, create_model, list_models, register_model
@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "create_model",
     "deploy",
+    "deploy_text",
     "list_models",
     "recipe_for",
     "register_model",

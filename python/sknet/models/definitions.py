@@ -8,8 +8,10 @@ from caffe.net_spec import NetSpec, Top
 from caffe.net_spec import layers as L
 from caffe.net_spec import params as P
 from caffe.proto import caffe_pb2
-from sknet.models.recipe import Recipe, shorter_side
+from sknet.models.recipe import Recipe, recipe_for, shorter_side
 from sknet.models.registry import Model, create_model, list_models
+from sknet.prototxt import to_text
+from sknet.transform_comment import to_comment
 
 
 def released(model: Model, batch_size: int | None = None) -> caffe_pb2.NetParameter:
@@ -88,6 +90,21 @@ def deploy(model: Model, batch_size: int = 1) -> caffe_pb2.NetParameter:
     net.data = L.Input(name="input", shape=[_image_shape(model, batch_size)])
     net.prob = L.Softmax(model.add_to(net, net.data))
     return _named(net.to_proto().layer, model)
+
+
+def deploy_text(model: Model, net: caffe_pb2.NetParameter | None = None) -> str:
+    """A deploy file, with the preprocessing of the model's recipe in a comment.
+
+    Args:
+        model: The network.
+        net: Its deploy form, by default that for one image.
+    """
+    return to_comment(validation_transform(model)) + to_text(net or deploy(model))
+
+
+def validation_transform(model: Model) -> caffe_pb2.TransformationParameter:
+    """What the data layer of testing does with an image, by the model's recipe."""
+    return transform(recipe_for(model.recipe), model.image_size, caffe_pb2.TEST)
 
 
 def train_val(

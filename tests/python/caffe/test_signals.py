@@ -340,7 +340,12 @@ class TestWorkIsKept:
     def test_evaluation_keeps_its_state(self, world, tmp_path, number):
         state = tmp_path / "state.json"
         evaluate = command("sknet", *evaluation(world, state))
-        stopped(tmp_path, evaluate, number)
+        stopped(
+            tmp_path,
+            evaluate,
+            number,
+            told="sknet evaluate: stopping after this batch\n",
+        )
         assert json.loads(state.read_text())["scores"]["images"] == 10
         results = []
         for where in (state, tmp_path / "other.json"):
@@ -354,7 +359,8 @@ class TestWorkIsKept:
     def test_preparation_keeps_its_partial_folder(self, world, tmp_path, number):
         prepare = command("sknet", *preparation(world, tmp_path / "out"))
         commit = "import sknet.prepare as p; p._COMMIT_IMAGES = 4"
-        stopped(tmp_path, prepare, number, more=commit)
+        told = "sknet prepare: stopping after the images in hand\n"
+        stopped(tmp_path, prepare, number, more=commit, told=told)
         assert (tmp_path / "out" / "train_lmdb.partial").exists()
         again = subprocess.run(prepare, check=False, capture_output=True, text=True)
         assert again.returncode == 0, again.stderr

@@ -13,6 +13,7 @@ from tolerance import Op, assert_close
 
 import caffe
 from caffe.proto import caffe_pb2
+from sknet.augment_preview import sheet
 from sknet.cli import main
 from sknet.models import create_model, recipe_for, train_val
 
@@ -204,12 +205,43 @@ def test_preview_shows_the_engines_draws(images, tmp_path, capsys):
     # Draw 2 of image 1 is sample 4 of the layer 'data'.
     numbers = draws(SEED, "TRAIN/data/transform", 3 + 1)
     want = expected(levels[1], numbers).transpose(1, 2, 0) / 0.5 + MEAN  # BGR
-    zoom = 3  # to 72 pixels
+    zoom = 7  # to 168 pixels, so that three columns fill the least width
     cell = zoom * CROP + 4
     top, left = 4 + 14 + cell, 4 + 2 * cell
     got = sheets[0][top : top + zoom * CROP, left : left + zoom * CROP, ::-1]
     want = want.repeat(zoom, axis=0).repeat(zoom, axis=1)
     assert np.abs(got - np.clip(want, 0, 255)).max() <= 0.501  # whole levels
+
+
+def test_a_preview_of_one_image_can_be_read(images, tmp_path, capsys):
+    folder, _ = images
+    out = tmp_path / "sheet.png"
+    (file, *_) = sorted((folder / "png").rglob("*.png"))
+    options = ["--images", "3", "--draws", "1", "--crop", "24"]
+    assert preview(file, out, *options) == 0
+    assert "1 images with 1 draws each" in capsys.readouterr().out
+    sheet = pixels(out)
+    assert sheet.shape[1] >= 480
+    # The same as the folder's first.
+    assert preview(folder / "png", out, *options[2:], "--images", "1") == 0
+    np.testing.assert_array_equal(sheet, pixels(out))
+    # Both captions are whole: no ink at the edges of their cells.
+    ink = (sheet[:14] < 128).any(axis=(0, 2))
+    middle = sheet.shape[1] // 2
+    assert ink[:middle].any()
+    assert ink[middle:].any()
+    assert not ink[[middle - 2, middle - 1, middle, -2, -1]].any()
+    (tmp_path / "no.png").write_bytes(b"nothing")
+    assert preview(tmp_path / "no.png", out) == 1
+    assert "no.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (10, 24), (64, 64), (3000, 4000)])
+@pytest.mark.parametrize("draws", [1, 7])
+def test_a_sheet_is_neither_tiny_nor_huge(sides, draws):
+    images = [np.zeros((*sides, 3), np.uint8), np.zeros((10, 10, 3), np.uint8)]
+    page = sheet(images, [[image] * draws for image in images])
+    assert 480 <= page.shape[1] <= 5000
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,22 @@ def test_other_tables_are_printed(number, capsys):
         (["generate", "sknet50", "--epochs", "3"], "--epochs is of training"),
         (["generate", "sknet50", "--batch", "0"], "--batch is 0, expected at least 1"),
         (["generate", "sknet50", "-o", "no/such/folder/x"], "no/such/folder/x"),
-        (["generate", "dpn92", "--kernels", "3,5"], "unknown option 'branches'"),
+        (
+            ["generate", "dpn92", "--kernels", "3,5"],
+            "--kernels is no option of dpn92, which takes --classes, --crop, --depths, "
+            "--groups\n",
+        ),
+        (
+            ["generate", "resnext50", "--no-attention"],
+            "--no-attention is no option of resnext50, which takes --classes, --crop, "
+            "--depths, --widths, --groups\n",
+        ),
+        (
+            ["generate", "inception_v4", "--branches", "3x3,5x5"],
+            "--branches is no option of inception_v4, which takes --classes, --crop\n",
+        ),
+        (["generate", "sknet50", "--crop", "0"], "--crop is 0, expected at least 1"),
+        (["generate", "sknet50", "--classes", "-3"], "--classes is -3, expected at"),
         (["generate", "dpn92", "--style", "released"], "the authors released no file"),
         (["generate", "sknet50", "--groups", "48"], "not a multiple of groups, 48"),
         (["generate", "--all"], "--all needs -o DIR"),

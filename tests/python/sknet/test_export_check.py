@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 import caffe
+import sknet.export
 from caffe import layers as L
 from caffe import params as P
 from caffe.proto import caffe_pb2
+from sknet.cli import main
 from sknet.export import compare, export_onnx
+from sknet.models import create_model, deploy
 
 # What `sknet export` accepts.
 ACCEPTED = 1e-4
@@ -177,6 +180,99 @@ def test_what_is_made_of_a_loss_is_left_out(random, tmp_path):
     graph, _ = export_onnx(net, tmp_path / "y.onnx")
     report = compare(net, graph, pixels(net, random))
     assert [entry.blob for entry in report.outputs] == ["class_", "prob"]
+
+
+def chaotic(steps=40):
+    """x -> 4 x (1 - x), again and again: after 25 steps the last bit is everything."""
+    net = caffe.NetSpec()
+    net.x = L.Input(shape={"dim": [2, 4, 8, 8]})
+    filler = {"type": "gaussian", "std": 0.01}
+    net.conv = L.Convolution(
+        net.x, num_output=8, kernel_size=3, pad=1, weight_filler=filler
+    )
+    net.s0 = last = L.Sigmoid(net.conv)
+    for step in range(1, steps + 1):
+        rest = net[f"r{step}"] = L.Power(last, scale=-1, shift=1)
+        product = net[f"p{step}"] = L.Eltwise(last, rest, operation=P.Eltwise.PROD)
+        last = net[f"s{step}"] = L.Power(product, scale=4)
+    net.pool = L.Pooling(last, kernel_size=2, stride=2)
+    net.best = L.ArgMax(net.pool, axis=1)
+    return net.to_proto()
+
+
+def one_weight(graph):
+    weights = graph.constants["conv.weights"].copy()  # it is the net's memory
+    weights[3, 2, 1, 1] *= -1
+    graph.constants["conv.weights"] = weights
+
+
+def other_pads(graph):
+    graph.nodes = [set_to("Conv", pads=[0, 0, 2, 2])(node) for node in graph.nodes]
+
+
+def other_ties(graph):
+    change = set_to("ArgMax", select_last_index=0)
+    graph.nodes = [change(node) for node in graph.nodes]
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [(None, ""), (one_weight, "conv"), (other_pads, "conv"), (other_ties, "best")],
+)
+def test_a_net_that_magnifies_rounding_is_judged_by_its_layers(
+    change, where, write_proto, tmp_path, monkeypatch, capsys
+):
+    """Its results tell nothing: in the engine alone a last bit changes them as much."""
+    caffe.set_random_seed(1)
+    weights = tmp_path / "net.caffemodel"
+    caffe.Net(chaotic(), caffe.TEST).save(str(weights))
+    export = export_onnx
+
+    def changed(*arguments, **options):
+        graph, files = export(*arguments, **options)
+        if change:
+            change(graph)
+        return graph, files
+
+    monkeypatch.setattr(sknet.export, "export_onnx", changed)
+    definition, file = str(write_proto(chaotic())), str(tmp_path / "net.onnx")
+    command = ["export", "onnx", definition, "--weights", str(weights), "-o", file]
+    status = main(command)
+    printed = capsys.readouterr()
+    assert "this net magnifies rounding" in printed.out
+    assert status == (1 if change else 0), printed.err
+    if change:
+        assert f"in layer '{where}'" in printed.err
+
+
+@pytest.mark.parametrize("variance", [0, 1])
+def test_untrained_networks_pass(variance, tmp_path, capsys):
+    """Without statistics of data values grow, and at a variance of 0 overflow."""
+    caffe.set_random_seed(1)
+    definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    model = ["genet50_theta", "--crop", "64"]
+    assert main(["generate", *model, "-o", str(definition)]) == 0
+    net = caffe.Net(deploy(create_model(model[0], image_size=64)), caffe.TEST)
+    for name, blobs in net.params.items():
+        if net.layer_dict[name].type == "CuDNNBatchNorm":
+            blobs[3].data[...] = variance
+    net.save(str(weights))
+    command = ["export", "onnx", str(definition), "--weights", str(weights)]
+    status = main([*command, "-o", str(tmp_path / "net.onnx")])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    said = "this net magnifies rounding" if variance else "was not compared: with these"
+    assert said in printed.out
+
+
+def test_the_check_leaves_the_weights_as_they_are(random, tmp_path):
+    net = caffe.Net(chaotic(2), caffe.TEST)
+    before = [blob.data.copy() for blob in net.params["conv"]]
+    graph, _ = export_onnx(net, tmp_path / "y.onnx")
+    report = compare(net, graph, pixels(net, random))
+    assert all(entry.sensitivity > 0 for entry in report.outputs[:-1])
+    for blob, values in zip(net.params["conv"], before, strict=True):
+        np.testing.assert_array_equal(blob.data, values)
 
 
 def test_inputs_stay_as_they_were_given(random, tmp_path):

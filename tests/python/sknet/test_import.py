@@ -11,6 +11,7 @@ from torch_networks import random_network, scores, timm, torchvision
 
 import caffe
 from sknet.cli import main
+from sknet.evaluation import read_definition
 from sknet.torch_import import convert, read_state_dict
 from sknet.torch_sources import SOURCES, source
 
@@ -293,6 +294,9 @@ def test_command(tmp_path, capsys):
     assert main([*command, "--mean", "0.5,0.4,0.3"]) == 0
     out = capsys.readouterr().out
     assert "mean to subtract, blue, green, red: 76.5, 102, 127.5" in out
+    read = read_definition(str(definition))
+    np.testing.assert_allclose(read.preprocessing.mean, (76.5, 102, 127.5), rtol=1e-6)
+    assert (read.preprocessing.scale, read.side, read.resize) == (1, 64, 73)
     net = caffe.Net(str(definition), caffe.TEST, weights=str(weights))
     np.testing.assert_array_equal(
         net.params["classifier"][0].data, full["fc.weight"].numpy()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import lmdb
 import numpy as np
@@ -18,7 +21,9 @@ from PIL import Image
 
 import caffe
 from caffe.proto import caffe_pb2
+from sknet.class_map import read_class_list
 from sknet.cli import main
+from sknet.evaluation import open_source
 from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
 
 
@@ -292,7 +297,8 @@ def test_the_map_grows(ilsvrc, tmp_path, monkeypatch):
 def test_other_images_do_not_continue(ilsvrc, copy, tmp_path, capsys):
     assert prepare(ilsvrc, tmp_path / "out") == 0
     assert prepare(copy, tmp_path / "out") == 1
-    assert "exists already and holds other images" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "exists already and was built with other images or labels; give" in error
     (tmp_path / "out" / "train_lmdb").rename(tmp_path / "out" / "train_lmdb.partial")
     assert prepare(ilsvrc, tmp_path / "out") == 1
     assert "no work of ours; remove it" in capsys.readouterr().err
@@ -385,6 +391,165 @@ def test_archives_are_hostile(ilsvrc, tmp_path):
     path.write_bytes(path.read_bytes()[:1024])
     with pytest.raises(OSError, match=r"ends after 512 of \d+ bytes"):
         source.read(images[0])
+
+
+def test_names_need_not_be_text(copy, tmp_path):
+    """A file system's names are bytes; this one is in Latin-1, its copy damaged."""
+    folder = copy / "train" / "n04346328"
+    good, bad = (os.fsencode(folder) + name for name in (b"/\xe9.JPEG", b"/\xe8.JPEG"))
+    Path(os.fsdecode(good)).write_bytes((folder / "n04346328_0.JPEG").read_bytes())
+    Path(os.fsdecode(bad)).write_bytes(b"nothing")
+    run_main = "import sys; from sknet.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", run_main, "prepare", "imagenet"]
+    command += ["--allow-rejects"]
+    command += ["--train", str(copy / "train"), "--val", str(copy / "val")]
+    command += ["--val-labels", str(copy / "val.txt"), "--out", str(tmp_path / "out")]
+    for told in (b"stored 7 of 8 images", b"complete already: 7 of 8 images"):
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout
+        assert rb"rejected 'n04346328/\udce8.JPEG': the data is damaged" in done.stdout
+
+
+def test_another_seed_is_named(ilsvrc, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    assert prepare(ilsvrc, out, "--seed", 3) == 0
+    assert prepare(ilsvrc, out, "--seed", 4) == 1
+    error = capsys.readouterr().err
+    assert (
+        "train_lmdb' exists already and was built with --seed 3, now --seed 4" in error
+    )
+    order = tmp_path / "order.txt"
+    for names, message in (
+        (["n11669921", "n04346328"], "with the classes in another order"),
+        (["n11669921", "n04346328", "n00000001"], "with other classes"),
+    ):
+        order.write_text("\n".join(names))
+        assert prepare(ilsvrc, out, "--seed", 3, "--classes", order) == 1
+        assert message in capsys.readouterr().err
+    # An interrupted run was begun with a seed as well.
+    classes, images = scan_train(ilsvrc / "train")
+    monkeypatch.setattr("sknet.prepare._COMMIT_IMAGES", 1)
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    def begin(seed, **options):
+        order = shuffled(images, seed)
+        source = Folder(ilsvrc / "train")
+        build(source, order, classes, tmp_path / "half", seed=seed, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(3, report=stop)
+    with pytest.raises(ValueError, match="was begun with --seed 3, now --seed 5; give"):
+        begin(5)
+    begin(3)
+
+
+def test_reports_count_what_is_stored(copy, tmp_path, capsys):
+    """A class of three images of which one is damaged has two."""
+    whole = (copy / "train" / "n04346328" / "n04346328_0.JPEG").read_bytes()
+    bad = copy / "train" / "n04346328" / "n04346328_1.JPEG"
+    bad.write_bytes(whole[:100])
+    out = tmp_path / "out"
+    assert prepare(copy, out, "--allow-rejects") == 0
+    told = capsys.readouterr().out
+    assert "stored 5 of 6 images" in told
+    assert "2 to 3 images in a class" in told
+    labels = [datum.label for datum in entries(out / "train_lmdb").values()]
+    assert sorted(np.bincount(labels)) == [2, 3]
+    # All of a class: it has none.
+    for file in (copy / "train" / "n04346328").iterdir():
+        file.write_bytes(whole[:100])
+    assert prepare(copy, tmp_path / "none", "--allow-rejects") == 0
+    assert "0 to 3 images in a class" in capsys.readouterr().out
+
+
+def test_a_repaired_image_is_told(copy, tmp_path, capsys):
+    whole = (copy / "train" / "n04346328" / "n04346328_0.JPEG").read_bytes()
+    bad = [copy / "train" / "n04346328" / f"n04346328_{i}.JPEG" for i in (1, 2)]
+    for path in bad:
+        path.write_bytes(whole[:100])
+    out = tmp_path / "out"
+    assert prepare(copy, out) == 1
+    capsys.readouterr()
+    bad[0].write_bytes(whole)
+    assert prepare(copy, out) == 1
+    told = capsys.readouterr().out
+    name = "n04346328/n04346328_{}.JPEG"
+    assert (
+        f"rejected '{name.format(1)}' in an earlier run, but it can be stored" in told
+    )
+    assert f"rejected '{name.format(2)}': " in told
+    assert f"remove {out}/train_lmdb and give this command again" in told
+    # Which is the way.
+    shutil.rmtree(out / "train_lmdb")
+    bad[1].write_bytes(whole)
+    assert prepare(copy, out) == 0
+    assert "stored 6 of 6 images" in capsys.readouterr().out
+    assert len(entries(out / "train_lmdb")) == 6
+
+
+def test_a_repaired_image_is_told_by_a_resumed_run(copy, tmp_path, monkeypatch):
+    bad = copy / "train" / "n04346328" / "bad.JPEG"
+    bad.touch()
+    monkeypatch.setattr("sknet.prepare._COMMIT_IMAGES", 1)
+    classes, images = scan_train(copy / "train")
+    images.sort(key=lambda image: "bad" not in image.name)
+
+    def stop(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    setting = (Folder(copy / "train"), images, classes, tmp_path / "lmdb")
+    with pytest.raises(KeyboardInterrupt):
+        build(*setting, report=stop)
+    bad.write_bytes((bad.parent / "n04346328_0.JPEG").read_bytes())
+    result = build(*setting)
+    assert (result.written, result.repaired) == (6, ["n04346328/bad.JPEG"])
+
+
+def test_some_of_the_classes_of_a_list(ilsvrc, tmp_path, capsys):
+    """Labels are those of the list, which is what the net's outputs are."""
+    every = ["n00000001", "n11669921", "n00000002", "n04346328", "n00000003"]
+    listed = tmp_path / "all.txt"
+    listed.write_text("".join(f"{name} some words\n" for name in every))
+    names = tmp_path / "val.txt"
+    names.write_text(
+        "".join(
+            f"{file} {list(CLASSES)[int(label)]}\n"
+            for file, label in map(
+                str.split, (ilsvrc / "val.txt").read_text().splitlines()
+            )
+        )
+    )
+    out = tmp_path / "out"
+    assert prepare(ilsvrc, out, "--classes", listed, "--val-labels", names) == 0
+    told = capsys.readouterr().out
+    assert "2 of the 5 classes: 12 training and 4 validation images" in told
+    assert "6 to 6 images in a class" in told
+    for key, datum in entries(out / "train_lmdb").items():
+        assert every[datum.label] == key[9:].partition("/")[0]
+    assert {datum.label for datum in entries(out / "val_lmdb").values()} == {1, 3}
+    record = json.loads((out / "val_lmdb" / "classes.json").read_text())
+    assert record["classes"] == every
+    # So that a net with these five outputs takes the database as it is.
+    source = open_source(out / "val_lmdb")
+    assert source.classes.names == tuple(every)
+    assert source.classes.translation(read_class_list(listed)) == list(range(5))
+
+    listed.write_text("n00000001\nn11669921\n")
+    assert prepare(ilsvrc, tmp_path / "other", "--classes", listed) == 1
+    error = capsys.readouterr().err
+    assert (
+        "train': 1 of 2 classes ('n04346328') are not among the 2 of the list" in error
+    )
 
 
 def test_another_order_of_classes(ilsvrc, tmp_path):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import itertools
 import json
 
 import numpy as np
+import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from sknet.cli import main
+from sknet.scatter import draw, points
 
 
 def test_points_are_those_of_table_2(tmp_path, capsys):
@@ -58,6 +63,40 @@ def test_points_are_those_of_table_2(tmp_path, capsys):
         rows = {row["model"]: row for row in csv.DictReader(file)}
     assert len(rows) == 16
     assert rows["SKNet-101"]["error_percent"] == "18.4"
+
+
+@pytest.mark.parametrize("crop", ["224", "320"])
+@pytest.mark.parametrize("ours", [None, 0.0, 0.4])
+def test_no_label_covers_anything_else(crop, ours):
+    """Measured on the drawn boxes, with nets of our own in a crowd as well."""
+    found = [
+        dataclasses.replace(
+            point, measured=None if ours is None else point.error + ours
+        )
+        for point in points(crop)
+    ]
+    if ours is not None:
+        found += [
+            dataclasses.replace(found[0], name=f"SKNet-{n}", error=None, params_m=27.5)
+            for n in range(26, 32)
+        ]
+    figure = draw(found, crop)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert len(axes.texts) == len(found)
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    inside = axes.get_window_extent()
+    for text, box in zip(axes.texts, boxes, strict=True):
+        assert not box.overlaps(axes.get_legend().get_window_extent()), text
+        assert inside.x0 <= box.x0 <= box.x1 <= inside.x1, text
+        assert inside.y0 <= box.y0 <= box.y1 <= inside.y1, text
+        for point in found:
+            for error in (point.error, point.measured):
+                if error is not None:
+                    at = axes.transData.transform((point.params_m, error))
+                    assert not box.contains(*at), text
 
 
 def test_other_files_are_no_results(tmp_path, capsys):

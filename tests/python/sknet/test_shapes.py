@@ -139,7 +139,11 @@ def test_slice_undoes_concat(cuts):
 @pytest.mark.parametrize(
     ("text", "bottoms", "message"),
     [
-        ('type: "Nonsense"', [], r"layer 'l' \(Nonsense\): no shape rule"),
+        (
+            'type: "Nonsense"',
+            [],
+            r"layer 'l' \(Nonsense\): there is no rule for the shapes",
+        ),
         ('type: "Axpy"', [(1, 2, 1, 1)], "1 bottoms, more expected"),
         ('type: "Axpy"', [(1, 2, 1, 1), (1, 3, 4, 4), (1, 3, 4, 4)], "expected"),
         ('type: "Eltwise"', [(1, 2), (1, 3)], "expected equal ones"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 
@@ -13,8 +14,8 @@ from PIL import Image, ImageColor
 from tolerance import Op, assert_close
 
 import caffe
-from sknet.attention import analyse, enlarged, last_of_stages, sk_units
-from sknet.attention.plots import grouped
+from sknet.attention import Attention, analyse, enlarged, last_of_stages, sk_units
+from sknet.attention.plots import classes_figure, grouped, plot_classes
 from sknet.cli import main
 from sknet.evaluation import load_network, read_definition
 from sknet.models import create_model, deploy
@@ -219,6 +220,75 @@ def test_plots_and_tables_are_written(digits, photographs, tmp_path, capsys):
         curves = list(csv.DictReader(file))
     assert len(curves) == 3 * len(SCALES) * 128 // 16
     assert {row["kernel"] for row in curves} == {"5x5"}
+
+
+def attention_of(labels, classes):
+    """As if it had been measured on an image of each label."""
+    random = np.random.default_rng(2)
+    units = units_of("sknet_digits")
+    count = np.bincount(labels, minlength=classes)
+    differences = random.normal(0, 0.01, (2, len(units), classes))
+    return Attention(
+        units,
+        units[1],
+        (1.0, 2.0),
+        [],
+        count,
+        np.zeros((2, 128)),
+        np.zeros((2, len(units))),
+        np.where(count, differences, np.nan),
+    )
+
+
+@pytest.mark.parametrize("seen", [2, 10, 40])
+def test_classes_have_their_names(tmp_path, seen):
+    """Those with images, of however many the net has; no name covers another."""
+    labels = list(range(3, 3 + 20 * seen, 20))
+    names = [f"class {label} with a name" for label in range(1000)]
+    names[labels[1]] = "n04346328 Buddhist temple, known as stupa or tope"
+    attention = attention_of(labels, 1000)
+    plot_classes(attention, tmp_path / "classes.png", names)
+    figure = classes_figure(attention, names)
+    figure.draw_without_rendering()
+    axes = figure.axes[-1]
+    ticks = axes.get_xticklabels()
+    shown = [tick.get_text() for tick in ticks]
+    assert len(shown) == seen
+    assert shown[1] == "n04346328 Buddhist temp\u2026"
+    del shown[1], labels[1]
+    assert shown == [names[label] for label in labels]
+    boxes = [tick.get_window_extent() for tick in ticks]
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 <= right.x0
+    for box in boxes:
+        assert box.y0 >= 0
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_many_classes_have_their_numbers():
+    attention = attention_of(list(range(0, 1000, 10)), 1000)
+    axes = classes_figure(attention, ["name"] * 1000).axes[-1]
+    assert axes.get_xlabel() == "class index (means of 10 classes)"
+
+
+def test_bad_images_are_left_out(digits, photographs, tmp_path, capsys):
+    bad = sorted((photographs / "train").glob("*/*"))[1]
+    bad.write_bytes(b"nothing")
+    assert run(digits, photographs / "train", tmp_path / "out") == 1
+    assert f"image '{bad}': the data is damaged" in capsys.readouterr().err
+    result = tmp_path / "table.json"
+    options = ["--on-bad-image", "skip", "--json", str(result)]
+    assert run(digits, photographs / "train", tmp_path / "out", *options) == 0
+    out = capsys.readouterr().out
+    assert "over 5 images" in out
+    assert f"rejected '{bad.parent.name}/{bad.name}': the data is damaged" in out
+    record = json.loads(result.read_text())
+    assert (record["images"], len(record["rejected"])) == (5, 1)
+    for file in (photographs / "train").glob("*/*"):
+        file.write_bytes(b"nothing")
+    assert run(digits, photographs / "train", tmp_path / "out", *options) == 1
+    assert "there is no image that can be decoded" in capsys.readouterr().err
 
 
 def test_images_without_labels_have_no_classes(digits, photographs, tmp_path, capsys):

@@ -256,7 +256,7 @@ def test_a_database_without_class_map_is_warned_of(colours, tmp_path, capsys):
     database = tmp_path / "lmdb"
     write_lmdb(database, colours.folder, colours.labels)
     assert run(colours, database) == 0
-    warning = re.search("^warning: .*$", capsys.readouterr().out, re.M)[0]
+    (warning,) = re.findall("^warning: source .*$", capsys.readouterr().out, re.M)
     assert "has no class map" in warning
     assert "`sknet prepare`" in warning
 
@@ -325,8 +325,14 @@ def too_small(colours, root):
         (empty, "no images"),
         (empty_class, "no images in folder '3'"),
         (unlabelled, "its images have no labels"),
-        (damaged_image, "3/0.png"),
-        (too_small, "crop_size is 16, larger than the image of 40 x 15 pixels"),
+        (
+            damaged_image,
+            "sknet evaluate: image '{source}/3/0.png': the data is damaged",
+        ),
+        (
+            too_small,
+            "sknet evaluate: image '{source}/0/0.png': crop_size is 16, larger",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(colours, tmp_path, capsys, make, message):
@@ -334,7 +340,141 @@ def test_bad_input_is_one_sentence(colours, tmp_path, capsys, make, message):
     assert run(colours, tmp_path / "s") == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("sknet evaluate: ")
-    assert message in error
+    assert message.format(source=tmp_path / "s") in error
+
+
+class Damaged:
+    """Some of the images of a set cannot be decoded, the first and last among them."""
+
+    NUMBERS = (0, 8, 9, 21, 34)
+
+    def __init__(self, colours, root):
+        self.folder, self.lmdb, self.good = root / "bad", root / "lmdb", root / "good"
+        for number, file in enumerate(sorted(colours.folder.glob("*/*"))):
+            for folder in (self.folder, self.good):
+                (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
+            content = file.read_bytes()
+            if number in self.NUMBERS:
+                content = content[: len(content) // 2] if number else b"nothing"
+            else:
+                (self.good / file.parent.name / file.name).write_bytes(content)
+            (self.folder / file.parent.name / file.name).write_bytes(content)
+        write_lmdb(self.lmdb, self.folder, colours.labels)
+        classes = ClassMap(tuple(str(label) for label in range(CLASSES)))
+        write_record(self.lmdb, classes, images=COUNT)
+        files = sorted(self.folder.glob("*/*"))
+        self.names = [f"{files[n].parent.name}/{files[n].name}" for n in self.NUMBERS]
+
+
+@pytest.fixture(scope="module")
+def damaged(colours, tmp_path_factory):
+    return Damaged(colours, tmp_path_factory.mktemp("damaged"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "lmdb"])
+@pytest.mark.parametrize("options", [["--batch", 4], ["--protocol", "10crop"]])
+def test_bad_images_are_left_out_and_listed(
+    colours, damaged, tmp_path, capsys, kind, options
+):
+    """The others count as they do by themselves."""
+    whole, rest = tmp_path / "whole.json", tmp_path / "rest.json"
+    assert run(colours, damaged.good, *options, "--json", rest) == 0
+    capsys.readouterr()
+    options = [*options, "--on-bad-image", "skip", "--json", whole]
+    assert run(colours, getattr(damaged, kind), *options) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^images +30 of .*, 5 rejected$", out, re.M)
+    names = damaged.names
+    if kind == "lmdb":
+        names = [f"{number:08}" for number in damaged.NUMBERS]
+    found = re.findall(
+        r"^rejected '(.*)': .*(?:damaged|ends early|truncated)", out, re.M
+    )
+    assert found == names
+    records = [json.loads(path.read_text()) for path in (whole, rest)]
+    assert [entry["name"] for entry in records[0]["rejected"]] == names
+    assert records[1]["rejected"] == []
+    for key in ("images", "top1", "top5", "per_class", "confusions"):
+        assert records[0][key] == records[1][key]
+
+
+@pytest.mark.parametrize("kind", ["folder", "lmdb"])
+def test_bad_images_fail_unless_told_otherwise(colours, damaged, capsys, kind):
+    assert run(colours, getattr(damaged, kind)) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    name = f"'{damaged.folder}/0/0.png'" if kind == "folder" else "key '00000000'"
+    assert name in error
+    assert "; --on-bad-image skip goes on without it" in error
+    assert "/tmp" not in error.replace(str(damaged.folder.parent), "")
+
+
+@pytest.mark.parametrize("kind", ["folder", "lmdb"])
+@pytest.mark.parametrize("stop_after", [7, 14, 21, 28])
+def test_an_interrupted_run_goes_on_behind_bad_images(
+    colours, damaged, tmp_path, kind, stop_after
+):
+    network = load_network(read_definition(str(colours.net)), colours.weights, SIDE, 7)
+    source = open_source(getattr(damaged, kind))
+    setting = (network, source, Protocol(SIDE, 0), Preprocessing())
+    whole = evaluate(*setting, batch=7, skip_bad=True)
+    checkpoint = tmp_path / "checkpoint.json"
+
+    def stop(done, total):
+        if done >= stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(*setting, batch=7, skip_bad=True, checkpoint=checkpoint, report=stop)
+    if kind == "folder":
+        with pytest.raises(
+            OSError, match=r"\d images were left out, the first is .0/0"
+        ):
+            evaluate(*setting, batch=7, checkpoint=checkpoint)
+    result = evaluate(*setting, batch=4, skip_bad=True, checkpoint=checkpoint)
+    assert result.resumed >= stop_after
+    assert result.scores.confusions == whole.scores.confusions
+    assert result.rejected == whole.rejected
+    assert len(result.rejected) == len(damaged.NUMBERS)
+
+
+def test_a_run_that_failed_goes_on_with_skip(colours, damaged, tmp_path):
+    state = tmp_path / "state.json"
+    assert run(colours, damaged.folder, "--resume", state, "--batch", 3) == 1
+    options = [
+        "--resume",
+        state,
+        "--on-bad-image",
+        "skip",
+        "--json",
+        tmp_path / "x.json",
+    ]
+    assert run(colours, damaged.folder, *options) == 0
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert (record["images"], len(record["rejected"])) == (30, 5)
+
+
+def test_bad_images_alone_are_no_result(colours, tmp_path, capsys):
+    write_images(tmp_path / "s", CLASSES, SIZE)
+    for file in (tmp_path / "s").glob("*/*"):
+        file.write_bytes(b"nothing")
+    assert run(colours, tmp_path / "s", "--on-bad-image", "skip") == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "none of its 7 images can be decoded; the first, '0/0.png': the data" in error
+    )
+
+
+def test_a_black_image_is_no_bad_one(colours, tmp_path):
+    """In an LMDB zeros stand for bad images; here the mean makes them of a good one."""
+    (tmp_path / "s" / "0").mkdir(parents=True)
+    for label in range(CLASSES):
+        (tmp_path / "s" / str(label)).mkdir(exist_ok=True)
+        Image.new("RGB", (20, 20)).save(tmp_path / "s" / str(label) / "0.png")
+    write_lmdb(tmp_path / "lmdb", tmp_path / "s", range(CLASSES))
+    options = ["--mean", "0", "--on-bad-image", "skip", "--json", tmp_path / "x.json"]
+    assert run(colours, tmp_path / "lmdb", *options) == 0
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert (record["images"], record["rejected"]) == (CLASSES, [])
 
 
 def test_a_listed_label_that_is_no_class_names_its_image(colours, tmp_path, capsys):

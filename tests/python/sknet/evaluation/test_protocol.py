@@ -24,8 +24,16 @@ def test_names(name, net_side, resize, want):
 
 
 def test_a_net_for_whole_images_takes_them():
-    assert protocol_for(None, 32, resizes=False) == Protocol(32, 0)
-    assert protocol_for("224", 32, resizes=False) == Protocol(224, 256)
+    assert protocol_for(None, 32, own=0) == Protocol(32, 0)
+    assert protocol_for("224", 32, own=0) == Protocol(224, 256)
+
+
+def test_a_net_has_a_resize_of_its_own():
+    assert protocol_for(None, 224, own=300) == Protocol(224, 300)
+    assert protocol_for("10crop", 224, own=300) == Protocol(224, 300, 10)
+    assert protocol_for(None, 224, 288, own=300) == Protocol(224, 288)
+    # By name the protocol is the paper's.
+    assert protocol_for("224", 224, own=300) == Protocol(224, 256)
 
 
 def test_words():

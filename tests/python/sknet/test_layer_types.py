@@ -1,0 +1,197 @@
+"""Every layer type of the engine has its rules in Python, or a sentence about that.
+
+A new layer is missing from the table below until it has them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import lmdb
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from PIL import Image
+
+import caffe
+from caffe.proto import caffe_pb2
+from sknet.cli import main
+from sknet.complexity import analyse
+from sknet.export.definition import _JUDGES
+from sknet.export.operators import RULES
+
+MAP = (2, 6, 5, 7)  # images, channels, height, width
+LABELS = (2,)
+# By type: shapes of the bottoms, number of tops, and parameters.
+CASES = [
+    ("AbsVal", [MAP], 1, ""),
+    ("Accuracy", [(2, 6), LABELS], 2, "accuracy_param { top_k: 2 }"),
+    ("ArgMax", [MAP], 1, "argmax_param { top_k: 3 out_max_val: true }"),
+    ("ArgMax", [(2, 6)], 1, ""),
+    ("ArgMax", [MAP], 1, "argmax_param { top_k: 3 axis: -2 }"),
+    ("Axpy", [(2, 6, 1, 1), MAP, MAP], 1, ""),
+    ("BatchNorm", [MAP], 1, ""),
+    ("Bias", [MAP], 1, "bias_param { axis: 1 num_axes: 2 }"),
+    ("Concat", [MAP, (2, 3, 5, 7)], 1, ""),
+    ("Convolution", [MAP], 1, "convolution_param { num_output: 4 kernel_size: 3 }"),
+    ("CuDNNBatchNorm", [MAP], 1, ""),
+    (
+        "Data",
+        [],
+        2,
+        'data_param { source: "{folder}/lmdb" backend: LMDB batch_size: 3 } '
+        "transform_param { crop_size: 4 }",
+    ),
+    ("Deconvolution", [MAP], 1, "convolution_param { num_output: 4 kernel_size: 3 }"),
+    ("Dropout", [MAP], 1, ""),
+    ("DummyData", [], 2, "dummy_data_param { shape { dim: 2 dim: 3 } }"),
+    ("DummyData", [], 2, "dummy_data_param { shape { dim: 2 } shape { dim: 4 } }"),
+    (
+        "DummyData",
+        [],
+        2,
+        "dummy_data_param { num: 2 channels: 3 channels: 1 height: 4 width: 5 }",
+    ),
+    ("ELU", [MAP], 1, ""),
+    ("Eltwise", [MAP, MAP], 1, ""),
+    ("EuclideanLoss", [MAP, MAP], 1, ""),
+    ("Exp", [MAP], 1, ""),
+    ("Flatten", [MAP], 1, ""),
+    (
+        "ImageData",
+        [],
+        2,
+        'image_data_param { source: "{folder}/list.txt" batch_size: 3 new_height: 5 '
+        "new_width: 6 is_color: false }",
+    ),
+    (
+        "ImageData",
+        [],
+        2,
+        'image_data_param { source: "{folder}/list.txt" batch_size: 2 } '
+        "transform_param { crop_size: 4 }",
+    ),
+    ("InnerProduct", [MAP], 1, "inner_product_param { num_output: 4 }"),
+    ("Input", [], 1, "input_param { shape { dim: 2 dim: 3 } }"),
+    ("Interp", [MAP], 1, "interp_param { zoom_factor: 2 }"),
+    ("LRN", [MAP], 1, ""),
+    ("Log", [MAP], 1, ""),
+    (
+        "MemoryData",
+        [],
+        2,
+        "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }",
+    ),
+    ("PReLU", [MAP], 1, ""),
+    ("Pooling", [MAP], 2, "pooling_param { kernel_size: 3 stride: 2 }"),
+    ("Power", [MAP], 1, ""),
+    ("ReLU", [MAP], 1, ""),
+    ("Reduction", [MAP], 1, ""),
+    ("Reduction", [MAP], 1, "reduction_param { axis: -2 operation: MEAN }"),
+    ("Reshape", [MAP], 1, "reshape_param { shape { dim: 0 dim: -1 } }"),
+    ("Scale", [MAP], 1, "scale_param { bias_term: true }"),
+    ("Sigmoid", [MAP], 1, ""),
+    ("SigmoidCrossEntropyLoss", [MAP, MAP], 1, ""),
+    ("Silence", [MAP], 0, ""),
+    ("Slice", [MAP], 3, ""),
+    ("Softmax", [MAP], 1, ""),
+    ("SoftmaxWithLoss", [(2, 6), LABELS], 2, ""),
+    ("Split", [MAP], 2, ""),
+    ("TanH", [MAP], 1, ""),
+    ("Tile", [MAP], 1, "tile_param { tiles: 3 }"),
+]
+# Its shapes and operations are in its code.
+WITHOUT_RULES = {"Python"}
+SOURCES = {"Data", "DummyData", "ImageData", "Input", "MemoryData"}
+
+
+def engines_types():
+    """Of a process of its own, as other tests load plugins into this one."""
+    script = "import caffe, json; print(json.dumps(caffe.layer_type_list()))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An LMDB and a list of two images."""
+    root = tmp_path_factory.mktemp("types")
+    image = np.zeros((3, 8, 9), np.uint8)
+    with (
+        lmdb.open(str(root / "lmdb")) as database,
+        database.begin(write=True) as writer,
+    ):
+        writer.put(b"0", caffe.io.array_to_datum(image, 1).SerializeToString())
+    Image.new("RGB", (9, 8)).save(root / "x.png")
+    (root / "list.txt").write_text(f"{root}/x.png 0\n")
+    return root
+
+
+def test_every_type_is_in_the_table():
+    types = engines_types()
+    assert {kind for kind, *_ in CASES} == types - WITHOUT_RULES
+    assert types >= WITHOUT_RULES
+
+
+@pytest.mark.parametrize(("kind", "bottoms", "tops", "parameters"), CASES)
+def test_complexity_has_the_engines_shapes_and_parameters(
+    folder, kind, bottoms, tops, parameters
+):
+    net = caffe_pb2.NetParameter(name="n")
+    for number, shape in enumerate(bottoms):
+        layer = net.layer.add(name=f"in{number}", type="Input", top=[f"b{number}"])
+        layer.input_param.shape.add(dim=shape)
+    layer = net.layer.add(name="l", type=kind, top=[f"t{i}" for i in range(tops)])
+    text_format.Merge(parameters.replace("{folder}", str(folder)), layer)
+    layer.bottom.extend(f"b{i}" for i in range(len(bottoms)))
+    built = caffe.Net(net, caffe.TEST)
+    entry = analyse(net).layers[-1]
+    assert entry.shapes == [tuple(built.blobs[top].shape) for top in layer.top]
+    stored = sum(blob.count for blob in built.params.get("l", ()))
+    assert entry.cost.stored == stored
+
+
+def test_the_export_has_a_rule_for_every_type():
+    """Sources become inputs, what judges results is left out."""
+    assert engines_types() <= {*RULES, *_JUDGES, *SOURCES, *WITHOUT_RULES}
+
+
+@pytest.mark.parametrize("kind", ["Python", "LayerOfAPlugin"])
+def test_types_without_a_rule_are_told_in_a_sentence(tmp_path, capsys, kind):
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "data" type: "Input" top: "data" '
+        "input_param { shape { dim: 1 dim: 3 } } }\n"
+        f'layer {{ name: "mine" type: "{kind}" bottom: "data" top: "mine" }}\n'
+    )
+    assert main(["complexity", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"layer 'mine' ({kind}): there is no rule for the shapes of this" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("", []),
+        ("# nothing but a comment\n", []),
+        ('name: "n"', []),
+        (
+            'layer { name: "d" type: "Input" top: "d" include { phase: TRAIN } '
+            "input_param { shape { dim: 1 } } }",
+            ["--phase", "TEST"],
+        ),
+    ],
+)
+def test_nothing_to_count_is_an_error(tmp_path, capsys, text, options):
+    path = tmp_path / "empty.prototxt"
+    path.write_text(text)
+    assert main(["complexity", str(path), *options]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    name = "n" if 'name: "n"' in text else "empty"
+    assert f"net '{name}': no layers in phase TEST, expected at least" in captured.err
