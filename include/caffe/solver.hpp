@@ -181,8 +181,10 @@ class Solver {
   void OnNotFiniteLoss(Dtype loss, string cause);
   /// Throws RuntimeFailure if a weight is not finite, unless on_nan is CONTINUE.
   void CheckWeightsFinite() const;
-  /// ", the last good one is ..." or that there is none.
+  /// Which snapshot to go on from, with weights whose loss was finite.
   string LastGoodSnapshot() const;
+  /// The newest one, for when another cannot be written.
+  string LastSnapshot() const;
   /// Copies the weights of SolverParameter.weights into a new net.
   void LoadWeights(Net<Dtype>* net) const;
   /// The layer states and the random stream of `state`, and what they belong to.
@@ -213,6 +215,7 @@ class Solver {
   int snapshot_failures_;
   bool last_snapshot_failed_;
   string last_good_snapshot_;
+  string untried_snapshot_;  ///< newer, with weights that have had no loss yet
   bool warned_not_finite_;
   /// Where a run goes on from a snapshot that is being written. In a test, and when one
   /// was interrupted, that is where it began, since the resumed run repeats it.

@@ -28,6 +28,7 @@ class PythonLayer : public Layer<float>,
   explicit PythonLayer(const LayerParameter& param) : Layer<float>(param) {
     nb::gil_scoped_acquire gil;
     instance_ = CreateInstance();
+    works_in_place_ = nb::cast<bool>(nb::bool_(instance_.attr("works_in_place")));
   }
 
   ~PythonLayer() override {
@@ -54,6 +55,9 @@ class PythonLayer : public Layer<float>,
   }
 
   const char* type() const override { return "Python"; }
+  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
+    return works_in_place_ ? InPlace::kChanges : InPlace::kRefused;
+  }
 
  protected:
   void Forward_cpu(const vector<Blob<float>*>& bottom,
@@ -129,6 +133,7 @@ class PythonLayer : public Layer<float>,
   }
 
   nb::object instance_;
+  bool works_in_place_;
 };
 
 template <typename Dtype>

@@ -155,8 +155,11 @@ def load_image(
 def _encoded_image(source: Any) -> tuple[bytes, str]:
     """The bytes of an image and what errors call it."""
     if callable(getattr(source, "read", None)):
-        encoded = source.read()
         name = repr(getattr(source, "name", None) or type(source).__name__)
+        try:
+            encoded = source.read()
+        except UnicodeDecodeError:
+            encoded = ""  # read as text
         if not isinstance(encoded, bytes):
             raise TypeError(
                 f"load_image: file {name} gives {type(encoded).__name__}, expected "

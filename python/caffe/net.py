@@ -222,9 +222,9 @@ class Net:
 
     def _layer_index(self, name: str) -> int:
         if name not in self._layer_names:
-            raise ValueError(
-                f"net '{self.name}': no layer {_unknown(name, self._layer_names)}"
-            )
+            copiers, _ = self._splits()
+            known = [layer for layer in self._layer_names if layer not in copiers]
+            raise ValueError(f"net '{self.name}': no layer {_unknown(name, known)}")
         return self._layer_names.index(name)
 
     def _fill(self, values: Mapping[str, Array], names: list[str], part: str) -> None:
@@ -259,8 +259,16 @@ class Net:
     def _check_blobs(self, names: Iterable[str]) -> None:
         for name in names:
             if name not in self._blobs:
-                known = self._blob_names
+                _, copies = self._splits()
+                known = [blob for blob in self._blob_names if blob not in copies]
                 raise ValueError(f"net '{self.name}': no blob {_unknown(name, known)}")
+
+    def _splits(self) -> tuple[set[str], set[str]]:
+        """The layers and blobs of blobs with several readers, which messages spare."""
+        layers = {
+            name for name, layer in self.layer_dict.items() if layer.type == "Split"
+        }
+        return layers, {blob for name in layers for blob in self.top_names[name]}
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -97,12 +97,16 @@ class Layer:
         phase: `caffe.TRAIN` or `caffe.TEST`.
         blobs: Learned arrays; `setup` adds them with `self.blobs.add_blob(*shape)` and
             `backward` adds to their `diff`.
+        works_in_place: Whether a bottom may be a top as well, such as
+            `bottom: "x" top: "x"`: the class says `works_in_place = True`, and its
+            `backward` does without the bottom that `forward` has written over.
     """
 
     name: str
     param_str: str
     phase: int
     blobs: _caffe.BlobVec
+    works_in_place: bool = False
     type = "Python"
 
     def __init__(self, param: Any = None, *args: Any) -> None:

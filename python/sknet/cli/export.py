@@ -105,6 +105,10 @@ def _onnx(arguments: argparse.Namespace) -> int:
     transform, origin = stated_transform(definition, arguments.prototxt)
     form = inference_form(definition, dict(map(_input_shape, arguments.input)))
     net = caffe.Net(form, caffe.TEST, weights=str(arguments.weights))
+    try:
+        net.check_weights()
+    except ValueError as error:
+        raise ValueError(f"weights '{arguments.weights}': {error}") from None
     graph, files = export_onnx(
         net,
         arguments.output,

@@ -1,12 +1,15 @@
 #include "caffe/net.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "caffe/layers/layer_name.hpp"
+#include "caffe/proto/check_numbers.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/math_functions.hpp"
@@ -68,6 +71,10 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   if (Caffe::root_solver()) {
     LOG(INFO) << "Initializing net from parameters: " << std::endl
               << filtered_param.DebugString();
+  }
+  // Before loss weights move to Split layers, which nobody has written.
+  for (const LayerParameter& layer : filtered_param.layer()) {
+    CheckNumbers(layer, NameOf(layer));
   }
   NetParameter param;
   InsertSplits(filtered_param, &param);
@@ -451,8 +458,11 @@ template <typename Dtype>
 const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) const {
   const auto found = blob_names_index_.find(blob_name);
   if (found == blob_names_index_.end()) {
+    vector<string> known;  // but for the copies that Split made
+    std::copy_if(blob_names_.begin(), blob_names_.end(), std::back_inserter(known),
+                 [&](const string& name) { return !split_blobs_.count(name); });
     throw ValueError(Str("net '", name_, "' has no blob '", blob_name, "'",
-                         Suggestion(blob_name, blob_names_)));
+                         Suggestion(blob_name, known)));
   }
   return blobs_[found->second];
 }
@@ -472,8 +482,12 @@ template <typename Dtype>
 const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_name) const {
   const int index = LayerIndex(layer_name);
   if (index < 0) {
+    vector<string> known;
+    for (const auto& layer : layers_) {
+      if (layer->type() != string("Split")) known.push_back(layer->layer_param().name());
+    }
     throw ValueError(Str("net '", name_, "' has no layer '", layer_name, "'",
-                         Suggestion(layer_name, layer_names_)));
+                         Suggestion(layer_name, known)));
   }
   return layers_[index];
 }

@@ -36,9 +36,11 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
     if (!absorbed_[i]) {
       try {
         overwritten_data_->BeforeForward(i);
+        overwritten_data_->BeforeFill(i);
         loss += layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]);
+        overwritten_data_->AfterFill(i);
       } catch (const BadSample& error) {
-        RethrowWithOrigin(*this, i, error);
+        RethrowFor(layers_[i]->layer_param(), WithOrigin(*this, i, error));
       } catch (const Error& error) {
         RethrowFor(layers_[i]->layer_param(), error);
       }
@@ -56,12 +58,15 @@ Dtype Net<Dtype>::RunPlan() {
   const ZeroDenormals zero_denormals;
   Dtype loss = 0;
   for (int i = 0; i < plan_->size(); ++i) {
+    const int layer = plan_->layer(i);
     try {
+      overwritten_data_->BeforeFill(layer);
       loss += plan_->Run(i);
+      overwritten_data_->AfterFill(layer);
     } catch (const BadSample& error) {
-      RethrowWithOrigin(*this, plan_->layer(i), error);
+      RethrowFor(layers_[layer]->layer_param(), WithOrigin(*this, layer, error));
     } catch (const Error& error) {
-      RethrowFor(layers_[plan_->layer(i)]->layer_param(), error);
+      RethrowFor(layers_[layer]->layer_param(), error);
     }
   }
   plan_->Finish();

@@ -5,6 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include "caffe/layers/base_data_layer.hpp"
+#include "caffe/layers/dummy_data_layer.hpp"
+#include "caffe/layers/input_layer.hpp"
 #include "caffe/ops/layout.hpp"
 
 namespace caffe {
@@ -30,6 +33,15 @@ int InPlaceBottom(const Net<Dtype>& net, int layer, size_t top) {
   return found == bottoms.end() ? -1 : static_cast<int>(found - bottoms.begin());
 }
 
+// Whether a layer without bottoms is known to write its tops in every Forward, or the
+// caller does.
+template <typename Dtype>
+bool Refills(const Layer<Dtype>& layer) {
+  return dynamic_cast<const BaseDataLayer<Dtype>*>(&layer) ||
+         dynamic_cast<const DummyDataLayer<Dtype>*>(&layer) ||
+         dynamic_cast<const InputLayer<Dtype>*>(&layer);
+}
+
 }  // namespace
 
 template <typename Dtype>
@@ -38,6 +50,7 @@ OverwrittenData<Dtype>::OverwrittenData(const Net<Dtype>& net,
     : net_(net) {
   RefuseStaleReads(memory_roots);
   FindReaders(memory_roots);
+  FindFilled(memory_roots);
 }
 
 // After a layer in place, whoever reads its data must do so by way of its top: a layer
@@ -196,6 +209,48 @@ void OverwrittenData<Dtype>::AfterBackward(int layer) {
       continue;
     }
     CopyData(copy->after, net_.blobs()[copy->blob].get());
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::FindFilled(const vector<int>& memory_roots) {
+  const int layers = static_cast<int>(net_.layers().size());
+  const auto is_overwritten = [&](int filler, int blob) {
+    for (int writer = filler + 1; writer < layers; ++writer) {
+      for (size_t t = 0; t < net_.top_ids(writer).size(); ++t) {
+        if (memory_roots[net_.top_ids(writer)[t]] == memory_roots[blob] &&
+            InPlaceBottom(net_, writer, t) >= 0) {
+          return true;
+        }
+      }
+    }
+    return false;
+  };
+  for (int i = 0; i < layers; ++i) {
+    if (!net_.bottom_ids(i).empty() || Refills(*net_.layers()[i])) continue;
+    for (int blob : net_.top_ids(i)) {
+      if (!is_overwritten(i, blob)) continue;
+      filled_.push_back(std::make_shared<Filled>());
+      filled_.back()->layer = i;
+      filled_.back()->blob = blob;
+    }
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::BeforeFill(int layer) {
+  for (const auto& filled : filled_) {
+    Blob<Dtype>* blob = net_.blobs()[filled->blob].get();
+    // There is nothing yet, or the caller has given it another shape.
+    if (filled->layer != layer || filled->data.shape() != blob->shape()) continue;
+    CopyData(filled->data, blob);
+  }
+}
+
+template <typename Dtype>
+void OverwrittenData<Dtype>::AfterFill(int layer) {
+  for (const auto& filled : filled_) {
+    if (filled->layer == layer) CopyData(*net_.blobs()[filled->blob], &filled->data);
   }
 }
 

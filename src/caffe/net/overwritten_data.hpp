@@ -13,6 +13,10 @@ namespace caffe {
 /// The data is copied before the layer in place runs forward. While a reader runs
 /// backward it is put back; outside of that the blob shows what the net computed last.
 /// BVLC's gradient is wrong in such nets.
+///
+/// A layer without bottoms may have filled its top once for all, as one from Python or a
+/// plugin does: it finds its top as it left it. In BVLC's nets the layer in place
+/// works on its own last result.
 template <typename Dtype>
 class OverwrittenData {
  public:
@@ -30,6 +34,10 @@ class OverwrittenData {
   void BeforeBackward(int layer);
   void AfterBackward(int layer);
 
+  // The same of nets that are optimised for inference, too.
+  void BeforeFill(int layer);
+  void AfterFill(int layer);
+
  private:
   struct Copy {
     int writer;  ///< the layer in place
@@ -39,13 +47,21 @@ class OverwrittenData {
     bool made = false;
   };
 
+  struct Filled {
+    int layer;
+    int blob;
+    Blob<Dtype> data;
+  };
+
   void FindReaders(const vector<int>& memory_roots);
+  void FindFilled(const vector<int>& memory_roots);
   void RefuseStaleReads(const vector<int>& memory_roots) const;
   DataUse UseOf(int layer, int group, const vector<int>& memory_roots) const;
   void AddReader(int writer, int blob, int reader);
 
   const Net<Dtype>& net_;
   vector<shared_ptr<Copy>> copies_;
+  vector<shared_ptr<Filled>> filled_;
 };
 
 }  // namespace caffe

@@ -34,13 +34,12 @@ string OriginOf(const Net<Dtype>& net, int layer, int bottom, int sample) {
 }  // namespace
 
 template <typename Dtype>
-void RethrowWithOrigin(const Net<Dtype>& net, int layer, const BadSample& error) {
+ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error) {
   const string origin = OriginOf(net, layer, error.bottom(), error.sample());
-  if (origin.empty()) throw error;
-  throw ValueError(error.WithOrigin(origin));
+  return ValueError(origin.empty() ? error.what() : error.WithOrigin(origin));
 }
 
-template void RethrowWithOrigin(const Net<float>&, int, const BadSample&);
-template void RethrowWithOrigin(const Net<double>&, int, const BadSample&);
+template ValueError WithOrigin(const Net<float>&, int, const BadSample&);
+template ValueError WithOrigin(const Net<double>&, int, const BadSample&);
 
 }  // namespace caffe

@@ -6,11 +6,10 @@
 
 namespace caffe {
 
-/// Throws `error` of layer `layer` again, with the file or key of the sample if it
-/// comes, by splits alone, from a data layer that knows.
+/// `error` of layer `layer`, with the file or key of the sample if it comes, by splits
+/// alone, from a data layer that knows.
 template <typename Dtype>
-[[noreturn]] void RethrowWithOrigin(const Net<Dtype>& net, int layer,
-                                    const BadSample& error);
+ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error);
 
 }  // namespace caffe
 

@@ -17,6 +17,8 @@ namespace caffe {
 namespace {
 
 constexpr int kTag = 1;
+constexpr char kWarning[] = "CAFFE_RANK_WARNING_S";
+constexpr char kTimeout[] = "CAFFE_RANK_TIMEOUT_S";
 
 // A rank that is busy is worth a warning after so many times the time of others.
 constexpr double kBusyWarnings = 10;
@@ -63,8 +65,10 @@ std::vector<std::string> Names(MPI_Comm communicator, int size) {
 
 Heartbeat::Patience Heartbeat::Patience::FromEnvironment() {
   Patience patience;
-  patience.warning = FromVariable("CAFFE_RANK_WARNING_S", patience.warning);
-  patience.timeout = FromVariable("CAFFE_RANK_TIMEOUT_S", patience.timeout);
+  patience.warning = FromVariable(kWarning, patience.warning);
+  patience.timeout = FromVariable(kTimeout, patience.timeout);
+  const char* given = std::getenv(kTimeout);
+  patience.timeout_is_given = given && *given;
   return patience;
 }
 

@@ -28,6 +28,7 @@ class Heartbeat {
   struct Patience {
     double warning = 60;
     double timeout = 600;
+    bool timeout_is_given = false;
     static Patience FromEnvironment();
   };
 

@@ -14,6 +14,7 @@
 #include "caffe/error.hpp"
 #include "caffe/parallel/connect.hpp"
 #include "caffe/parallel/heartbeat.hpp"
+#include "caffe/parallel/start_watch.hpp"
 
 // Sums and copies between processes by MPI.
 
@@ -157,10 +158,19 @@ void EndMpi(int status, void*) {
   MPI_Abort(MPI_COMM_WORLD, status != 0 ? status : 1);
 }
 
+// As the launcher has told; MPI cannot yet.
+std::string LaunchedRank() {
+  for (const char* variable : {"OMPI_COMM_WORLD_RANK", "PMI_RANK"}) {
+    if (const char* text = std::getenv(variable)) return text;
+  }
+  return "?";
+}
+
 }  // namespace
 
 std::unique_ptr<ProcessGroup> ConnectProcesses(int launched) {
   const auto patience = Heartbeat::Patience::FromEnvironment();
+  const StartWatch watch(LaunchedRank(), launched, patience);
   // Another library of this process may use MPI, too, and then ends it.
   int initialized = 0;
   MPI_Initialized(&initialized);

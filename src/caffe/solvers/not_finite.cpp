@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 
 #include "caffe/layers/layer_name.hpp"
@@ -56,16 +57,36 @@ class OutputProbe final : public Net<Dtype>::Callback {
   std::string found_;
 };
 
+/// The first layer that can run again. Those before it made the batch: they have no
+/// bottoms, or work in place on such tops, and would change them once more.
+template <typename Dtype>
+int FirstToRun(const Net<Dtype>& net) {
+  std::set<int> batch;
+  const int layers = static_cast<int>(net.layers().size());
+  for (int layer = 0; layer < layers; ++layer) {
+    const auto& bottoms = net.bottom_ids(layer);
+    const auto& tops = net.top_ids(layer);
+    const auto in_place = [&](int top) {
+      return std::count(bottoms.begin(), bottoms.end(), top) > 0 && batch.count(top);
+    };
+    if (!bottoms.empty() && !std::all_of(tops.begin(), tops.end(), in_place)) {
+      return layer;
+    }
+    batch.insert(tops.begin(), tops.end());
+  }
+  return layers;
+}
+
 }  // namespace
 
 template <typename Dtype>
 std::string FirstNotFinite(Net<Dtype>* net, const rng_t& stream) {
   OutputProbe<Dtype> probe(*net);
-  // The tops of data layers are those of the batch still.
-  int first = 0;
-  const int layers = static_cast<int>(net->layers().size());
-  for (; first < layers && net->bottom_ids(first).empty(); ++first) probe.run(first);
-  if (first == layers || !probe.found().empty()) return probe.found();
+  const int first = FirstToRun(*net);
+  for (int layer = 0; layer < first; ++layer) probe.run(layer);
+  if (first == static_cast<int>(net->layers().size()) || !probe.found().empty()) {
+    return probe.found();
+  }
   const rng_t now = *caffe_rng();
   *caffe_rng() = stream;
   net->add_after_forward(&probe);

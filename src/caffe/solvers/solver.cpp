@@ -152,7 +152,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
   if (snapshot_failures_ > 0) {
     LOG(ERROR) << snapshot_failures_ << " snapshot(s) could not be written; "
-               << LastGoodSnapshot();
+               << LastSnapshot();
   }
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
@@ -163,9 +163,15 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   if (param_.test_interval() && iter_ % param_.test_interval() == 0) TestAll();
   // The loss with the last update in it; Step has logged the one before.
   if (param_.display() && iter_ % param_.display() == 0) {
+    const rng_t stream = *caffe_rng();
     Dtype loss;
     net_->Forward(&loss);
-    UpdateSmoothedLoss(MeanOfGroup(loss), start_iter, param_.average_loss());
+    const Dtype mean = MeanOfGroup(loss);
+    UpdateSmoothedLoss(mean, start_iter, param_.average_loss());
+    if (!std::isfinite(mean)) {
+      const bool own = !std::isfinite(loss) && !warned_not_finite_;
+      OnNotFiniteLoss(mean, own ? FirstNotFinite(net_.get(), stream) : "");
+    }
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
     for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
@@ -211,7 +217,12 @@ void Solver<Dtype>::Step(int iters) {
     loss /= param_.iter_size();
     const Dtype mean = MeanOfGroup(loss);
     UpdateSmoothedLoss(mean, start_iter, param_.average_loss());
-    if (!std::isfinite(mean)) OnNotFiniteLoss(mean, std::move(cause));
+    if (!std::isfinite(mean)) {
+      OnNotFiniteLoss(mean, std::move(cause));
+    } else if (!untried_snapshot_.empty()) {
+      last_good_snapshot_ = std::move(untried_snapshot_);
+      untried_snapshot_.clear();
+    }
     if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
@@ -249,13 +260,17 @@ void Solver<Dtype>::OnNotFiniteLoss(Dtype loss, string cause) {
   if (!stop && warned_not_finite_) return;
   warned_not_finite_ = true;
   cause = FirstOfGroup(std::move(cause));
-  if (cause.empty()) cause = "run again, all outputs of that batch were finite";
+  if (cause.empty()) {
+    cause =
+        "all outputs of that batch are finite when computed again: their sum with the "
+        "loss weights is not, or a layer does not compute the same twice";
+  }
   const string message = Str("iteration ", iter_, ": the loss is ", loss,
                              ", expected a finite number; ", cause);
   if (stop) {
     throw RuntimeFailure(Str(
         "solver: ", message, "; ", LastGoodSnapshot(),
-        ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
+        " with a smaller base_lr, or with clip_gradients (caffe train "
         "-on_nan continue, or on_nan: CONTINUE in the solver, trains on regardless)"));
   }
   LOG_IF(WARNING, Caffe::root_solver())
@@ -267,11 +282,11 @@ void Solver<Dtype>::CheckWeightsFinite() const {
   if (param_.on_nan() != SolverParameter::STOP) return;
   const string bad = FirstParameterNotFinite(*net_);
   if (bad.empty()) return;
-  throw RuntimeFailure(Str(
-      "solver: the weights after iteration ", iter_, " are not saved: ", bad,
-      " are not finite; ", LastGoodSnapshot(),
-      ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
-      "-on_nan continue, or on_nan: CONTINUE in the solver, saves them)"));
+  throw RuntimeFailure(
+      Str("solver: the weights after iteration ", iter_, " are not saved: ", bad,
+          " are not finite; ", LastGoodSnapshot(),
+          " with a smaller base_lr, or with clip_gradients (caffe train "
+          "-on_nan continue, or on_nan: CONTINUE in the solver, saves them)"));
 }
 
 template <typename Dtype>

@@ -130,7 +130,7 @@ void Solver<Dtype>::Snapshot() {
   if (error) std::rethrow_exception(error);
   if (failed) throw FileError("rank 0 could not write the snapshot, and says why");
   const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
-  last_good_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
+  untried_snapshot_ = SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate");
 }
 
 template <typename Dtype>
@@ -152,14 +152,30 @@ void Solver<Dtype>::TrySnapshot() {
     LOG_IF(ERROR, Caffe::root_solver())
         << "Iteration " << iter_
         << ": no snapshot was written, training goes on: " << error.what() << "; "
-        << LastGoodSnapshot();
+        << LastSnapshot();
   }
 }
 
 template <typename Dtype>
 string Solver<Dtype>::LastGoodSnapshot() const {
-  if (last_good_snapshot_.empty()) return "there is no snapshot of this run";
-  return Str("the last good snapshot is '", last_good_snapshot_, "'");
+  const string untried =
+      untried_snapshot_.empty()
+          ? ""
+          : Str("the snapshot '", untried_snapshot_, "' is of the same iteration, ");
+  if (last_good_snapshot_.empty()) {
+    return untried + (untried.empty() ? "there is no snapshot of this run, begin again"
+                                      : "and there is none from before, begin again");
+  }
+  return Str(untried, "the last good snapshot is '", last_good_snapshot_,
+             "', go on from there");
+}
+
+template <typename Dtype>
+string Solver<Dtype>::LastSnapshot() const {
+  const string& last =
+      untried_snapshot_.empty() ? last_good_snapshot_ : untried_snapshot_;
+  return last.empty() ? "there is no snapshot of this run"
+                      : Str("the last snapshot is '", last, "'");
 }
 
 template <typename Dtype>
@@ -198,7 +214,7 @@ void Solver<Dtype>::Restore(const char* resume_file) {
   }
   position_.reset();
   weights_match_ = false;
-  last_good_snapshot_ = state_file;
+  untried_snapshot_ = state_file;
 }
 
 template <typename Dtype>
@@ -315,6 +331,8 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
   template void Solver<Dtype>::Snapshot();                                          \
   template void Solver<Dtype>::WriteSnapshot();                                     \
   template void Solver<Dtype>::TrySnapshot();                                       \
+  template string Solver<Dtype>::LastGoodSnapshot() const;                          \
+  template string Solver<Dtype>::LastSnapshot() const;                              \
   template string Solver<Dtype>::SnapshotToBinaryProto();                           \
   template string Solver<Dtype>::SnapshotToHDF5();                                  \
   template void Solver<Dtype>::Restore(const char*);                                \

@@ -98,6 +98,33 @@ TEST_P(NotFiniteTest, DataIsNamedAndTheBatchIsTheOneThatWasTrainedOn) {
                     HasSubstr("1 of 1 value of 'objective'")));
 }
 
+TEST_P(NotFiniteTest, LayersInPlaceOnTheBatchDoNotRunOnTheirOwnResult) {
+  // e^60 is finite, e^(e^60) is not.
+  auto solver = NewSolver<float>(
+      "net_param { layer { name: 'data' type: 'DummyData' top: 'x' top: 't' "
+      "  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } "
+      "    data_filler { value: 60 } data_filler { value: 1 } } } "
+      "layer { name: 'exp' type: 'Exp' bottom: 'x' top: 'x' } "
+      "layer { name: 'fc' type: 'InnerProduct' bottom: 'x' top: 'f' "
+      "  inner_product_param { num_output: 2 weight_filler { value: 1e20 } } } "
+      "layer { name: 'loss' type: 'EuclideanLoss' bottom: 'f' bottom: 't' top: 'loss' } "
+      "} lr_policy: 'fixed' base_lr: 0.5 snapshot_after_train: false");
+  solver->net()->set_keep_blobs(GetParam());
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Step(1); }),
+              HasSubstr("layer 'fc' (InnerProduct) is the first whose output"));
+}
+
+TEST_P(NotFiniteTest, ASumThatOverflowsIsNoLayers) {
+  auto solver = NewSolver<float>(
+      "net_param { layer { name: 'ten' type: 'DummyData' top: 'ten' loss_weight: 3e38 "
+      "dummy_data_param { shape { dim: 1 } data_filler { value: 10 } } } } "
+      "lr_policy: 'fixed' base_lr: 0.5 snapshot_after_train: false");
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Step(5); }),
+              AllOf(HasSubstr("the loss is inf"),
+                    HasSubstr("all outputs of that batch are finite"),
+                    HasSubstr("their sum with the loss weights")));
+}
+
 TEST_P(NotFiniteTest, TheRandomStreamGoesOnAsIfNothingHadBeenLookedAt) {
   auto solver = New("on_nan: CONTINUE snapshot_after_train: false");
   auto other = New("on_nan: CONTINUE snapshot_after_train: false");
@@ -114,15 +141,49 @@ TEST_P(NotFiniteTest, SnapshotsAreThoseFromBefore) {
   const TemporaryFolder folder;
   auto solver =
       New(Str("max_iter: 12 snapshot: 2 snapshot_prefix: '", folder / "s", "'"));
-  solver->Step(4);
-  // The loss does not show it before the next iteration, in which a snapshot is not due.
+  solver->Step(5);
+  // The loss does not show it before the next iteration.
   solver->net()->learnable_params()[0]->mutable_cpu_data()[0] = kNan;
   const std::string message = MessageOf<RuntimeFailure>([&] { solver->Solve(); });
-  EXPECT_THAT(message, AllOf(HasSubstr("iteration 4: the loss is nan"),
-                             HasSubstr("the last good snapshot is '"),
-                             HasSubstr("s_iter_4.solverstate'")));
+  EXPECT_THAT(message, AllOf(HasSubstr("iteration 5: the loss is nan"),
+                             HasSubstr("; the last good snapshot is '"),
+                             HasSubstr("s_iter_4.solverstate', go on from there")));
   EXPECT_TRUE(std::filesystem::exists(folder / "s_iter_4.caffemodel"));
   EXPECT_FALSE(std::filesystem::exists(folder / "s_iter_6.caffemodel"));
+}
+
+// An update that is too large leaves weights that are finite, and are saved; only the
+// next loss shows that they are worth nothing.
+TEST_P(NotFiniteTest, ASnapshotOfTheSameWeightsIsNoGoodOne) {
+  const TemporaryFolder folder;
+  const std::string more = Str("snapshot_prefix: '", folder / "s",
+                               "' display: 1 snapshot_after_train: false ");
+  const auto diverge = [](Solver<float>* diverged) {
+    for (int i = 0; i < 216; ++i) Weights(diverged, "conv")[i] = 3e38f;
+  };
+  auto solver = New(more + "max_iter: 12");
+  solver->Step(2);
+  solver->Snapshot();
+  solver->Step(2);
+  diverge(solver.get());
+  solver->Snapshot();
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Solve(); }),
+              AllOf(HasSubstr("s_iter_4.solverstate' is of the same iteration, the last "
+                              "good snapshot is '"),
+                    HasSubstr("s_iter_2.solverstate', go on from there")));
+  // Going on from it ends at once, and does not send in a circle.
+  auto resumed = New(more + "max_iter: 12");
+  EXPECT_THAT(
+      MessageOf<RuntimeFailure>(
+          [&] { resumed->Solve((folder / "s_iter_4.solverstate").c_str()); }),
+      HasSubstr("s_iter_4.solverstate' is of the same iteration, and there is none"));
+  // The last update shows in the loss that is displayed last.
+  auto last = New(more + "max_iter: 4");
+  last->Step(4);
+  diverge(last.get());
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { last->Solve(); }),
+              AllOf(HasSubstr("iteration 4: the loss is"),
+                    HasSubstr("layer 'conv' (Convolution) is the first")));
 }
 
 TEST_P(NotFiniteTest, WeightsThatAreNotFiniteAreNotSaved) {

@@ -416,11 +416,11 @@ TEST(SnapshotFailureTest, FullDiskDoesNotEndTraining) {
     EXPECT_EQ(solver->snapshot_failures(), 1);
     EXPECT_EQ(folder.NumFiles(), 2) << "no parts are left behind";
     EXPECT_EQ(ReadBytes(folder / ("s_iter_5.solverstate" + end)), good);
-    EXPECT_THAT(log.Find("no snapshot was written"),
-                AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
-                      HasSubstr("s_iter_10.caffemodel"),
-                      HasSubstr("the last good snapshot is '" +
-                                (folder / "s_iter_5.solverstate"))));
+    EXPECT_THAT(
+        log.Find("no snapshot was written"),
+        AllOf(HasSubstr("Iteration 10: "), HasSubstr("training goes on"),
+              HasSubstr("s_iter_10.caffemodel"),
+              HasSubstr("the last snapshot is '" + (folder / "s_iter_5.solverstate"))));
     int errors = 0;
     for (const std::string& line : log.raw()) errors += line[0] == 'E';
     EXPECT_EQ(errors, 1);

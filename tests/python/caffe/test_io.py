@@ -305,11 +305,13 @@ def test_what_load_image_does_not_read(tmp_path):
         with pytest.raises(ValueError, match=f"'{url}' is a URL.*urlopen"):
             caffe.io.load_image(url)
     (tmp_path / "image.png").write_text("no image")
-    with (
-        (tmp_path / "image.png").open() as opened,
-        pytest.raises(TypeError, match=r"image\.png' gives str.*mode 'rb'"),
-    ):
-        caffe.io.load_image(opened)
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "true.png")
+    for name in ("image", "true"):
+        with (
+            (tmp_path / f"{name}.png").open(encoding="utf-8") as opened,
+            pytest.raises(TypeError, match=rf"{name}\.png' gives str.*mode 'rb'"),
+        ):
+            caffe.io.load_image(opened)
     with (
         (tmp_path / "image.png").open("rb") as opened,
         pytest.raises(OSError, match=r"^image '.*image\.png': "),

@@ -55,9 +55,9 @@ def ordered(ranks):
     return sorted(ranks, key=rank)
 
 
-def read_until(run, text):
+def read_until(process, text):
     last = time.monotonic() + 60
-    while text not in (line := run.process.stdout.readline()):
+    while text not in (line := process.stdout.readline()):
         assert line
         assert time.monotonic() < last
     return line
@@ -69,7 +69,7 @@ def test_a_stopped_rank_is_named_and_may_go_on(stopped, database, patience, tmp_
     with runs.Running(database, tmp_path / "s") as run:
         run.ranks = ordered(run.ranks)
         os.kill(run.ranks[stopped], signal.SIGSTOP)
-        line = read_until(run, "no sign of life")
+        line = read_until(run.process, "no sign of life")
         assert line.startswith("W")
         assert f"rank {1 - stopped} has waited 1" in line
         assert f"no sign of life from {name(run, stopped)}" in line
@@ -106,7 +106,7 @@ def test_all_may_be_stopped_for_long(database, patience, tmp_path):
         time.sleep(4)
         for rank in run.ranks:
             os.kill(rank, signal.SIGCONT)
-        read_until(run, "Iteration")
+        read_until(run.process, "Iteration")
         os.kill(run.ranks[1], signal.SIGTERM)
         output, status = runs.finish(run.process)
         assert status == 143, output
@@ -148,6 +148,37 @@ if caffe.solver_rank() == 1:
     )
     assert status not in (0, None)
     assert "no sign of life from rank 1" in output
+
+
+STOPPED_AT_ITS_START = """
+import os, signal, sys, caffe
+if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+    os.kill(os.getpid(), signal.SIGSTOP)
+caffe.get_solver(sys.argv[1]).step(1)
+"""
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_a_rank_that_is_stopped_before_it_connects(
+    gives_up, database, patience, tmp_path, monkeypatch
+):
+    patience(1, 3)
+    if not gives_up:
+        # What a script may do for long there is waited for, if nothing else is set.
+        monkeypatch.delitem(runs.ENVIRONMENT, "CAFFE_RANK_TIMEOUT_S")
+    file = runs.solver(tmp_path / "s", runs.classifier(*runs.data(database, 2)))
+    (tmp_path / "script.py").write_text(STOPPED_AT_ITS_START)
+    process = runs.launch(2, sys.executable, tmp_path / "script.py", file)
+    line = read_until(process, "to connect")
+    assert line.startswith("W")
+    assert "rank 0 of 2 has waited 1 s for the others to connect" in line
+    if not gives_up:
+        assert "has waited 4 s" in read_until(process, "has waited 4")
+        for rank in runs.children(process.pid):
+            os.kill(rank, signal.SIGCONT)
+    output, status = runs.finish(process)
+    assert (status == 0) != gives_up, output
+    assert ("error: MPI: rank 0 of 2 has waited 3 s" in output) == gives_up
 
 
 def test_patience_is_a_number_of_seconds(database, monkeypatch, tmp_path):

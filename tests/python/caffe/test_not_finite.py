@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import parallel_runs as runs
@@ -55,12 +56,12 @@ def test_the_run_stops_and_keeps_the_good_snapshots(processes, tmp_path):
     assert kept
     for file in kept:
         assert all(np.isfinite(w).all() for w in runs.weights(file).values())
-    assert str(kept[-1].with_suffix(".solverstate")) in error
+    (good,) = re.findall("the last good snapshot is '(.*?)', go on from there", error)
+    assert Path(good).with_suffix(".caffemodel") in kept
     assert "Optimization Done" not in output
     # What it says to do can be done.
     gentle = solver(tmp_path / "gentle", base_lr=1e-30, momentum=0, max_iter=200)
-    resumed = kept[0].with_suffix(".solverstate")
-    output, status = train(1, gentle, "-snapshot", resumed)
+    output, status = train(1, gentle, "-snapshot", good)
     assert status == 0, output
 
 

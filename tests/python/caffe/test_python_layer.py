@@ -68,6 +68,40 @@ class Failing(caffe.Layer):
         raise LookupError(f"{self.name} failed")
 
 
+class Filled(caffe.Layer):
+    """Fills its tops once for all, in `setup` or, counting, in every Forward."""
+
+    def setup(self, bottom, top):
+        for one in top:
+            one.reshape(2, 3)
+            one.data[...] = 3
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        if self.param_str == "counts":
+            top[0].data[...] += 1
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+class Triple(caffe.Layer):
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 3 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 3 * top[0].diff
+
+
+class TripleInPlace(Triple):
+    works_in_place = True
+
+
 class Incomplete(caffe.Layer):
     def reshape(self, bottom, top):
         top[0].reshape(1)
@@ -166,6 +200,66 @@ def test_errors_keep_their_type_and_traceback():
     assert caught.traceback[-1].name == "forward"
     with pytest.raises(NotImplementedError, match="Incomplete has no method 'forward'"):
         net_with("Incomplete").forward()
+
+
+def test_a_class_says_whether_it_works_in_place(random):
+    def net(layer):
+        spec = caffe.NetSpec()
+        spec.data = L.Input(shape={"dim": [2, 3]})
+        spec.own = L.TanH(spec.data)  # whose gradient reads what `layer` writes over
+        spec.thrice = L.Python(
+            spec.own, module="python_layers", layer=layer, in_place=True
+        )
+        definition = spec.to_proto()
+        definition.force_backward = True
+        return caffe.Net(definition, caffe.TRAIN)
+
+    with pytest.raises(ValueError, match=r"'thrice' \(Python\): top\[0\] is bottom"):
+        net("Triple")
+    data = random.standard_normal((2, 3), dtype=np.float32)
+    made = net("TripleInPlace")
+    assert_close(made.forward(data=data)["own"], 3 * np.tanh(data), Op.ELEMENTWISE)
+    got = made.backward(own=np.ones((2, 3)))["data"]
+    assert_close(got, 3 * (1 - np.tanh(data) ** 2), Op.ELEMENTWISE)
+
+
+@pytest.mark.parametrize("reader", ["itself", "Flatten", "Split"])
+@pytest.mark.parametrize("way", ["kept", "freed", "optimised"])
+def test_a_layer_finds_its_top_as_it_left_it(way, reader):
+    """Although another works in place on it."""
+    spec = caffe.NetSpec()
+    spec.own, spec.other = L.Python(
+        module="python_layers", layer="Filled", param_str="", ntop=2
+    )
+    bottom = spec.own
+    if reader == "Flatten":
+        spec.flat = bottom = L.Flatten(bottom)
+    if reader == "Split":
+        spec.first, spec.second = L.Split(bottom, ntop=2)
+        bottom = spec.first
+    spec.twice = L.Power(bottom, scale=2, in_place=True)
+    phase = caffe.TRAIN if way == "freed" else caffe.TEST
+    net = caffe.Net(spec.to_proto(), phase, optimize=way == "optimised")
+    if way == "freed":
+        net.keep_blobs = False
+    for _ in range(3):
+        out = net.forward()
+        assert (out["other"] == 3).all()
+        doubled = {"itself": "own", "Flatten": "flat", "Split": "first"}[reader]
+        assert (out[doubled] == 6).all()
+
+
+def test_a_layer_may_count_in_its_top():
+    spec = caffe.NetSpec()
+    spec.own = L.Python(module="python_layers", layer="Filled", param_str="counts")
+    spec.twice = L.Power(spec.own, scale=2, in_place=True)
+    net = caffe.Net(spec.to_proto(), caffe.TEST)
+    counts = [net.forward()["own"].flat[0].item() for _ in range(3)]
+    assert counts == [8, 10, 12]
+    # A caller may give it another shape, and the values for that.
+    net.blobs["own"].reshape(4)
+    net.blobs["own"].data[...] = 0
+    assert (net.forward()["own"] == [2, 2, 2, 2]).all()
 
 
 def test_missing_backward_is_named():

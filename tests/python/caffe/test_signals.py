@@ -205,6 +205,23 @@ assert "Convolution" in caffe.layer_type_list()
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_nothing_has_begun_before_the_signals_are_in_hand(tmp_path):
+    script = """
+import os, signal, sys
+from sknet.cli import main
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "caffe":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["sknet", "list"]
+sys.exit(main())
+"""
+    with start([sys.executable, "-c", script], tmp_path) as process:
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (-signal.SIGINT, "")
+
+
 def run_module(folder, text, **modules):
     """Runs a command whose module has this text, beside other modules."""
     for name, other in {"module": text, **modules}.items():

@@ -171,3 +171,35 @@ layer { name: "e" type: "Eltwise" bottom: "z" bottom: "y" top: "e" }
     ) as e:
         caffe.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffe.TEST)
     assert "_split" not in str(e.value)
+
+
+READ_TWICE = """
+layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 3 }} }} }}
+layer {{ name: "l" type: "Input" top: "label" input_param {{ shape {{ dim: 2 }} }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "x" top: "ip" loss_weight: {}
+        inner_product_param {{ num_output: 3 }} }}
+layer {{ name: "top-1" type: "Accuracy" bottom: "ip" bottom: "label" top: "top-1" }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "s" }}
+"""
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_messages_of_running_nets_name_blobs_as_the_prototxt_does(optimize):
+    definition = text_format.Parse(READ_TWICE.format(0), caffe_pb2.NetParameter())
+    net = caffe.Net(definition, caffe.TEST, optimize=optimize)
+    with pytest.raises(
+        ValueError, match=r"layer 'top-1' \(Accuracy\), bottom\[1\] 'label': sample 0"
+    ):
+        net.forward(x=np.ones((2, 3)), label=np.array([7, 0]))
+    with pytest.raises(ValueError, match=r"no blob 'y'; there are 'x', 'label', 'ip',"):
+        net.forward(blobs=["y"])
+    with pytest.raises(ValueError, match=r"no layer 'y'; there are 'x', 'l', 'ip',"):
+        net.forward(end="y")
+
+
+def test_messages_name_layers_as_the_prototxt_does():
+    definition = text_format.Parse(READ_TWICE.format("nan"), caffe_pb2.NetParameter())
+    with pytest.raises(
+        ValueError, match=r"layer 'ip' \(InnerProduct\): loss_weight\[0\] is nan"
+    ):
+        caffe.Net(definition, caffe.TEST)

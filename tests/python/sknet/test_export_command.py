@@ -123,6 +123,27 @@ def test_data_layers_become_inputs_without_their_data(layer, shape, export, weig
     assert f"inputs  data ({' x '.join(map(str, shape))})" in printed.out
 
 
+def test_damaged_weights_are_named(export, weights):
+    definition, path = classifier(source("Input", ["data"])), weights(1, 3, 8, 8)
+    definition.layer[0].input_param.shape.add(dim=[1, 3, 8, 8])
+    stored = caffe.read_net(path)
+    stored.layer[1].blobs[0].data[5] = float("nan")
+    path.write_bytes(stored.SerializeToString())
+    status, inputs, printed = export(definition, path)
+    assert status == 1
+    assert not inputs
+    assert f"weights '{path}': net 'classifier': values that are NaN" in printed.err
+    assert "layer 'fc', blob 0: 1 of 576" in printed.err
+
+
+def test_the_engines_log_is_not_shown(run_tool, write_proto, weights):
+    definition = classifier(source("Input", ["data"]))
+    definition.layer[0].input_param.shape.add(dim=[1, 3, 8, 8])
+    arguments = ("--weights", weights(1, 3, 8, 8), "-o", "net.onnx")
+    run = run_tool("sknet", "export", "onnx", write_proto(definition), *arguments)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "layer",
     [
