@@ -50,6 +50,7 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
     from caffe.cli.flags import Flag
     from caffe.cli.tool import ALL_LOG_FLAGS
     from caffe.cli.train import COMMAND
+    from caffe.closest import suggestion
 
     flags: dict[str, Flag] = {f.name: f for f in (*COMMAND.flags, *ALL_LOG_FLAGS)}
     ours: list[str] = []
@@ -66,7 +67,11 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
         if flag is None or name in _OURS:
             raise ValueError(
                 f"{argument}: "
-                + ("set by the run folder" if flag else "no flag of `caffe train`")
+                + (
+                    "set by the run folder"
+                    if flag
+                    else "no flag of `caffe train`" + suggestion(name, flags)
+                )
                 + "; `caffe help train` lists those, options of this command have two "
                 "dashes"
             )

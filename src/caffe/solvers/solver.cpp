@@ -71,6 +71,11 @@ string LossText(Dtype loss_weight, Dtype value) {
   return Str(" (* ", loss_weight, " = ", loss_weight * value, " loss)");
 }
 
+/// From where to train on after numbers that are not finite; how follows.
+const char* FromThere(bool snapshot) {
+  return snapshot ? ", go on from there" : "; start again";
+}
+
 }  // namespace
 
 template <typename Dtype>
@@ -255,7 +260,8 @@ void Solver<Dtype>::OnNotFiniteLoss(Dtype loss, string cause) {
   if (stop) {
     throw RuntimeFailure(Str(
         "solver: ", message, "; ", LastGoodSnapshot(),
-        ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
+        FromThere(!last_good_snapshot_.empty()),
+        " with a smaller base_lr, or with clip_gradients (caffe train "
         "-on_nan continue, or on_nan: CONTINUE in the solver, trains on regardless)"));
   }
   LOG_IF(WARNING, Caffe::root_solver())
@@ -269,8 +275,8 @@ void Solver<Dtype>::CheckWeightsFinite() const {
   if (bad.empty()) return;
   throw RuntimeFailure(Str(
       "solver: the weights after iteration ", iter_, " are not saved: ", bad,
-      " are not finite; ", LastGoodSnapshot(),
-      ", go on from there with a smaller base_lr, or with clip_gradients (caffe train "
+      " are not finite; ", LastGoodSnapshot(), FromThere(!last_good_snapshot_.empty()),
+      " with a smaller base_lr, or with clip_gradients (caffe train "
       "-on_nan continue, or on_nan: CONTINUE in the solver, saves them)"));
 }
 

@@ -65,7 +65,8 @@ TEST_P(NotFiniteTest, TheFirstLayerAndItsParametersAreNamed) {
             HasSubstr("layer 'conv' (Convolution) is the first whose output is not "
                       "finite: 36 of 288 values of 'c'; so is its parameter 0: 1 of 216 "
                       "values"),
-            HasSubstr("there is no snapshot of this run"), HasSubstr("base_lr")));
+            HasSubstr("; there is no snapshot of this run; start again with a smaller "
+                      "base_lr,")));
   EXPECT_EQ(solver->iter(), 2);
   EXPECT_EQ(solver->net()->keep_blobs(), GetParam());
 }

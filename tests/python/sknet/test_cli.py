@@ -266,6 +266,26 @@ def test_errors_are_one_sentence(arguments, message, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "sknet26", "a", "b", "--epoch", "3"], "is '--epochs'"),
+        (["table2", "--measurd=x"], "unrecognized arguments: --measurd=x; the closest"),
+        (["table2", "--nothing-like-it"], "arguments: --nothing-like-it\n"),
+        (["table2", "more"], "arguments: more\n"),
+    ],
+)
+def test_an_unknown_option_is_said_with_the_command_and_the_closest(
+    arguments, message, capsys
+):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: sknet {arguments[0]} ")
+    assert message in error
+
+
 def test_a_text_error_names_file_and_line(tmp_path, capsys):
     path = tmp_path / "broken.prototxt"
     path.write_text('name: "x"\nlayer { nonsense: 1 }\n')
