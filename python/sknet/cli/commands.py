@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from caffe.cli.signals import say_interrupted, status_of
 from caffe.closest import closest
@@ -44,6 +45,14 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 
 
+def _parser_of(parser: argparse.ArgumentParser, command: str) -> Any:
+    """The parser of a command such as `export onnx`."""
+    for word in command.split():
+        tables = (a.choices for a in parser._actions if isinstance(a.choices, dict))
+        parser = next(table[word] for table in tables)
+    return parser
+
+
 def _refuse(command: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
     """Ends with the usage of this command, and the option that was meant."""
     close = ""
@@ -79,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         command = arguments.command
         if unknown:
-            _refuse(commands.choices[command], unknown)
+            _refuse(_parser_of(parser, command), unknown)
         return arguments.run(arguments) or 0
     except BrokenPipeError:
         # Whoever read the pipe that we write has gone.

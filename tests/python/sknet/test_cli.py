@@ -254,6 +254,12 @@ def test_other_tables_are_printed(number, capsys):
         ),
         (["table2", "--measured", "no/such.json"], "no/such.json"),
         (["complexity", "no/such.prototxt"], "no such file"),
+        (["complexity", "no/such"], "no such file"),
+        (["complexity", "deploy.prototx"], "'deploy.prototx': no such file"),
+        (
+            ["evaluate", "deploy.prototx", "--weights", "w", "--source", "s"],
+            "'deploy.prototx': no such file",
+        ),
         (["complexity", "sknet50", "--input", "3xy"], "expected a shape such as"),
         (["complexity", "no_file"], "unknown model 'no_file'"),
     ],
@@ -271,6 +277,11 @@ def test_errors_are_one_sentence(arguments, message, capsys):
     [
         (["train", "sknet26", "a", "b", "--epoch", "3"], "is '--epochs'"),
         (["table2", "--measurd=x"], "unrecognized arguments: --measurd=x; the closest"),
+        (
+            ["export", "onnx", "n", "--weights", "w", "-o", "f", "--fold_bn"],
+            "unrecognized arguments: --fold_bn; the closest to '--fold_bn' is "
+            "'--fold-bn'",
+        ),
         (["table2", "--nothing-like-it"], "arguments: --nothing-like-it\n"),
         (["table2", "more"], "arguments: more\n"),
     ],
