@@ -28,9 +28,9 @@ def add_commands(commands: Any) -> None:
         "for DATA/train_lmdb and DATA/val_lmdb, which `sknet prepare imagenet` builds, "
         "and trains it: the log goes to OUT/train.log as well, snapshots to "
         "OUT/snapshots. Started again, it goes on from the newest snapshot; with "
-        "other options than those of its snapshots it stops, unless they only say how long "
-        "to train. With one dash, options are those of `caffe train`: -weights W to "
-        "start from, -gpu, -precision, -tensorboard and so on.",
+        "other options than those of its snapshots it stops, unless they only say how "
+        "long to train. With one dash, options are those of `caffe train`: -weights W "
+        "to start from, -gpu, -precision, -tensorboard and so on.",
         epilog="The number of classes is the database's. The images of an update stay "
         "those of the recipe, whatever the batch.",
     )
