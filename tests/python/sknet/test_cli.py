@@ -261,7 +261,10 @@ def test_other_tables_are_printed(number, capsys):
             "'deploy.prototx': no such file",
         ),
         (["complexity", "sknet50", "--input", "3xy"], "expected a shape such as"),
-        (["complexity", "no_file"], "unknown model 'no_file'"),
+        (
+            ["complexity", "no_file"],
+            "unknown model 'no_file'; `sknet list` names all 5",
+        ),
     ],
 )
 def test_errors_are_one_sentence(arguments, message, capsys):

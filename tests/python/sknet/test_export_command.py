@@ -254,3 +254,23 @@ def test_missing_packages_are_named(export, weights, monkeypatch):
         assert status == 1
         assert f"needs the package {package};" in printed.err
         assert cure in printed.err
+
+
+def test_damaged_weights_are_named(export, weights):
+    net = classifier(source("Input", ["data"]))
+    net.layer[0].input_param.shape.add(dim=(1, 2))
+    path = weights(1, 2)
+    assert "warning" not in export(net, path)[2].out
+    damaged = caffe.Net(net, caffe.TEST, weights=str(path))
+    damaged.params["fc"][1].data[2] = float("nan")
+    damaged.save(str(path))
+    printed = export(net, path)[2].out
+    assert f"warning: '{path}': net 'classifier': values that are NaN" in printed
+    assert "layer 'fc', blob 1: 1 of 3" in printed
+
+
+def test_a_models_name_is_answered_with_how_to_write_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["export", "onnx", "sknet26", "--weights", "w", "-o", "x.onnx"]
+    assert main(command) == 1
+    assert "`sknet generate sknet26 -o sknet26.prototxt`" in capsys.readouterr().err
