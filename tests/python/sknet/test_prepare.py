@@ -553,6 +553,18 @@ def test_some_of_the_classes_of_a_list(ilsvrc, tmp_path, capsys):
     )
 
 
+def test_validation_images_in_no_folders_need_labels(copy, tmp_path, capsys):
+    command = ["prepare", "imagenet", "--train", str(copy / "train"), "--val"]
+    assert main([*command, str(copy / "val"), "--out", str(tmp_path / "out")]) == 1
+    said = "its images are in no folders of the training set's classes"
+    assert f"{said}; give --val-labels" in capsys.readouterr().err
+    other = tmp_path / "other" / "n00000009"
+    other.mkdir(parents=True)
+    (copy / "val" / "ILSVRC2012_val_00000000.JPEG").rename(other / "x.JPEG")
+    assert main([*command, str(other.parent), "--out", str(tmp_path / "out")]) == 1
+    assert f"{said} ('n00000009'); give --val-labels" in capsys.readouterr().err
+
+
 def test_validation_images_of_classes_without_training_images(ilsvrc, tmp_path, capsys):
     listed = tmp_path / "all.txt"
     listed.write_text("n00000001\nn04346328\nn11669921\n")
