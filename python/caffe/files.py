@@ -75,6 +75,24 @@ def write_atomically(path: PathLike, content: Content) -> None:
         sync_folder(target.parent)
 
 
+def check_writable(path: PathLike) -> None:
+    """Finds out whether a file can be written, before the work whose result it gets.
+
+    Raises:
+        OSError: It cannot; the message is that of `write_atomically`.
+    """
+    path = Path(path)
+    with _failing("write", path):
+        target, mode = _followed(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            return
+        descriptor, temporary = _create(target, lambda name: _create_file(name, 0o600))
+        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
 def _followed(path: Path) -> tuple[Path, int | None]:
     """What a path leads to, and the mode of what is there."""
     target = path.resolve() if path.is_symlink() else path

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from caffe.files import (
+    check_writable,
     make_folder,
     read_bytes,
     read_text,
@@ -20,6 +21,7 @@ from caffe.files import (
 )
 
 __all__ = [
+    "check_writable",
     "make_folder",
     "read_bytes",
     "read_text",

@@ -223,9 +223,11 @@ def scan_val(
         labels = classes.labels()
         key = _class_folder
         if unknown := {key(image) for image in files} - set(labels):
+            # In no folder at all, which has no name to tell.
+            which = f" ({named(unknown)})" if unknown != {""} else ""
             raise ValueError(
-                f"'{path}': its images are in no folders of the training set's classes "
-                f"({named(unknown)}); give --val-labels, a file of lines `name label`"
+                f"'{path}': its images are in no folders of the training set's classes"
+                f"{which}; give --val-labels, a file of lines `name label`"
             )
     return source, [
         Image(image.name, labels[key(image)], image.offset, image.size)

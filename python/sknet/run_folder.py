@@ -19,6 +19,7 @@ from sknet.prototxt import to_text
 _FORMAT = "sknet run 1"
 # What may differ from one start to the next: how long the run is.
 _MAY_CHANGE = {"epochs", "steps", "schedule"}
+_POSITIONAL = {"model", "data"}
 _SCHEDULE = {"max_iter", "stepvalue", "display", "test_interval", "snapshot"}
 # Not what a killed run left of one, whose name goes on.
 _ITERATION = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
@@ -57,7 +58,7 @@ class RunFolder:
         return str(self.path / "snapshots" / self.model)
 
     def define(self, net: Message, solver: Message, options: Mapping[str, Any]) -> None:
-        """Writes the definitions, if the folder holds no other run.
+        """Writes the definitions, if the folder holds no snapshots of another run.
 
         Args:
             net: The net.
@@ -69,9 +70,12 @@ class RunFolder:
                 that only say how long the run is may differ.
             OSError: A file cannot be read or written.
         """
-        self._compare_options(options)
-        self._compare(self.net, net, set())
-        self._compare(self.solver, solver, _SCHEDULE)
+        # A start that failed, over weights that do not fit or a rate that is too
+        # high, left nothing to go on with.
+        if self.newest_snapshot() is not None:
+            self._compare_options(options)
+            self._compare(self.net, net, set())
+            self._compare(self.solver, solver, _SCHEDULE)
         make_folder(self.path / "snapshots")
         write_atomically(self.net, to_text(net))
         write_atomically(self.solver, to_text(solver))
@@ -103,7 +107,9 @@ class RunFolder:
             raise ValueError(
                 f"'{path}': damaged, or none of ours ({error}); name another folder"
             ) from None
-        for name in sorted({*before, *options} - _MAY_CHANGE):
+        # The net first, on which the others depend.
+        names = sorted({*before, *options} - _MAY_CHANGE, key=_by_importance)
+        for name in names:
             if before.get(name) != options.get(name):
                 was, now = (_said(name, given.get(name)) for given in (before, options))
                 self._refuse(f"{was}, now {now}")
@@ -145,7 +151,13 @@ class RunFolder:
         )
 
 
+def _by_importance(name: str) -> tuple[bool, str]:
+    return name not in _POSITIONAL, name
+
+
 def _said(name: str, value: Any) -> str:
+    if name in _POSITIONAL:
+        return f"{name} {value}"
     option = "--" + name.replace("_", "-")
     return f"no {option}" if value is None else f"{option} {value}"
 

@@ -18,7 +18,7 @@ from sknet.cli.evaluate import (
     print_preprocessing,
     print_rejected,
 )
-from sknet.files import make_folder, write_atomically
+from sknet.files import check_writable, make_folder, write_atomically
 from sknet.text import table
 
 
@@ -125,6 +125,9 @@ def _attention(arguments: argparse.Namespace) -> None:
     rejected: list[tuple[str, str]] | None = None
     if arguments.on_bad_image == "skip":
         rejected = []
+    make_folder(arguments.out)
+    if arguments.json:
+        check_writable(arguments.json)
     ends = finishing("sknet attention", "this batch")
     with ends, reporting("Looking at") as report:
         attention = analyse(
@@ -143,7 +146,6 @@ def _attention(arguments: argparse.Namespace) -> None:
             unpreprocess=lambda values: values / preprocessing.scale + mean,
             report=lambda done: report(done, total),
         )
-    make_folder(arguments.out)
     for number, image in enumerate(attention.images):
         plot_image(attention, image, arguments.out / f"image_{number}.png")
     plot_average(attention, arguments.out / "average.png")

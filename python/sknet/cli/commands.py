@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from caffe.cli.signals import say_interrupted, status_of
+from caffe.closest import closest
 from caffe.files import sentence
 from sknet.cli import (
     attention,
@@ -43,6 +45,30 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 
 
+def _parser_of(parser: argparse.ArgumentParser, command: str) -> Any:
+    """The parser of a command such as `export onnx`."""
+    for word in command.split():
+        tables = (a.choices for a in parser._actions if isinstance(a.choices, dict))
+        parser = next(table[word] for table in tables)
+    return parser
+
+
+def _refuse(command: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
+    """Ends with the usage of this command, and the option that was meant."""
+    close = ""
+    for word in unknown:
+        if word.startswith("--"):
+            close = _closest_option(word.partition("=")[0], command)
+            break
+    command.error(f"unrecognized arguments: {' '.join(unknown)}{close}")
+
+
+def _closest_option(word: str, command: argparse.ArgumentParser) -> str:
+    options = [o for action in command._actions for o in action.option_strings]
+    close = closest(word, options)
+    return "" if close is None else f"; the closest to '{word}' is '{close}'"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; the exit status is 1 after an error in one sentence."""
     parser = argparse.ArgumentParser(
@@ -57,8 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         flags: list[str] = []
         if command == train.NAME:
             words[1:], flags = train.split_arguments(words[1:])
-        arguments = parser.parse_args(words, argparse.Namespace(caffe_flags=flags))
+        arguments, unknown = parser.parse_known_args(
+            words, argparse.Namespace(caffe_flags=flags)
+        )
         command = arguments.command
+        if unknown:
+            _refuse(_parser_of(parser, command), unknown)
         return arguments.run(arguments) or 0
     except BrokenPipeError:
         # Whoever read the pipe that we write has gone.

@@ -64,7 +64,7 @@ def _complexity(arguments: argparse.Namespace) -> None:
     if path.is_file():
         net = caffe.read_net(path)
         net.name = net.name or path.stem
-    elif path.suffix == ".prototxt":
+    elif path.suffix or len(path.parts) > 1:  # no model is called so
         raise OSError(f"'{path}': no such file")
     else:
         net = deploy(create_model(arguments.net))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
-from sknet.files import sha256_of, write_atomically, write_csv
+from sknet.files import check_writable, sha256_of, write_atomically, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:
@@ -224,6 +224,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         check(network, source, learned)
         print(f"{definition.name}: {source.count:,} images can be evaluated")
         return
+    files = (arguments.json, arguments.per_class, arguments.confusion, arguments.resume)
+    for path in filter(None, files):
+        check_writable(path)
     ends = finishing("sknet evaluate", "this batch")
     with ends, reporting("Evaluating") as report:
         result = evaluate(

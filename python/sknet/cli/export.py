@@ -91,11 +91,19 @@ def _onnx(arguments: argparse.Namespace) -> int:
     from sknet.evaluation import Preprocessing
     from sknet.evaluation.network import read_prototxt, stated_transform
     from sknet.export import compare, export_onnx, inference_form
+    from sknet.models import list_models
     from sknet.prototxt import to_text
 
     for file in (arguments.prototxt, arguments.weights):
         if not file.is_file():
-            raise FileNotFoundError(f"'{file}' does not exist or is no file")
+            raise FileNotFoundError(
+                f"'{file}' does not exist or is no file"
+                + (
+                    f"; `sknet generate {file} -o {file}.prototxt` writes that model"
+                    if file == arguments.prototxt and str(file) in list_models()
+                    else ""
+                )
+            )
     if not arguments.output.parent.is_dir():
         raise FileNotFoundError(
             f"{arguments.output}: folder '{arguments.output.parent}' does not exist"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
+    from sknet.class_map import ClassMap
     from sknet.prepare import Image, Result, Source
 
 # More would bury the summary; classes.json has all.
@@ -84,6 +85,29 @@ def add_commands(commands: Any) -> None:
     )
 
 
+def _doubts(
+    arguments: argparse.Namespace,
+    classes: ClassMap,
+    train: Sequence[Image],
+    val: Sequence[Image],
+) -> Iterator[str]:
+    """What may be wrong with the validation images' labels."""
+    from sknet.class_map import named
+
+    if arguments.val_labels and list(classes.names) != sorted(classes.names):
+        yield (
+            f"numbers in '{arguments.val_labels}' are places in '{arguments.classes}', "
+            "which is not sorted; those of Caffe's val.txt are places among the sorted "
+            "classes"
+        )
+    if strange := {image.label for image in val} - {image.label for image in train}:
+        names = named(classes.names[label] for label in strange)
+        yield (
+            f"there are validation images of classes without training images ({names})"
+            + ("; see that their labels are right" if arguments.val_labels else "")
+        )
+
+
 def _prepare(arguments: argparse.Namespace) -> int:
     from sknet.class_map import read_class_list
     from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
@@ -98,6 +122,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
         f"{f'{filled:,} of the ' if filled < known else ''}{known:,} classes: "
         f"{len(train):,} training and {len(val):,} validation images"
     )
+    for doubt in _doubts(arguments, classes, train, val):
+        print(f"warning: {doubt}")
     left_out = 0
     repaired: list[Path] = []
     seed: int = arguments.seed

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+_CROPS = ("224", "320")
+
 
 def add_commands(commands: Any) -> None:
     """Adds the subcommand."""
@@ -18,7 +20,7 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(run=_scatter)
     command.add_argument(
         "--crop",
-        choices=["224", "320"],
+        choices=_CROPS,
         default="224",
         help="errors of centre crops of this size (224); the Inception nets' 320 are "
         "of 299",
@@ -56,4 +58,9 @@ def _scatter(arguments: argparse.Namespace) -> None:
     for record in measured:
         if record.row is None and record.learned_params is None:
             print(f"note: net '{record.net}' is left out, its size is not known")
+        elif record.crop not in _CROPS:
+            print(
+                f"note: net '{record.net}' at {record.crop} is left out, expected "
+                f"crops of {' or '.join(_CROPS)}"
+            )
     print(f"{len(found)} networks in {arguments.output}")

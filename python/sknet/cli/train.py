@@ -28,9 +28,9 @@ def add_commands(commands: Any) -> None:
         "for DATA/train_lmdb and DATA/val_lmdb, which `sknet prepare imagenet` builds, "
         "and trains it: the log goes to OUT/train.log as well, snapshots to "
         "OUT/snapshots. Started again, it goes on from the newest snapshot; with "
-        "other options than OUT was begun with it stops, unless they only say how long "
-        "to train. With one dash, options are those of `caffe train`: -weights W to "
-        "start from, -gpu, -precision, -tensorboard and so on.",
+        "other options than those of its snapshots it stops, unless they only say how "
+        "long to train. With one dash, options are those of `caffe train`: -weights W "
+        "to start from, -gpu, -precision, -tensorboard and so on.",
         epilog="The number of classes is the database's. The images of an update stay "
         "those of the recipe, whatever the batch.",
     )
@@ -50,6 +50,7 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
     from caffe.cli.flags import Flag
     from caffe.cli.tool import ALL_LOG_FLAGS
     from caffe.cli.train import COMMAND
+    from caffe.closest import suggestion
 
     flags: dict[str, Flag] = {f.name: f for f in (*COMMAND.flags, *ALL_LOG_FLAGS)}
     ours: list[str] = []
@@ -66,7 +67,11 @@ def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
         if flag is None or name in _OURS:
             raise ValueError(
                 f"{argument}: "
-                + ("set by the run folder" if flag else "no flag of `caffe train`")
+                + (
+                    "set by the run folder"
+                    if flag
+                    else "no flag of `caffe train`" + suggestion(name, flags)
+                )
                 + "; `caffe help train` lists those, options of this command have two "
                 "dashes"
             )

@@ -139,6 +139,8 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
     """
     if (path / "data.mdb").is_file():
         return _open_lmdb(path)
+    if not path.exists():
+        raise OSError(f"source '{path}': no such file or folder")
     one = path.is_file() and labels_file is None
     if not one and not path.is_dir():
         raise ValueError(

@@ -67,7 +67,7 @@ def read_definition(model: str) -> Definition:
         net = read_prototxt(path)
         net.name = net.name or path.stem
         return _classifier(net, *stated_transform(net, path))
-    if path.suffix == ".prototxt":
+    if path.suffix or len(path.parts) > 1:  # no model is called so
         raise OSError(f"'{model}': no such file")
     generated = create_model(model)
     return _classifier(

@@ -141,7 +141,7 @@ def create_model(name: str, **options: Any) -> Model:
     """
     if name not in _entries:
         raise ValueError(
-            f"unknown model '{name}'{suggestion(name, _entries)} (known: "
-            f"{', '.join(sorted(_entries))})"
+            f"unknown model '{name}'{suggestion(name, _entries)}; `sknet list` names "
+            f"all {len(_entries)}"
         )
     return _entries[name](**options)

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "caffe/solver.hpp"
+#include "caffe/solvers/not_finite.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
 // Builds the train net and the test nets of a solver.
@@ -140,6 +141,12 @@ void Solver<Dtype>::LoadWeights(Net<Dtype>* net) const {
       path = path.substr(begin, path.find_last_not_of(" \t") - begin + 1);
       LOG_IF(INFO, Caffe::root_solver()) << "Finetuning from " << path;
       net->CopyTrainedLayersFrom(path);
+      if (param_.on_nan() != SolverParameter::STOP) continue;
+      const string bad = FirstParameterNotFinite(*net);
+      if (bad.empty()) continue;
+      throw ValueError(Str("'", path, "' gives ", bad,
+                           " that are not finite; train from other weights (on_nan: "
+                           "CONTINUE in the solver takes them)"));
     }
   }
 }

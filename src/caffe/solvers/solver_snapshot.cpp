@@ -115,6 +115,7 @@ template <typename Dtype>
 void Solver<Dtype>::Snapshot() {
   ProcessGroup::Join();
   CHECK(TakesPart()) << "only the root solver writes snapshots";
+  CheckWeightsFinite();
   AverageStatistics();
   const bool in_test = position_ != nullptr;
   if (!in_test) position_ = CapturePosition();

@@ -65,7 +65,8 @@ TEST_P(NotFiniteTest, TheFirstLayerAndItsParametersAreNamed) {
             HasSubstr("layer 'conv' (Convolution) is the first whose output is not "
                       "finite: 36 of 288 values of 'c'; so is its parameter 0: 1 of 216 "
                       "values"),
-            HasSubstr("there is no snapshot of this run"), HasSubstr("base_lr")));
+            HasSubstr("; there is no snapshot of this run, begin again with a smaller "
+                      "base_lr,")));
   EXPECT_EQ(solver->iter(), 2);
   EXPECT_EQ(solver->net()->keep_blobs(), GetParam());
 }
@@ -196,11 +197,19 @@ TEST_P(NotFiniteTest, WeightsThatAreNotFiniteAreNotSaved) {
   EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Solve(); }),
               AllOf(HasSubstr("the weights after iteration 1 are not saved"),
                     HasSubstr("layer 'conv' (Convolution), parameter 0: 216 of 216")));
+  EXPECT_THAT(MessageOf<RuntimeFailure>([&] { solver->Snapshot(); }),
+              HasSubstr("are not saved"));
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   auto careless = New(more + "on_nan: CONTINUE");
   for (int i = 0; i < 216; ++i) Weights(careless.get(), "conv")[i] = 1e4f;
   careless->Solve();
   EXPECT_TRUE(std::filesystem::exists(folder / "s_iter_1.caffemodel"));
+  const std::string ruins = Str("weights: '", folder / "s_iter_1.caffemodel", "' ");
+  EXPECT_THAT(MessageOf<ValueError>([&] { New(ruins); }),
+              AllOf(HasSubstr("s_iter_1.caffemodel' gives layer 'conv' (Convolution), "
+                              "parameter 0: 216 of 216 values that are not finite"),
+                    HasSubstr("train from other weights")));
+  EXPECT_EQ(MessageOf<ValueError>([&] { New(ruins + "on_nan: CONTINUE"); }), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(KeepBlobs, NotFiniteTest, ::testing::Bool());

@@ -433,6 +433,7 @@ solver.snapshot()
         file = solver(tmp_path / "s", net, test_iter=[3], test_interval=4)
         script = f"""
 import shutil
+import sys
 import caffe
 from caffe._caffe import SolverAction
 
@@ -460,7 +461,8 @@ if caffe.solver_rank() == 0:
 try:
     solver.snapshot()
 except OSError as error:
-    print("rank", caffe.solver_rank(), "got", error)
+    # In one piece: the ranks share the stream.
+    sys.stdout.write(f"rank {{caffe.solver_rank()}} got {{error}}\n")
 solver.step(1)
 """
         output, status = self.run(tmp_path, script)

@@ -247,7 +247,7 @@ def test_a_sheet_is_neither_tiny_nor_huge(sides, draws):
 @pytest.mark.parametrize(
     ("net", "options", "message"),
     [
-        ("sknet51", [], "unknown model 'sknet51'"),
+        ("sknet51", [], "'sknet51'; the closest is 'sknet50'; `sknet list`"),
         ("absent.prototxt", [], "absent.prototxt"),
         ("sknet50", ["--draws", "0"], "--draws is 0, expected at least 1"),
         ("sknet50", ["--seed", "-1"], "--seed is -1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -324,9 +325,11 @@ def test_the_pages_evaluation_gives_the_shapes_it_says(
     blocks, photographs, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    photographs[0][0].rename("photograph.jpg")
     names: dict[str, Any] = {}
     code = blocks("python", "ten_crops")
+    (named,) = re.findall(r'read_image\("(.*?)"\)', code)
+    Path(named).parent.mkdir(parents=True)
+    photographs[0][0].rename(named)
     exec(code, names)
     assert "(3, 224, 224)" in code
     assert names["one"].shape == (3, 224, 224)

@@ -254,8 +254,17 @@ def test_other_tables_are_printed(number, capsys):
         ),
         (["table2", "--measured", "no/such.json"], "no/such.json"),
         (["complexity", "no/such.prototxt"], "no such file"),
+        (["complexity", "no/such"], "no such file"),
+        (["complexity", "deploy.prototx"], "'deploy.prototx': no such file"),
+        (
+            ["evaluate", "deploy.prototx", "--weights", "w", "--source", "s"],
+            "'deploy.prototx': no such file",
+        ),
         (["complexity", "sknet50", "--input", "3xy"], "expected a shape such as"),
-        (["complexity", "no_file"], "unknown model 'no_file'"),
+        (
+            ["complexity", "no_file"],
+            "unknown model 'no_file'; `sknet list` names all 5",
+        ),
     ],
 )
 def test_errors_are_one_sentence(arguments, message, capsys):
@@ -264,6 +273,31 @@ def test_errors_are_one_sentence(arguments, message, capsys):
     assert message in error
     assert error.count("\n") == 1
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "sknet26", "a", "b", "--epoch", "3"], "is '--epochs'"),
+        (["table2", "--measurd=x"], "unrecognized arguments: --measurd=x; the closest"),
+        (
+            ["export", "onnx", "n", "--weights", "w", "-o", "f", "--fold_bn"],
+            "unrecognized arguments: --fold_bn; the closest to '--fold_bn' is "
+            "'--fold-bn'",
+        ),
+        (["table2", "--nothing-like-it"], "arguments: --nothing-like-it\n"),
+        (["table2", "more"], "arguments: more\n"),
+    ],
+)
+def test_an_unknown_option_is_said_with_the_command_and_the_closest(
+    arguments, message, capsys
+):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: sknet {arguments[0]} ")
+    assert message in error
 
 
 def test_a_text_error_names_file_and_line(tmp_path, capsys):

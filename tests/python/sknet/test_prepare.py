@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -552,12 +553,39 @@ def test_some_of_the_classes_of_a_list(ilsvrc, tmp_path, capsys):
     )
 
 
-def test_another_order_of_classes(ilsvrc, tmp_path):
+def test_validation_images_in_no_folders_need_labels(copy, tmp_path, capsys):
+    command = ["prepare", "imagenet", "--train", str(copy / "train"), "--val"]
+    assert main([*command, str(copy / "val"), "--out", str(tmp_path / "out")]) == 1
+    said = "its images are in no folders of the training set's classes"
+    assert f"{said}; give --val-labels" in capsys.readouterr().err
+    other = tmp_path / "other" / "n00000009"
+    other.mkdir(parents=True)
+    (copy / "val" / "ILSVRC2012_val_00000000.JPEG").rename(other / "x.JPEG")
+    assert main([*command, str(other.parent), "--out", str(tmp_path / "out")]) == 1
+    assert f"{said} ('n00000009'); give --val-labels" in capsys.readouterr().err
+
+
+def test_validation_images_of_classes_without_training_images(ilsvrc, tmp_path, capsys):
+    listed = tmp_path / "all.txt"
+    listed.write_text("n00000001\nn04346328\nn11669921\n")
+    assert prepare(ilsvrc, tmp_path / "out", "--classes", listed) == 0
+    warnings = re.findall("^warning: .*$", capsys.readouterr().out, re.M)
+    assert warnings == [
+        "warning: there are validation images of classes without training images "
+        "('n00000001'); see that their labels are right"
+    ]
+
+
+def test_another_order_of_classes(ilsvrc, tmp_path, capsys):
     order = tmp_path / "order.txt"
     order.write_text("n11669921 flower\nn04346328 temple\n")
     labels = tmp_path / "val.txt"
     labels.write_text((ilsvrc / "val.txt").read_text())
     assert prepare(ilsvrc, tmp_path / "out", "--classes", order) == 0
+    assert (
+        f"warning: numbers in '{ilsvrc / 'val.txt'}' are places in '{order}', which is "
+        "not sorted" in capsys.readouterr().out
+    )
     for key, datum in entries(tmp_path / "out" / "train_lmdb").items():
         assert datum.label == (1 if "n04346328/" in key else 0)
     order.write_text("n11669921 flower\n")

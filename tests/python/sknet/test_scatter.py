@@ -106,3 +106,20 @@ def test_other_files_are_no_results(tmp_path, capsys):
         main(["scatter", "-o", str(tmp_path / "x.png"), "--measured", str(path)]) == 1
     )
     assert "expected results of `sknet evaluate --json`" in capsys.readouterr().err
+
+
+def test_a_result_of_another_crop_is_said_to_be_left_out(tmp_path, capsys):
+    for crop in (64, 320):
+        record = {
+            "net": "sknet26",
+            "protocol": {"crop": crop, "crops": 1},
+            "top1": {"error_percent": 1.0},
+            "learned_params": 5,
+        }
+        (tmp_path / f"{crop}.json").write_text(json.dumps(record))
+    files = [str(tmp_path / f"{crop}.json") for crop in (64, 320)]
+    assert main(["scatter", "-o", str(tmp_path / "x.png"), "--measured", *files]) == 0
+    notes = capsys.readouterr().out.splitlines()[:-1]
+    assert notes == [
+        "note: net 'sknet26' at 64 is left out, expected crops of 224 or 320"
+    ]

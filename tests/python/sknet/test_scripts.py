@@ -113,11 +113,50 @@ def test_flags_of_caffe_train_are_checked(databases, tmp_path):
     for flag, message in (
         ("-wieghts", "no flag of `caffe train`"),
         ("-snapshot", "set by the run folder"),
+        ("-wieghts", "the closest is 'weights'"),
     ):
         done = run("train.sh", "sknet26", databases, tmp_path / "x", flag, "y")
         assert done.returncode == 1
         assert message in done.stderr
         assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_without_snapshots_is_begun_anew(databases, tmp_path):
+    """What a start left that failed holds nothing to go on with."""
+    out = tmp_path / "run"
+    train = ["train.sh", "sknet26", databases, out, *TINY, "--batch", "8"]
+    train += ["--iter-size", "1", "--epochs", "1"]
+    absent = tmp_path / "absent.caffemodel"
+    failed = run(*train, "--base-lr", "0.02", "-weights", absent)
+    assert failed.returncode == 1
+    assert f"'{absent}' does not exist" in failed.stderr
+    assert (out / "run.json").exists()
+    again = run(*train, "--base-lr", "0.01", "--classifier", "animals")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "animals" in (out / "train_val.prototxt").read_text()
+    assert (out / "snapshots" / "sknet26_iter_2.caffemodel").exists()
+    # From now on the folder is that run's; the net comes before what depends on it.
+    other = run("train.sh", "sknet50", databases, out, "--base-lr", "1")
+    assert other.returncode == 1
+    assert "was begun with model sknet26, now model sknet50;" in other.stderr
+
+
+def test_table_2_says_that_nothing_could_be_evaluated(ilsvrc, tmp_path):
+    (tmp_path / "weights").mkdir()
+    net = caffe.Net(deploy(create_model("resnext50")), caffe.TEST)
+    for blobs in net.params.values():
+        if len(blobs) == 4:
+            blobs[0].data[...] = 1e30  # scale: the scores overflow
+    net.save(str(tmp_path / "weights" / "resnext50.caffemodel"))
+    (tmp_path / "weights" / "lenet.caffemodel").write_bytes(b"")
+    folders = (ilsvrc, tmp_path / "weights", tmp_path / "out")
+    done = run("reproduce_table2.sh", *folders, "--limit", "2", "--batch", "2")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: could not evaluate resnext50, see above"
+    )
+    assert "table2.txt" not in done.stderr
+    assert done.stdout.count("note: left out") == 2
 
 
 def test_table_2_is_filled(ilsvrc, tmp_path):

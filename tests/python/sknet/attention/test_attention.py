@@ -316,3 +316,17 @@ def test_bad_options_are_one_sentence(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("sknet attention: ")
     assert message in error
+
+
+def test_what_cannot_be_written_is_told_before_the_first_image(
+    digits, photographs, tmp_path, capsys
+):
+    absent = tmp_path / "no" / "table.json"
+    options = ["--json", str(absent)]
+    assert run(digits, photographs / "train", tmp_path / "out", *options) == 1
+    assert f"cannot write '{absent}'" in capsys.readouterr().err
+    file = tmp_path / "file"
+    file.write_text("kept")
+    assert run(digits, photographs / "train", file) == 1
+    assert f"cannot create '{file}'" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []

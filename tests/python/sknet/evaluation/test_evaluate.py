@@ -321,7 +321,7 @@ def too_small(colours, root):
         (label_out_of_range, "key '00000030', has label 7, expected one below 7"),
         (truncated, "data.mdb"),
         (no_lmdb, "data.mdb"),
-        (absent, "neither an LMDB nor a folder"),
+        (absent, "s': no such file or folder"),
         (empty, "no images"),
         (empty_class, "no images in folder '3'"),
         (unlabelled, "its images have no labels"),
@@ -528,3 +528,23 @@ def test_a_flat_folder_takes_a_list_of_labels(colours, tmp_path):
     labels.write_text("other.png three\n")
     with pytest.raises(ValueError, match=r"labels.txt:1: expected a name and a number"):
         open_source(flat, labels)
+
+
+@pytest.mark.parametrize("option", ["--json", "--per-class", "--confusion", "--resume"])
+def test_what_cannot_be_written_is_told_before_the_first_image(
+    colours, tmp_path, capsys, option
+):
+    damaged_image(colours, tmp_path)  # it would be the first word of an evaluation
+    absent = tmp_path / "no" / "such"
+    assert run(colours, tmp_path / "s", option, absent) == 1
+    assert capsys.readouterr().err == (
+        f"sknet evaluate: cannot write '{absent}': No such file or directory; create "
+        f"the folder '{absent.parent}' first\n"
+    )
+    assert run(colours, tmp_path / "s", option, tmp_path) == 1
+    assert "Is a directory; give the name of a file" in capsys.readouterr().err
+    kept = tmp_path / "kept"
+    kept.write_text("before")
+    assert run(colours, tmp_path / "s", "--per-class", kept) == 1
+    assert kept.read_text() == "before"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["kept", "s"]
