@@ -87,7 +87,7 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
     try:
         return action()
     except UsageError as error:
-        _let_the_first_rank_speak()
+        let_the_first_rank_speak()
         print(f"{name}: error: {error}\n{help_hint}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt as interrupt:
@@ -97,7 +97,7 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
         # Whoever read the pipe that we write has gone.
         return FAILED
     except Exception as error:
-        _let_the_first_rank_speak()
+        let_the_first_rank_speak()
         if _is_ours(error):
             print(f"{name}: error: {sentence(error)}", file=sys.stderr)
         else:
@@ -123,7 +123,7 @@ def refuse_several_processes(name: str) -> None:
         )
 
 
-def _let_the_first_rank_speak() -> None:
+def let_the_first_rank_speak() -> None:
     """Waits a moment in the other ranks: what is wrong is mostly so in all of them.
 
     Rank 0 then says it, and its end is that of the others, who are silent.

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from caffe.cli.signals import say_interrupted, status_of
+from caffe.cli.tool import let_the_first_rank_speak, refuse_several_processes
 from caffe.closest import closest
 from caffe.files import sentence
 from sknet.cli import (
@@ -89,11 +90,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = arguments.command
         if unknown:
             _refuse(_parser_of(parser, command), unknown)
+        refuse_several_processes(f"sknet {command}")
         return arguments.run(arguments) or 0
     except BrokenPipeError:
         # Whoever read the pipe that we write has gone.
         return 1
     except (ValueError, RuntimeError, OSError, ImportError) as error:
+        let_the_first_rank_speak()
         print(f"sknet {command}: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:

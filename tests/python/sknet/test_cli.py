@@ -300,6 +300,15 @@ def test_an_unknown_option_is_said_with_the_command_and_the_closest(
     assert message in error
 
 
+def test_several_processes_are_refused(monkeypatch, capsys):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
+    assert main(["list"]) == 1
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "one of 2 processes that mpirun started, and sknet list" in printed.err
+
+
 def test_a_text_error_names_file_and_line(tmp_path, capsys):
     path = tmp_path / "broken.prototxt"
     path.write_text('name: "x"\nlayer { nonsense: 1 }\n')
