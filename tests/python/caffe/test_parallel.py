@@ -462,7 +462,7 @@ try:
     solver.snapshot()
 except OSError as error:
     # In one piece: the ranks share the stream.
-    sys.stdout.write(f"rank {{caffe.solver_rank()}} got {{error}}\n")
+    sys.stdout.write(f"rank {{caffe.solver_rank()}} got {{error}}\\n")
 solver.step(1)
 """
         output, status = self.run(tmp_path, script)
