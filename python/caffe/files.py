@@ -284,6 +284,27 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
+def lock_for_life(path: PathLike) -> bool:
+    """Locks a file, which is created if need be, until this process ends.
+
+    A program that the process goes on with (`os.execv`) keeps the lock, and however the
+    process ends, nothing is left of it. True as well where there are no locks.
+
+    Returns:
+        Whether no other process has it.
+
+    Raises:
+        OSError: The file cannot be written; the message is a sentence.
+    """
+    with _failing("write", Path(path)):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    if try_lock(descriptor) is False:
+        os.close(descriptor)
+        return False
+    os.set_inheritable(descriptor, True)
+    return True
+
+
 # Temporary names, and what is done about abandoned ones.
 
 

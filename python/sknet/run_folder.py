@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from caffe.files import lock_for_life
 from caffe.proto import caffe_pb2
 from sknet.files import make_folder, read_text, write_atomically
 from sknet.prototxt import to_text
@@ -56,6 +57,20 @@ class RunFolder:
     def snapshot_prefix(self) -> str:
         """Start of the snapshots' paths."""
         return str(self.path / "snapshots" / self.model)
+
+    def occupy(self) -> None:
+        """Keeps other runs out of the folder.
+
+        Raises:
+            ValueError: Another run is in it.
+            OSError: The folder cannot be written.
+        """
+        make_folder(self.path)
+        if not lock_for_life(self.path / ".lock"):
+            raise ValueError(
+                f"'{self.path}': another `sknet train` is at work there; wait for its "
+                "end, or name another folder"
+            )
 
     def define(self, net: Message, solver: Message, options: Mapping[str, Any]) -> None:
         """Writes the definitions, if the folder holds no snapshots of another run.

@@ -101,6 +101,7 @@ def _train(arguments: argparse.Namespace) -> None:
         if getattr(arguments, f"{part}_images") is None:
             setattr(arguments, f"{part}_images", counts[part])
     folder = RunFolder(arguments.out, arguments.model)
+    folder.occupy()
     model = model_of(arguments)
     recipe, net = training_of(
         arguments,

@@ -141,6 +141,30 @@ def test_a_folder_without_snapshots_is_begun_anew(databases, tmp_path):
     assert "was begun with model sknet26, now model sknet50;" in other.stderr
 
 
+def test_a_folder_has_one_run_at_a_time(databases, tmp_path):
+    out = tmp_path / "run"
+    train = ["train.sh", "sknet26", databases, out, *TINY, "--batch", "8"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        ["bash", ROOT / "scripts" / "train.sh", *map(str, train[1:])],
+        env={**os.environ, "PATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as first:
+        # `caffe train`, which `sknet train` has become, is at work.
+        while "Solving" not in (line := first.stderr.readline()):
+            assert line
+        begun = (out / "train_val.prototxt").read_bytes()
+        second = run(*train, "--classifier", "animals")
+        first.kill()
+    assert second.returncode == 1
+    assert "another `sknet train` is at work there; wait for its end" in second.stderr
+    assert (out / "train_val.prototxt").read_bytes() == begun
+    # A killed run leaves nothing that keeps others out.
+    train += ["--iter-size", "1", "--epochs", "1"]
+    assert run(*train).returncode == 0
+
+
 def test_table_2_says_that_nothing_could_be_evaluated(ilsvrc, tmp_path):
     (tmp_path / "weights").mkdir()
     net = caffe.Net(deploy(create_model("resnext50")), caffe.TEST)
