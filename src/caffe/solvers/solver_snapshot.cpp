@@ -143,10 +143,11 @@ void Solver<Dtype>::WriteSnapshot() {
 
 template <typename Dtype>
 void Solver<Dtype>::TrySnapshot() {
-  CheckWeightsFinite();
   try {
     Snapshot();
     last_snapshot_failed_ = false;
+  } catch (const RuntimeFailure&) {
+    throw;  // weights that are not finite, a process that is lost: training ends
   } catch (const std::exception& error) {
     last_snapshot_failed_ = true;
     ++snapshot_failures_;

@@ -295,7 +295,9 @@ def test_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "mean to subtract, blue, green, red: 76.5, 102, 127.5" in out
     read = read_definition(str(definition))
-    np.testing.assert_allclose(read.preprocessing.mean, (76.5, 102, 127.5), rtol=1e-6)
+    np.testing.assert_array_equal(
+        np.float32(read.preprocessing.mean), np.float32((76.5, 102, 127.5))
+    )
     assert (read.preprocessing.scale, read.side, read.resize) == (1, 64, 73)
     net = caffe.Net(str(definition), caffe.TEST, weights=str(weights))
     np.testing.assert_array_equal(
