@@ -55,8 +55,8 @@ class PythonLayer : public Layer<float>,
   }
 
   const char* type() const override { return "Python"; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return works_in_place_ ? InPlace::kChanges : InPlace::kRefused;
+  LayerTraits Traits() const override {
+    return {.in_place = {works_in_place_ ? InPlace::kChanges : InPlace::kRefused}};
   }
 
  protected:

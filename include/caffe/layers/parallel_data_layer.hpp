@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caffe/layers/base_data_layer.hpp"
+#include "caffe/resumable.hpp"
 
 namespace caffe {
 
@@ -33,7 +34,7 @@ struct DecodedSample;
 ///
 /// Subclasses call StopThreads in their destructor.
 template <typename Dtype>
-class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype> {
+class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumable {
  public:
   explicit ParallelDataLayer(const LayerParameter& param);
   ~ParallelDataLayer() override;

@@ -43,6 +43,13 @@ void ArgMaxLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits ArgMaxLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ArgMaxLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void ArgMaxLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
   const Dtype* x = bottom[0]->cpu_data();

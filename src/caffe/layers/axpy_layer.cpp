@@ -43,6 +43,15 @@ void AxpyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits AxpyLayer<Dtype>::Traits() const {
+  return {.of = &typeid(AxpyLayer),
+          .in_place = {InPlace::kRefused, InPlace::kRefused, InPlace::kChanges},
+          .bottom_use = {DataUse::kRead, DataUse::kRead, DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void AxpyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const int block = std::max(BlockOf(*bottom[1]), BlockOf(*bottom[2]));

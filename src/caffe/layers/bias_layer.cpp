@@ -42,13 +42,19 @@ void BiasLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-bool BiasLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                     vector<double>* shift) const {
-  if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return false;
-  const Dtype* b = this->blobs_[0]->cpu_data();
-  shift->assign(b, b + this->blobs_[0]->count());
-  multiplier->assign(shift->size(), 1);
-  return true;
+LayerTraits BiasLayer<Dtype>::Traits() const {
+  LayerTraits traits{.of = &typeid(BiasLayer),
+                     .in_place = {InPlace::kChanges, InPlace::kRefused},
+                     .bottom_use = {DataUse::kNone},
+                     .top_use = {DataUse::kNone},
+                     .can_recompute = true};
+  if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const Dtype* b = this->blobs_[0]->cpu_data();
+    shift->assign(b, b + this->blobs_[0]->count());
+    multiplier->assign(shift->size(), 1);
+  };
+  return traits;
 }
 
 template <typename Dtype>

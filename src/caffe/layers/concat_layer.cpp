@@ -52,6 +52,14 @@ void ConcatLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits ConcatLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ConcatLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void ConcatLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
   if (bottom.size() == 1) return;

@@ -51,6 +51,14 @@ void DropoutLayer<Dtype>::Apply(const Blob<Dtype>& blob, int block, const Dtype*
 }
 
 template <typename Dtype>
+LayerTraits DropoutLayer<Dtype>::Traits() const {
+  return {.of = &typeid(DropoutLayer),
+          .in_place = {InPlace::kKeepsSign},
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void DropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   const bool in_place = bottom[0] == top[0];

@@ -76,7 +76,7 @@ void DummyDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
   for (size_t i = 0; i < top.size(); ++i) {
     // Constants are filled once, and again only when the caller changed the shape, or a
     // layer in place the values.
-    if (refill_[i] || filled_count_[i] != top[i]->count() || context_.overwrites(i)) {
+    if (refill_[i] || filled_count_[i] != top[i]->count() || options_.overwrites(i)) {
       Fill(i, top[i]);
     }
   }

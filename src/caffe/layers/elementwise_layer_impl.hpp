@@ -23,6 +23,28 @@ void ElementwiseLayer<Dtype, Functor, Concrete>::LayerSetUp(
 
 template <typename Dtype, template <typename> class Functor,
           template <typename> class Concrete>
+LayerTraits ElementwiseLayer<Dtype, Functor, Concrete>::Traits() const {
+  LayerTraits traits{.of = &typeid(Concrete<Dtype>), .in_place = {InPlace::kChanges}};
+  const bool in_place = this->in_place();
+  switch (functor_.Source()) {
+    case GradientSource::kOutput:
+      traits.bottom_use = {DataUse::kNone};
+      traits.top_use = {DataUse::kRead};
+      break;
+    case GradientSource::kSign:
+      traits.bottom_use = {in_place ? DataUse::kReadSign : DataUse::kRead};
+      traits.top_use = {DataUse::kNone};
+      break;
+    case GradientSource::kInput:
+      traits.bottom_use = {in_place ? DataUse::kNone : DataUse::kRead};
+      traits.top_use = {DataUse::kRead};
+      break;
+  }
+  return traits;
+}
+
+template <typename Dtype, template <typename> class Functor,
+          template <typename> class Concrete>
 void ElementwiseLayer<Dtype, Functor, Concrete>::Forward_cpu(
     const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   const int block = BlockOf(*bottom[0]);

@@ -90,6 +90,17 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits EltwiseLayer<Dtype>::Traits() const {
+  const bool sums = op_ == EltwiseParameter_EltwiseOp_SUM;
+  const bool divides = op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_;
+  return {.of = &typeid(EltwiseLayer),
+          .in_place = {sums ? InPlace::kChanges : InPlace::kRefused},
+          .bottom_use = {sums ? DataUse::kNone : DataUse::kRead},
+          .top_use = {divides ? DataUse::kRead : DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   int block = 1;

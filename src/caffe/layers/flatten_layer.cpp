@@ -24,6 +24,14 @@ void FlattenLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   top[0]->ShareDiff(*bottom[0]);
 }
 
+template <typename Dtype>
+LayerTraits FlattenLayer<Dtype>::Traits() const {
+  return {.of = &typeid(FlattenLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
+}
+
 INSTANTIATE_CLASS(FlattenLayer);
 REGISTER_LAYER_CLASS(Flatten);
 

@@ -109,6 +109,13 @@ void InterpLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits InterpLayer<Dtype>::Traits() const {
+  return {.of = &typeid(InterpLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void InterpLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
   const std::int64_t in_plane = bottom[0]->count(2);

@@ -103,6 +103,13 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits PoolingLayer<Dtype>::Traits() const {
+  return {.of = &typeid(PoolingLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,

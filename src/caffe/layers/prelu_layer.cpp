@@ -44,6 +44,14 @@ void PReLULayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits PReLULayer<Dtype>::Traits() const {
+  return {.of = &typeid(PReLULayer),
+          .in_place = {InPlace::kChanges},
+          .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void PReLULayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   const int block = BlockOf(*bottom[0]);

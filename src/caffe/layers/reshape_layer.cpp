@@ -74,6 +74,14 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   top[0]->ShareDiff(*bottom[0]);
 }
 
+template <typename Dtype>
+LayerTraits ReshapeLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ReshapeLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
+}
+
 INSTANTIATE_CLASS(ReshapeLayer);
 REGISTER_LAYER_CLASS(Reshape);
 

@@ -68,19 +68,25 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-bool ScaleLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                      vector<double>* shift) const {
+LayerTraits ScaleLayer<Dtype>::Traits() const {
+  LayerTraits traits{
+      .of = &typeid(ScaleLayer),
+      .in_place = {InPlace::kChanges, InPlace::kRefused},
+      .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead, DataUse::kRead},
+      .top_use = {DataUse::kNone},
+      .can_recompute = true};
   const bool learned =
       static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
-  if (!learned || axis_ != 1 || axes_ != 1) return false;
-  const Dtype* a = this->blobs_[0]->cpu_data();
-  multiplier->assign(a, a + this->blobs_[0]->count());
-  shift->assign(multiplier->size(), 0);
-  if (bias_param_id_ >= 0) {
+  if (!learned || axis_ != 1 || axes_ != 1) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const Dtype* a = this->blobs_[0]->cpu_data();
+    multiplier->assign(a, a + this->blobs_[0]->count());
+    shift->assign(multiplier->size(), 0);
+    if (bias_param_id_ < 0) return;
     const Dtype* b = this->blobs_[bias_param_id_]->cpu_data();
     shift->assign(b, b + multiplier->size());
-  }
-  return true;
+  };
+  return traits;
 }
 
 template <typename Dtype>

@@ -64,6 +64,14 @@ void SliceLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits SliceLayer<Dtype>::Traits() const {
+  return {.of = &typeid(SliceLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void SliceLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   if (top.size() == 1) return;

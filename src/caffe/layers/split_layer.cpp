@@ -15,6 +15,14 @@ void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits SplitLayer<Dtype>::Traits() const {
+  return {.of = &typeid(SplitLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
+}
+
+template <typename Dtype>
 void SplitLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   for (Blob<Dtype>* t : top) t->ShareData(*bottom[0]);

@@ -29,6 +29,13 @@ void TileLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits TileLayer<Dtype>::Traits() const {
+  return {.of = &typeid(TileLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void TileLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
   const Dtype* src = bottom[0]->cpu_data();

@@ -9,9 +9,9 @@ namespace {
 
 // The layer before `layer` that has written blob `blob` last, or -1.
 template <typename Dtype>
-int WriterOf(const Net<Dtype>& net, int layer, int blob) {
+int WriterOf(const Graph<Dtype>& graph, int layer, int blob) {
   while (--layer >= 0) {
-    for (const int top : net.top_ids(layer)) {
+    for (const int top : graph.top_ids[layer]) {
       if (top == blob) return layer;
     }
   }
@@ -19,14 +19,14 @@ int WriterOf(const Net<Dtype>& net, int layer, int blob) {
 }
 
 template <typename Dtype>
-string OriginOf(const Net<Dtype>& net, int layer, int bottom, int sample) {
-  int writer = WriterOf(net, layer, net.bottom_ids(layer)[bottom]);
-  while (writer >= 0 && net.layers()[writer]->type() == string("Split")) {
-    writer = WriterOf(net, writer, net.bottom_ids(writer)[0]);
+string OriginOf(const Graph<Dtype>& graph, int layer, int bottom, int sample) {
+  int writer = WriterOf(graph, layer, graph.bottom_ids[layer][bottom]);
+  while (writer >= 0 && graph.layers[writer]->type() == string("Split")) {
+    writer = WriterOf(graph, writer, graph.bottom_ids[writer][0]);
   }
   if (writer < 0) return "";
   const auto* data =
-      dynamic_cast<const BasePrefetchingDataLayer<Dtype>*>(net.layers()[writer].get());
+      dynamic_cast<const BasePrefetchingDataLayer<Dtype>*>(graph.layers[writer].get());
   if (data == nullptr || sample >= static_cast<int>(data->origins().size())) return "";
   return data->origins()[sample];
 }
@@ -34,12 +34,12 @@ string OriginOf(const Net<Dtype>& net, int layer, int bottom, int sample) {
 }  // namespace
 
 template <typename Dtype>
-ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error) {
-  const string origin = OriginOf(net, layer, error.bottom(), error.sample());
+ValueError WithOrigin(const Graph<Dtype>& graph, int layer, const BadSample& error) {
+  const string origin = OriginOf(graph, layer, error.bottom(), error.sample());
   return ValueError(origin.empty() ? error.what() : error.WithOrigin(origin));
 }
 
-template ValueError WithOrigin(const Net<float>&, int, const BadSample&);
-template ValueError WithOrigin(const Net<double>&, int, const BadSample&);
+template ValueError WithOrigin(const Graph<float>&, int, const BadSample&);
+template ValueError WithOrigin(const Graph<double>&, int, const BadSample&);
 
 }  // namespace caffe

@@ -1,15 +1,15 @@
 #ifndef CAFFE_NET_SAMPLE_ORIGIN_HPP_
 #define CAFFE_NET_SAMPLE_ORIGIN_HPP_
 
+#include "caffe/graph.hpp"
 #include "caffe/layers/labels.hpp"
-#include "caffe/net.hpp"
 
 namespace caffe {
 
 /// `error` of layer `layer`, with the file or key of the sample if it comes, by splits
 /// alone, from a data layer that knows.
 template <typename Dtype>
-ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error);
+ValueError WithOrigin(const Graph<Dtype>& graph, int layer, const BadSample& error);
 
 }  // namespace caffe
 

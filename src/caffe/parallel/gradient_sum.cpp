@@ -19,11 +19,8 @@ GradientSum<Dtype>::GradientSum(Net<Dtype>* net, ProcessGroup* group)
     }
   }
   for (size_t p = 0; p < first_user.size(); ++p) {
-    const int user = first_user[p];
-    if (user < 0) continue;
-    // An absorbed layer is run by the one before it.
-    complete_behind_[net->layer_absorbed(user) ? user - 1 : user].push_back(
-        net->params()[p].get());
+    if (first_user[p] < 0) continue;
+    complete_behind_[first_user[p]].push_back(net->params()[p].get());
   }
   net->add_after_backward(this);
 }

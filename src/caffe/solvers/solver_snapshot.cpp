@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caffe/parallel.hpp"
+#include "caffe/resumable.hpp"
 #include "caffe/solver.hpp"
 #include "caffe/solvers/file_digest.hpp"
 #include "caffe/util/atomic_file.hpp"
@@ -231,7 +232,8 @@ std::unique_ptr<SolverState> Solver<Dtype>::CapturePosition() const {
     const Net<Dtype>& net = i < 0 ? *net_ : *test_nets_[i];
     for (size_t j = 0; j < net.layers().size(); ++j) {
       LayerState layer_state;
-      if (!net.layers()[j]->SaveState(&layer_state)) continue;
+      const auto* layer = dynamic_cast<const Resumable*>(net.layers()[j].get());
+      if (layer == nullptr || !layer->SaveState(&layer_state)) continue;
       layer_state.set_layer(net.layer_names()[j]);
       layer_state.set_net(i);
       *state->add_layer_state() = layer_state;
@@ -262,7 +264,8 @@ void Solver<Dtype>::RestorePosition(const SolverState& state) {
                    << " net, which this solver does not have";
       continue;
     }
-    net->layer_by_name(layer_state.layer())->RestoreState(layer_state);
+    auto* layer = dynamic_cast<Resumable*>(net->layer_by_name(layer_state.layer()).get());
+    if (layer) layer->RestoreState(layer_state);
   }
 }
 

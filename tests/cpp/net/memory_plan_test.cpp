@@ -108,13 +108,14 @@ TEST_P(DataUseTest, BackwardDoesWithoutWhatItClaimsNotToRead) {
     EXPECT_NE(use, DataUse::kUnknown);
     if (use == DataUse::kNone) blob->data()->Discard("freed by the test");
   };
+  const LayerTraits traits = TraitsOf(*lean.layer);
   for (size_t i = 0; i < lean.bottom.size(); ++i) {
-    free(lean.bottom[i], lean.layer->BackwardUseOfBottom(static_cast<int>(i)));
+    free(lean.bottom[i], traits.UseOfBottom(i));
   }
   for (size_t i = 0; i < lean.top.size(); ++i) {
     // Shared with a bottom that Backward may read.
     if (lean.SharesData(lean.top[i]) && !lean.top[i]->data()->discarded()) continue;
-    free(lean.top[i], lean.layer->BackwardUseOfTop(static_cast<int>(i)));
+    free(lean.top[i], traits.UseOfTop(i));
   }
   lean.Backward();
   for (size_t i = 0; i < whole.bottom.size(); ++i) {
@@ -129,7 +130,7 @@ TEST_P(DataUseTest, BackwardDoesWithoutWhatItClaimsNotToRead) {
 
 TEST_P(DataUseTest, RecomputeWritesTheSameAndNothingElse) {
   LayerRun<float> run = Run();
-  if (!run.layer->CanRecompute()) {
+  if (!TraitsOf(*run.layer).can_recompute) {
     // Those whose output is no cheap function of the input.
     EXPECT_THAT(std::string(run.layer->type()),
                 testing::AnyOf("Convolution", "InnerProduct", "Pooling", "Dropout",
@@ -155,9 +156,9 @@ class Derived : public ConvolutionLayer<float> {
 
 TEST(DataUseTest, ADerivedLayerIsNotJudgedByItsBase) {
   LayerParameter param = LayerFromText(LayersThatTell()[5].text);
-  EXPECT_EQ(ConvolutionLayer<float>(param).BackwardUseOfBottom(0), DataUse::kRead);
-  EXPECT_EQ(Derived(param).BackwardUseOfBottom(0), DataUse::kUnknown);
-  EXPECT_EQ(Derived(param).BackwardUseOfTop(0), DataUse::kUnknown);
+  EXPECT_EQ(TraitsOf(ConvolutionLayer<float>(param)).UseOfBottom(0), DataUse::kRead);
+  EXPECT_EQ(TraitsOf(Derived(param)).UseOfBottom(0), DataUse::kUnknown);
+  EXPECT_EQ(TraitsOf(Derived(param)).UseOfTop(0), DataUse::kUnknown);
 }
 
 // Nets.
