@@ -38,6 +38,9 @@ struct LayerTraits {
   /// The class that the facts are about. Of one that derives from it, and may compute
   /// otherwise, `in_place` is believed alone; so it is without a class.
   const std::type_info* of = nullptr;
+  /// The class whose Forward and Backward it runs, if not its own: of a layer that is
+  /// another one by another name.
+  const std::type_info* computes_as = nullptr;
 
   /// May this bottom's blob be a top as well? Empty: no. A Net refuses such layers.
   std::vector<InPlace> in_place = {};

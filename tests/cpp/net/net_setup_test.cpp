@@ -185,7 +185,7 @@ TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
                     HasSubstr("'dataa'"), HasSubstr("'data'")));
   EXPECT_THAT(NetError(x + IpLayer("a", "data", 2) +
                        "layer { name: 'b' type: 'TanH' bottom: 'a' top: 'data' }"),
-              AllOf(HasSubstr("layer 'b' (TanH), top[0]"), HasSubstr("blob 'data'"),
+              AllOf(HasSubstr("layer 'b' (TanH): top[0]"), HasSubstr("blob 'data'"),
                     HasSubstr("in-place")));
   EXPECT_THAT(
       NetError(x + "layer { name: 'c' type: 'Convolutions' bottom: 'data' top: 'c' }"),
@@ -222,7 +222,7 @@ TEST(NetSetUpTest, InPlaceBesideAnotherReaderIsRefused) {
   EXPECT_THAT(NetError(InputLayer("x", {2, 3}) + IpLayer("ip", "x", 2) +
                        "layer { name: 'side' type: 'TanH' bottom: 'ip' top: 'side' }"
                        "layer { name: 'relu' type: 'ReLU' bottom: 'ip' top: 'ip' }"),
-              AllOf(HasSubstr("layer 'relu' (ReLU), top[0]"), HasSubstr("blob 'ip'")));
+              AllOf(HasSubstr("layer 'relu' (ReLU): top[0]"), HasSubstr("blob 'ip'")));
 }
 
 TEST(NetSetUpTest, EqualSeedsGiveEqualWeights) {

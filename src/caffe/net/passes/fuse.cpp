@@ -133,8 +133,9 @@ class Fuser {
   // Exactly: what derives from it may compute otherwise.
   template <template <typename> class LayerClass>
   bool Is(int layer) const {
-    return graph_.traits[layer].of &&
-           *graph_.traits[layer].of == typeid(LayerClass<Dtype>);
+    const LayerTraits& traits = graph_.traits[layer];
+    const std::type_info* computes = traits.computes_as ? traits.computes_as : traits.of;
+    return computes && *computes == typeid(LayerClass<Dtype>);
   }
 
   bool IsPlainReLU(int layer) const {
