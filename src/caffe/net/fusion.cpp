@@ -68,9 +68,7 @@ class FusedConvolution : public InferenceStep<Dtype> {
     problem.relu = relu_;
     if (!op_ || !(problem == problem_)) {
       problem_ = problem;
-      op_ = MakeConvolution<Dtype>(problem,
-                                   layer.layer_param().convolution_param().engine() ==
-                                       ConvolutionParameter_Engine_CAFFE);
+      op_ = MakeConvolution<Dtype>(problem);
     }
     const Blob<Dtype>* weights = num_affine_ > 0 ? &folded_ : layer.blobs()[0].get();
     op_->Forward(DataOf(group_.bottom(0)[0]), DataOf(weights),

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/ops/convolution.hpp"
+#include "caffe/ops/convolution/engines.hpp"
 #include "caffe/ops/lanes.hpp"
 
 // Grouped 2-d convolutions whose groups are narrower than a vector: 32 groups of 4 or 8
