@@ -7,7 +7,7 @@
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
 #include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 
@@ -86,19 +86,19 @@ bool ScaleLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
 template <typename Dtype>
 void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
-  const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
+  const int block = CoefficientBlock(axis_, axes_, DataOf(bottom[0]).block());
   const bool learned = bottom.size() == 1;
   const Dtype* a = learned ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
   const Dtype* b =
       bias_param_id_ < 0 ? nullptr : this->blobs_[bias_param_id_]->cpu_data();
   const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
+  const Dtype* x = in_place ? nullptr : DataOf(bottom[0]).Read(block);
+  Dtype* out = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
   if (in_place) {
     x = out;
     if (!learned || this->param_propagate_down_[0]) {
       temp_.ReshapeLike(*bottom[0]);
-      caffe_copy(bottom[0]->count(), x, Write(&temp_, block));
+      caffe_copy(bottom[0]->count(), x, DataOf(&temp_).Write(block));
     }
   }
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
@@ -119,7 +119,7 @@ template <typename Dtype>
 void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  const int block = CoefficientBlock(axis_, axes_, DiffBlockOf(*top[0]));
+  const int block = CoefficientBlock(axis_, axes_, DiffOf(top[0]).block());
   const bool learned = bottom.size() == 1;
   const bool in_place = bottom[0] == top[0];
   Blob<Dtype>* scale = learned ? this->blobs_[0].get() : bottom[1];
@@ -127,15 +127,15 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const bool wants_db =
       bias_param_id_ >= 0 && this->param_propagate_down_[bias_param_id_];
   const Dtype* a = scale->cpu_data();
-  const Dtype* x = wants_da ? Read(in_place ? temp_ : *bottom[0], block) : nullptr;
+  const Dtype* x = wants_da ? DataOf(in_place ? &temp_ : bottom[0]).Read(block) : nullptr;
   Dtype* da = wants_da ? scale->mutable_cpu_diff() : nullptr;
   // Gradients of parameters add up, those of bottoms start anew.
   if (da && !learned) caffe_set(scale->count(), Dtype(0), da);
   Dtype* db = wants_db ? this->blobs_[bias_param_id_]->mutable_cpu_diff() : nullptr;
-  const Dtype* d_out = ReadDiff(*top[0], block);
+  const Dtype* d_out = DiffOf(top[0]).Read(block);
   Dtype* dx = nullptr;
   if (propagate_down[0]) {
-    dx = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);
+    dx = in_place ? DiffOf(bottom[0]).Modify(block) : DiffOf(bottom[0]).Write(block);
   }
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   // All gradients tile by tile: d_out comes from memory once. dx is last, since in

@@ -5,7 +5,7 @@
 
 #include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 
@@ -67,11 +67,11 @@ template <typename Dtype>
 void SliceLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   if (top.size() == 1) return;
-  const int block = StripBlock(BlockOf(*bottom[0]), slice_axis_, top);
+  const int block = StripBlock(DataOf(bottom[0]).block(), slice_axis_, top);
   std::int64_t row;
   auto strips = StripsOf<Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = Write(top[i], block);
-  const Dtype* whole = Read(*bottom[0], block);
+  for (size_t i = 0; i < top.size(); ++i) strips[i].part = DataOf(top[i]).Write(block);
+  const Dtype* whole = DataOf(bottom[0]).Read(block);
   ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
                [=](Dtype* part, std::int64_t at, std::int64_t length) {
                  std::copy_n(whole + at, length, part);
@@ -84,12 +84,12 @@ void SliceLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0] || top.size() == 1) return;
   int block = 1;
-  for (const Blob<Dtype>* t : top) block = std::max(block, DiffBlockOf(*t));
+  for (const Blob<Dtype>* t : top) block = std::max(block, DiffOf(t).block());
   block = StripBlock(block, slice_axis_, top);
   std::int64_t row;
   auto strips = StripsOf<const Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = ReadDiff(*top[i], block);
-  Dtype* whole = WriteDiff(bottom[0], block);
+  for (size_t i = 0; i < top.size(); ++i) strips[i].part = DiffOf(top[i]).Read(block);
+  Dtype* whole = DiffOf(bottom[0]).Write(block);
   ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
                [=](const Dtype* part, std::int64_t at, std::int64_t length) {
                  std::copy_n(part, length, whole + at);

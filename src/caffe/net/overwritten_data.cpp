@@ -8,7 +8,7 @@
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/layers/dummy_data_layer.hpp"
 #include "caffe/layers/input_layer.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 namespace {
@@ -21,8 +21,8 @@ void CopyData(const Blob<Dtype>& from, Blob<Dtype>* to) {
     to->CopyFrom(from);
     return;
   }
-  const int block = BlockOf(from);
-  std::copy_n(Read(from, block), from.count(), Write(to, block));
+  const int block = DataOf(&from).block();
+  std::copy_n(DataOf(&from).Read(block), from.count(), DataOf(to).Write(block));
 }
 
 // The position of a bottom that is a top as well, or -1.

@@ -7,26 +7,34 @@
 
 namespace caffe {
 
-/// One half of a blob, so that an op need not know whether it works on values or
-/// on gradients: a Deconvolution's forward is a Convolution's backward.
+/// One half of a blob, its data or its diff, so that an op need not know whether it
+/// works on values or on gradients: a Deconvolution's forward is a Convolution's
+/// backward. DataOf() and DiffOf() make one.
+///
+/// It gives the values in the layout that is asked for (layout.hpp). Code that works on
+/// every layout asks for the one of the newest copy, so that nothing is converted, and
+/// leaves its results in that:
+///
+///     const int block = DataOf(bottom[0]).block();
+///     const Dtype* x = DataOf(bottom[0]).Read(block);
+///     Dtype* y = DataOf(top[0]).Write(block);
 template <typename T>
 class Tensor {
  public:
   const std::vector<int>& shape() const { return blob_->shape(); }
   int count() const { return blob_->count(); }
-  const T* Read(int block) const {
-    return diff_ ? caffe::ReadDiff(*blob_, block) : caffe::Read(*blob_, block);
-  }
-  T* Write(int block) const {
-    return diff_ ? caffe::WriteDiff(blob_, block) : caffe::Write(blob_, block);
-  }
-  T* Modify(int block) const {
-    return diff_ ? caffe::ModifyDiff(blob_, block) : caffe::Modify(blob_, block);
-  }
-  int block() const { return diff_ ? DiffBlockOf(*blob_) : BlockOf(*blob_); }
   const shared_ptr<SyncedMemory>& memory() const {
     return diff_ ? blob_->diff() : blob_->data();
   }
+
+  /// Channels per block of the newest copy: 1 when that is plain.
+  int block() const;
+  /// The values in layout `block`, converted first if the newest copy has another.
+  const T* Read(int block) const;
+  /// A buffer in layout `block` that becomes the newest copy; the caller fills all of it.
+  T* Write(int block) const;
+  /// Like Write, holding the present values.
+  T* Modify(int block) const;
 
   static Tensor Data(const Blob<T>* blob) { return Tensor(blob, false); }
   static Tensor Diff(const Blob<T>* blob) { return Tensor(blob, true); }
