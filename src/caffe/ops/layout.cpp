@@ -3,6 +3,8 @@
 #include <atomic>
 #include <type_traits>
 
+#include "caffe/ops/lanes.hpp"
+
 namespace caffe {
 namespace {
 
@@ -95,16 +97,10 @@ void ChannelBlockedTensor::PackFrom(const float* plain) {
 template <typename T>
 int PreferredBlock(const std::vector<int>& shape) {
   if constexpr (!std::is_same_v<T, float>) return 1;
-#if defined(__AVX512F__)
-  constexpr int kBlock = 16;
-#elif defined(__AVX2__)
-  constexpr int kBlock = 8;
-#else
-  constexpr int kBlock = 1;
-#endif
   const Extents e = ExtentsOf(shape);
-  if (kBlock == 1 || shape.size() < 3 || shape.size() > 5) return 1;
-  return e.channels > 0 && e.channels % kBlock == 0 && e.spatial > 1 ? kBlock : 1;
+  if (kFloatLanes == 1 || shape.size() < 3 || shape.size() > 5) return 1;
+  const bool whole = e.channels > 0 && e.channels % kFloatLanes == 0;
+  return whole && e.spatial > 1 ? kFloatLanes : 1;
 }
 
 bool SameInEveryLayout(const std::vector<int>& shape) {
