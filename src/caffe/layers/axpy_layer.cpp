@@ -48,10 +48,8 @@ void AxpyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const int block = std::max(DataOf(bottom[1]).block(), DataOf(bottom[2]).block());
   const Dtype* a = bottom[0]->cpu_data();
   const Dtype* x = DataOf(bottom[1]).Read(block);
-  const bool in_place = top[0] == bottom[2];
-  const Dtype* y = in_place ? nullptr : DataOf(bottom[2]).Read(block);
-  Dtype* out = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
-  if (in_place) y = out;
+  const Dtype* y = DataOf(bottom[2]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[2]), block);
   const ChannelTiles tiles = AxpyTiles(*bottom[1], block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
     MapTile(tiles, [=](std::int64_t i, int j) {

@@ -57,10 +57,8 @@ void BiasLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const int block = CoefficientBlock(axis_, axes_, DataOf(bottom[0]).block());
   const Dtype* b =
       bottom.size() == 1 ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : DataOf(bottom[0]).Read(block);
-  Dtype* out = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
-  if (in_place) x = out;
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
     MapTile(tiles, [=](std::int64_t i, int j) {

@@ -53,12 +53,10 @@ void DropoutLayer<Dtype>::Apply(const Blob<Dtype>& blob, int block, const Dtype*
 template <typename Dtype>
 void DropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  const bool in_place = bottom[0] == top[0];
-  if (this->phase_ != TRAIN && in_place) return;
+  if (this->phase_ != TRAIN && bottom[0] == top[0]) return;
   const int block = DataOf(bottom[0]).block();
-  const Dtype* src = in_place ? nullptr : DataOf(bottom[0]).Read(block);
-  Dtype* dst = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
-  if (in_place) src = dst;
+  const Dtype* src = DataOf(bottom[0]).Read(block);
+  Dtype* dst = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   if (this->phase_ == TRAIN) {
     // Takes `count` draws from the stream at once; the threads place themselves.
     Philox* stream = caffe_rng();
@@ -76,13 +74,10 @@ template <typename Dtype>
 void DropoutLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
-  const bool in_place = bottom[0] == top[0];
-  if (!propagate_down[0] || (this->phase_ != TRAIN && in_place)) return;
+  if (!propagate_down[0] || (this->phase_ != TRAIN && bottom[0] == top[0])) return;
   const int block = DiffOf(top[0]).block();
-  const Dtype* src = in_place ? nullptr : DiffOf(top[0]).Read(block);
-  Dtype* dst =
-      in_place ? DiffOf(bottom[0]).Modify(block) : DiffOf(bottom[0]).Write(block);
-  if (in_place) src = dst;
+  const Dtype* src = DiffOf(top[0]).Read(block);
+  Dtype* dst = DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block);
   if (this->phase_ == TRAIN) {
     Apply(*bottom[0], block, src, dst);
   } else {

@@ -26,18 +26,11 @@ template <typename Dtype, template <typename> class Functor,
 void ElementwiseLayer<Dtype, Functor, Concrete>::Forward_cpu(
     const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   const int block = DataOf(bottom[0]).block();
-  const Dtype* x;
-  Dtype* y;
-  if (bottom[0] == top[0]) {
-    y = DataOf(top[0]).Modify(block);
-    x = y;
-    if (functor_.Source() == GradientSource::kInput) {
-      kept_input_.ReshapeLike(*bottom[0]);
-      caffe_copy(bottom[0]->count(), x, DataOf(&kept_input_).Write(block));
-    }
-  } else {
-    x = DataOf(bottom[0]).Read(block);
-    y = DataOf(top[0]).Write(block);
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* y = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0] && functor_.Source() == GradientSource::kInput) {
+    kept_input_.ReshapeLike(*bottom[0]);
+    caffe_copy(bottom[0]->count(), x, DataOf(&kept_input_).Write(block));
   }
   const Functor<Dtype> f = functor_;
   ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
@@ -63,15 +56,8 @@ void ElementwiseLayer<Dtype, Functor, Concrete>::Backward_cpu(
   if (source == GradientSource::kInput) {
     x = DataOf(in_place ? &kept_input_ : bottom[0]).Read(block);
   }
-  Dtype* dx;
-  const Dtype* dy;
-  if (in_place) {
-    dx = DiffOf(bottom[0]).Modify(block);
-    dy = dx;
-  } else {
-    dy = DiffOf(top[0]).Read(block);
-    dx = DiffOf(bottom[0]).Write(block);
-  }
+  const Dtype* dy = DiffOf(top[0]).Read(block);
+  Dtype* dx = DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block);
   const Functor<Dtype> f = functor_;
   ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
 #pragma omp simd

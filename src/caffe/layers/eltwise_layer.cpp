@@ -92,8 +92,7 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  int block = 1;
-  for (const Blob<Dtype>* b : bottom) block = std::max(block, DataOf(b).block());
+  const int block = CommonBlock(DataOf(bottom));
   vector<const Dtype*> x(bottom.size());
   Dtype* y = nullptr;
   for (size_t b = 0; b < bottom.size(); ++b) {

@@ -11,7 +11,7 @@ namespace {
 
 // Both bottoms can stay packed only if an element has the same place in both.
 template <typename Dtype>
-int CommonBlock(const vector<Blob<Dtype>*>& bottom) {
+int BlockOfBoth(const vector<Blob<Dtype>*>& bottom) {
   return bottom[0]->shape() == bottom[1]->shape() ? DataOf(bottom[0]).block() : 1;
 }
 
@@ -31,7 +31,7 @@ void EuclideanLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void EuclideanLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) {
-  const int block = CommonBlock(bottom);
+  const int block = BlockOfBoth(bottom);
   const Dtype* a = DataOf(bottom[0]).Read(block);
   const Dtype* b = DataOf(bottom[1]).Read(block);
   const double sum = ParallelSum(bottom[0]->count(), [=](std::int64_t i) {
@@ -45,7 +45,7 @@ template <typename Dtype>
 void EuclideanLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                              const vector<bool>& propagate_down,
                                              const vector<Blob<Dtype>*>& bottom) {
-  const int block = CommonBlock(bottom);
+  const int block = BlockOfBoth(bottom);
   const Dtype* a = DataOf(bottom[0]).Read(block);
   const Dtype* b = DataOf(bottom[1]).Read(block);
   const Dtype scale = top[0]->cpu_diff()[0] / bottom[0]->shape(0);

@@ -48,11 +48,9 @@ void PReLULayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   const int block = DataOf(bottom[0]).block();
   const Dtype* a = this->blobs_[0]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : DataOf(bottom[0]).Read(block);
-  Dtype* y = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
-  if (in_place) {
-    x = y;
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* y = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0]) {
     bottom_memory_.ReshapeLike(*bottom[0]);
     caffe_copy(bottom[0]->count(), x, DataOf(&bottom_memory_).Write(block));
   }
@@ -71,16 +69,13 @@ void PReLULayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
   const int block = DiffOf(top[0]).block();
-  const bool in_place = bottom[0] == top[0];
   const Dtype* a = this->blobs_[0]->cpu_data();
-  const Dtype* x = DataOf(in_place ? &bottom_memory_ : bottom[0]).Read(block);
+  const Dtype* x = DataOf(bottom[0] == top[0] ? &bottom_memory_ : bottom[0]).Read(block);
   const Dtype* dy = DiffOf(top[0]).Read(block);
   Dtype* da =
       this->param_propagate_down_[0] ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
-  Dtype* dx = nullptr;
-  if (propagate_down[0]) {
-    dx = in_place ? DiffOf(bottom[0]).Modify(block) : DiffOf(bottom[0]).Write(block);
-  }
+  Dtype* dx =
+      propagate_down[0] ? DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block) : nullptr;
   const ChannelTiles tiles =
       CoefficientTiles(bottom[0]->shape(), 1, channel_shared_ ? 0 : 1, block);
   // dx is last, since in place it overwrites dy.

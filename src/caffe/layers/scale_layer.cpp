@@ -91,15 +91,11 @@ void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* a = learned ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
   const Dtype* b =
       bias_param_id_ < 0 ? nullptr : this->blobs_[bias_param_id_]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : DataOf(bottom[0]).Read(block);
-  Dtype* out = in_place ? DataOf(top[0]).Modify(block) : DataOf(top[0]).Write(block);
-  if (in_place) {
-    x = out;
-    if (!learned || this->param_propagate_down_[0]) {
-      temp_.ReshapeLike(*bottom[0]);
-      caffe_copy(bottom[0]->count(), x, DataOf(&temp_).Write(block));
-    }
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0] && (!learned || this->param_propagate_down_[0])) {
+    temp_.ReshapeLike(*bottom[0]);
+    caffe_copy(bottom[0]->count(), x, DataOf(&temp_).Write(block));
   }
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
@@ -133,10 +129,8 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   if (da && !learned) caffe_set(scale->count(), Dtype(0), da);
   Dtype* db = wants_db ? this->blobs_[bias_param_id_]->mutable_cpu_diff() : nullptr;
   const Dtype* d_out = DiffOf(top[0]).Read(block);
-  Dtype* dx = nullptr;
-  if (propagate_down[0]) {
-    dx = in_place ? DiffOf(bottom[0]).Modify(block) : DiffOf(bottom[0]).Write(block);
-  }
+  Dtype* dx =
+      propagate_down[0] ? DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block) : nullptr;
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   // All gradients tile by tile: d_out comes from memory once. dx is last, since in
   // place it overwrites d_out.

@@ -25,10 +25,10 @@ void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  int block = 1;
-  for (const Blob<Dtype>* t : top) block = std::max(block, DiffOf(t).block());
+  const vector<Tensor<Dtype>> diffs = DiffOf(top);
+  const int block = CommonBlock(diffs);
   vector<const Dtype*> dy;
-  for (const Blob<Dtype>* t : top) dy.push_back(DiffOf(t).Read(block));
+  for (const Tensor<Dtype>& diff : diffs) dy.push_back(diff.Read(block));
   Dtype* dx = DiffOf(bottom[0]).Write(block);
   if (dy.size() == 1) {
     caffe_copy(bottom[0]->count(), dy[0], dx);

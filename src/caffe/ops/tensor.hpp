@@ -1,6 +1,7 @@
 #ifndef CAFFE_OPS_TENSOR_HPP_
 #define CAFFE_OPS_TENSOR_HPP_
 
+#include <algorithm>
 #include <vector>
 
 #include "caffe/ops/layout.hpp"
@@ -17,7 +18,7 @@ namespace caffe {
 ///
 ///     const int block = DataOf(bottom[0]).block();
 ///     const Dtype* x = DataOf(bottom[0]).Read(block);
-///     Dtype* y = DataOf(top[0]).Write(block);
+///     Dtype* y = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
 template <typename T>
 class Tensor {
  public:
@@ -35,6 +36,11 @@ class Tensor {
   T* Write(int block) const;
   /// Like Write, holding the present values.
   T* Modify(int block) const;
+  /// For results that are computed from `src`, which is read first in the same layout:
+  /// Write, or Modify where both are the same memory (a layer that works in place).
+  T* WriteFrom(Tensor src, int block) const {
+    return memory() == src.memory() ? Modify(block) : Write(block);
+  }
 
   static Tensor Data(const Blob<T>* blob) { return Tensor(blob, false); }
   static Tensor Diff(const Blob<T>* blob) { return Tensor(blob, true); }
@@ -54,6 +60,27 @@ Tensor<T> DataOf(const Blob<T>* blob) {
 template <typename T>
 Tensor<T> DiffOf(const Blob<T>* blob) {
   return Tensor<T>::Diff(blob);
+}
+
+template <typename T>
+std::vector<Tensor<T>> DataOf(const std::vector<Blob<T>*>& blobs) {
+  std::vector<Tensor<T>> tensors;
+  for (const Blob<T>* blob : blobs) tensors.push_back(DataOf(blob));
+  return tensors;
+}
+template <typename T>
+std::vector<Tensor<T>> DiffOf(const std::vector<Blob<T>*>& blobs) {
+  std::vector<Tensor<T>> tensors;
+  for (const Blob<T>* blob : blobs) tensors.push_back(DiffOf(blob));
+  return tensors;
+}
+
+/// The layout for reading several tensors together: packed if one of them is.
+template <typename T>
+int CommonBlock(const std::vector<Tensor<T>>& tensors) {
+  int block = 1;
+  for (const Tensor<T>& tensor : tensors) block = std::max(block, tensor.block());
+  return block;
 }
 
 }  // namespace caffe

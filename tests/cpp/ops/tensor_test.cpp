@@ -145,6 +145,37 @@ TEST(TensorTest, ModifyOfAReadCopyMakesThePlainOneStale) {
   ExpectSame(Values(blob), Values(source), "modified");
 }
 
+TEST(TensorTest, WriteFromWorksInPlaceAndApart) {
+  for (const int block : {1, 8, 16}) {
+    SCOPED_TRACE(Str("block ", block));
+    Blob<float> source(kShapes[0]), other(kShapes[0]), shared;
+    Fill(&source, 17);
+    Doubles want = Values(source);
+    shared.ReshapeLike(source);
+    shared.ShareData(source);
+    const float* values = DataOf(&source).Read(block);
+    EXPECT_EQ(DataOf(&source).WriteFrom(DataOf(&source), block), values);
+    EXPECT_EQ(DataOf(&shared).WriteFrom(DataOf(&source), block), values);
+    ExpectSame(Values(source), want, "kept");
+    values = DataOf(&source).Read(block);
+    float* results = DataOf(&other).WriteFrom(DataOf(&source), block);
+    EXPECT_NE(results, values);
+    EXPECT_EQ(DataOf(&other).block(), block);
+    for (int i = 0; i < other.count(); ++i) results[i] = 2 * values[i];
+    for (double& value : want) value *= 2;
+    ExpectSame(Values(other), want, "doubled");
+  }
+}
+
+TEST(TensorTest, CommonBlockIsPackedIfOneIs) {
+  Blob<float> plain(kShapes[0]), packed(kShapes[0]);
+  Fill(&plain, 18);
+  FillPacked(&packed, Values(plain), 8, Half::kDiff);
+  const std::vector<Blob<float>*> blobs = {&plain, &packed};
+  EXPECT_EQ(CommonBlock(DataOf(blobs)), 1);
+  EXPECT_EQ(CommonBlock(DiffOf(blobs)), 8);
+}
+
 TEST(TensorTest, DiffsAreKeptApartFromData) {
   Blob<float> blob(kShapes[0]), source(kShapes[0]);
   Fill(&source, 9);
