@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 namespace {
@@ -13,7 +13,7 @@ constexpr unsigned kMaxPrefetch = 1000;
 template <typename Dtype>
 void CopyToTop(const Blob<Dtype>& source, Blob<Dtype>* top) {
   top->ReshapeLike(source);
-  caffe_copy(source.count(), source.cpu_data(), Write(top, 1));
+  caffe_copy(source.count(), source.cpu_data(), DataOf(top).Write(1));
 }
 
 }  // namespace

@@ -132,8 +132,9 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                  !options_.preserves(0);
   if (x_norm_kept_) {
     x_norm_.ReshapeLike(*top[0]);
-    const int block = BlockOf(*top[0]);
-    std::copy_n(Read(*top[0], block), top[0]->count(), Write(&x_norm_, block));
+    const int block = DataOf(top[0]).block();
+    std::copy_n(DataOf(top[0]).Read(block), top[0]->count(),
+                DataOf(&x_norm_).Write(block));
   }
 }
 

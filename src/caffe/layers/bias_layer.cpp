@@ -6,7 +6,7 @@
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
 #include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 
@@ -60,13 +60,11 @@ LayerTraits BiasLayer<Dtype>::Traits() const {
 template <typename Dtype>
 void BiasLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
+  const int block = CoefficientBlock(axis_, axes_, DataOf(bottom[0]).block());
   const Dtype* b =
       bottom.size() == 1 ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) x = out;
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
     MapTile(tiles, [=](std::int64_t i, int j) {
@@ -79,8 +77,8 @@ template <typename Dtype>
 void BiasLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                     const vector<bool>& propagate_down,
                                     const vector<Blob<Dtype>*>& bottom) {
-  const int block = CoefficientBlock(axis_, axes_, DiffBlockOf(*top[0]));
-  const Dtype* d_out = ReadDiff(*top[0], block);
+  const int block = CoefficientBlock(axis_, axes_, DiffOf(top[0]).block());
+  const Dtype* d_out = DiffOf(top[0]).Read(block);
   const bool learned = bottom.size() == 1;
   if (learned ? this->param_propagate_down_[0] : propagate_down[1]) {
     Blob<Dtype>* bias = learned ? this->blobs_[0].get() : bottom[1];
@@ -92,7 +90,7 @@ void BiasLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     });
   }
   if (propagate_down[0] && bottom[0] != top[0]) {
-    caffe_copy(bottom[0]->count(), d_out, WriteDiff(bottom[0], block));
+    caffe_copy(bottom[0]->count(), d_out, DiffOf(bottom[0]).Write(block));
   }
 }
 

@@ -27,6 +27,16 @@ void LossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LossParameter_NormalizationMode LossLayer<Dtype>::NormalizationMode(
+    LossParameter_NormalizationMode otherwise) const {
+  const LossParameter& param = this->layer_param_.loss_param();
+  if (param.has_normalization()) return param.normalization();
+  if (!param.has_normalize()) return otherwise;
+  return param.normalize() ? LossParameter_NormalizationMode_VALID
+                           : LossParameter_NormalizationMode_BATCH_SIZE;
+}
+
+template <typename Dtype>
 Dtype LossLayer<Dtype>::LossNormalizer(LossParameter_NormalizationMode mode,
                                        int outer_num, int inner_num, int valid_count) {
   Dtype normalizer = 1;

@@ -6,15 +6,17 @@
 #include <new>
 #include <utility>
 
+#include "caffe/data/augmentation.hpp"
 #include "caffe/data/decoded_sample.hpp"
 #include "caffe/data/worker_pool.hpp"
 
 namespace caffe {
 namespace {
 
-// Room for the draws of one sample in its stream: mirror, ten tries of area and aspect,
-// row, column, angle, and the jitter of up to 32 channels are 56.
+// Room for the draws of one sample in its stream. Another number gives every run other
+// crops, mirrors and jitter.
 constexpr std::uint64_t kDrawsPerSample = 64;
+static_assert(kMaxDraws <= kDrawsPerSample, "samples would share random numbers");
 
 std::uint64_t Fnv1a(const string& text) {
   std::uint64_t hash = 0xCBF29CE484222325u;

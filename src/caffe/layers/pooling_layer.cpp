@@ -116,11 +116,11 @@ void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX: {
-      max_idx_block_ = BlockOf(*bottom[0]);
+      max_idx_block_ = DataOf(bottom[0]).block();
       MaxPool(problem, DataOf(bottom[0]), DataOf(top[0]), &max_idx_);
       if (top.size() > 1) {
         // The indices in the layout of the values: a user reads them unpacked.
-        Dtype* mask = Write(top[1], max_idx_block_);
+        Dtype* mask = DataOf(top[1]).Write(max_idx_block_);
         for (int i = 0; i < top[1]->count(); ++i)
           mask[i] = static_cast<Dtype>(max_idx_[i]);
       }

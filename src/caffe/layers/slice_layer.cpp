@@ -1,11 +1,7 @@
 #include "caffe/layers/slice_layer.hpp"
 
-#include <algorithm>
-#include <cstdint>
-
 #include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
-#include "caffe/ops/layout.hpp"
 
 namespace caffe {
 
@@ -75,15 +71,7 @@ template <typename Dtype>
 void SliceLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   if (top.size() == 1) return;
-  const int block = StripBlock(BlockOf(*bottom[0]), slice_axis_, top);
-  std::int64_t row;
-  auto strips = StripsOf<Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = Write(top[i], block);
-  const Dtype* whole = Read(*bottom[0], block);
-  ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
-               [=](Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(whole + at, length, part);
-               });
+  Cut(DataOf(bottom[0]), slice_axis_, DataOf(top), vector<bool>(top.size(), true));
 }
 
 template <typename Dtype>
@@ -91,17 +79,7 @@ void SliceLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0] || top.size() == 1) return;
-  int block = 1;
-  for (const Blob<Dtype>* t : top) block = std::max(block, DiffBlockOf(*t));
-  block = StripBlock(block, slice_axis_, top);
-  std::int64_t row;
-  auto strips = StripsOf<const Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = ReadDiff(*top[i], block);
-  Dtype* whole = WriteDiff(bottom[0], block);
-  ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
-               [=](const Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(part, length, whole + at);
-               });
+  Join(DiffOf(top), slice_axis_, DiffOf(bottom[0]));
 }
 
 INSTANTIATE_CLASS(SliceLayer);

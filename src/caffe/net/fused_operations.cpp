@@ -122,9 +122,7 @@ class FusedConvolution : public Operation<Dtype> {
     problem.relu = relu_;
     if (!op_ || !(problem == problem_)) {
       problem_ = problem;
-      op_ = MakeConvolution<Dtype>(problem,
-                                   layer.layer_param().convolution_param().engine() ==
-                                       ConvolutionParameter_Engine_CAFFE);
+      op_ = MakeConvolution<Dtype>(problem);
     }
     const Blob<Dtype>* weights = !affines_.empty() ? &folded_ : layer.blobs()[0].get();
     op_->Forward(DataOf(group_.bottom(0)[0]), DataOf(weights),

@@ -8,7 +8,7 @@
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/layers/dummy_data_layer.hpp"
 #include "caffe/layers/input_layer.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 namespace {
@@ -21,8 +21,8 @@ void CopyData(const Blob<Dtype>& from, Blob<Dtype>* to) {
     to->CopyFrom(from);
     return;
   }
-  const int block = BlockOf(from);
-  std::copy_n(Read(from, block), from.count(), Write(to, block));
+  const int block = DataOf(&from).block();
+  std::copy_n(DataOf(&from).Read(block), from.count(), DataOf(to).Write(block));
 }
 
 // Whether a layer without bottoms is known to write its tops in every Forward, or the

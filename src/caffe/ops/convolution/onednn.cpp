@@ -1,5 +1,3 @@
-#include "caffe/ops/convolution.hpp"
-
 #include <limits>
 #include <memory>
 #include <optional>
@@ -8,7 +6,8 @@
 #include <vector>
 
 #include "caffe/ops/bfloat16.hpp"
-#include "caffe/ops/onednn/runtime.hpp"
+#include "caffe/ops/convolution/engines.hpp"
+#include "caffe/ops/onednn.hpp"
 #include "caffe/util/zero_denormals.hpp"
 
 namespace caffe {
@@ -302,7 +301,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
   }
 
   ConvolutionOp<float>& fallback() {
-    if (!fallback_) fallback_ = MakeNativeConvolution<float>(problem_, nullptr);
+    if (!fallback_) fallback_ = MakeReferenceConvolution<float>(problem_, nullptr);
     return *fallback_;
   }
 

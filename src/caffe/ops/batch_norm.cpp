@@ -123,7 +123,7 @@ void BatchNormApply(Tensor<T> src, const std::vector<T>& multiplier,
   const Extents e = ExtentsOf(src);
   const int block = src.block();
   const T* x = src.Read(block);
-  T* y = dst.memory() == src.memory() ? dst.Modify(block) : dst.Write(block);
+  T* y = dst.WriteFrom(src, block);
   ForBlock<T>(block, [&]<int K>() {
     ForEachTile<K>(e, [&](int, int c, int64_t offset) {
       using V = LanesOf<T, K>;
@@ -226,8 +226,7 @@ void BatchNormBackwardData(Tensor<T> x, Tensor<T> diff_dst, const std::vector<T>
   const int block = diff_dst.block();
   const T* dy = diff_dst.Read(block);
   const T* in = x.Read(block);
-  T* dx = diff_src.memory() == diff_dst.memory() ? diff_src.Modify(block)
-                                                 : diff_src.Write(block);
+  T* dx = diff_src.WriteFrom(diff_dst, block);
   ForBlock<T>(block, [&]<int K>() {
     ForEachTile<K>(e, [&](int, int c, int64_t offset) {
       using V = LanesOf<T, K>;

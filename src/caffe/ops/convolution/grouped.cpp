@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/ops/convolution.hpp"
+#include "caffe/ops/convolution/engines.hpp"
 #include "caffe/ops/lanes.hpp"
 
 // Grouped 2-d convolutions whose groups are narrower than a vector: 32 groups of 4 or 8
@@ -21,11 +21,8 @@
 namespace caffe {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kBlock = 16;
-#else
-constexpr int kBlock = 8;
-#endif
+// Without vector registers it compiles, and takes no problem.
+constexpr int kBlock = kFloatLanes > 1 ? kFloatLanes : 8;
 constexpr int kTaps = 3;  // kernel width
 
 using V = LanesOf<float, kBlock>;
@@ -406,7 +403,7 @@ class GroupedConvolution : public ConvolutionOp<float> {
 std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionProblem& p,
                                                              std::string* why) {
   const auto declines = [&]() -> const char* {
-    if (PreferredBlock<float>({1, kBlock, 2, 2}) != kBlock) return "no vector unit";
+    if (kFloatLanes == 1) return "no vector unit";
     if (p.spatial_axes() != 2 || !p.batch_is_axis0) return "not (N, C, H, W)";
     if (p.addend) return "an addend";
     if (p.src_channels() != p.dst_channels()) return "C differs from K";

@@ -1,5 +1,5 @@
-#ifndef CAFFE_OPS_ONEDNN_RUNTIME_HPP_
-#define CAFFE_OPS_ONEDNN_RUNTIME_HPP_
+#ifndef CAFFE_OPS_ONEDNN_HPP_
+#define CAFFE_OPS_ONEDNN_HPP_
 
 #include <dnnl.hpp>
 
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "caffe/ops/tensor.hpp"
+
+// What the engines built on oneDNN share: its runtime, and how blobs lie in its memory.
 
 namespace caffe::onednn {
 
@@ -72,4 +74,4 @@ std::string Reason(const dnnl::error& error);
 
 }  // namespace caffe::onednn
 
-#endif  // CAFFE_OPS_ONEDNN_RUNTIME_HPP_
+#endif  // CAFFE_OPS_ONEDNN_HPP_

@@ -1,4 +1,4 @@
-#include "caffe/ops/onednn/runtime.hpp"
+#include "caffe/ops/onednn.hpp"
 
 #include <map>
 #include <memory>

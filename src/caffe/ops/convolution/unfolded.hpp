@@ -1,5 +1,5 @@
-#ifndef CAFFE_OPS_NATIVE_UNFOLDED_CONVOLUTION_HPP_
-#define CAFFE_OPS_NATIVE_UNFOLDED_CONVOLUTION_HPP_
+#ifndef CAFFE_OPS_CONVOLUTION_UNFOLDED_HPP_
+#define CAFFE_OPS_CONVOLUTION_UNFOLDED_HPP_
 
 #include <cstdint>
 #include <vector>
@@ -8,8 +8,8 @@
 
 namespace caffe {
 
-/// The convolution of one image as a matrix product per group: the reference code
-/// behind the native engine and behind BaseConvolutionLayer's *_cpu_gemm methods.
+/// The convolution of one image as a matrix product per group: what the reference
+/// engine and BaseConvolutionLayer's *_cpu_gemm methods compute with.
 template <typename T>
 class UnfoldedConvolution {
  public:
@@ -39,4 +39,4 @@ class UnfoldedConvolution {
 
 }  // namespace caffe
 
-#endif  // CAFFE_OPS_NATIVE_UNFOLDED_CONVOLUTION_HPP_
+#endif  // CAFFE_OPS_CONVOLUTION_UNFOLDED_HPP_

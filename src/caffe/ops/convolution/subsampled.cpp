@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/ops/convolution.hpp"
+#include "caffe/ops/convolution/engines.hpp"
 #include "caffe/ops/lanes.hpp"
 
 // A 2-d convolution whose stride equals its dilation s, with padding a multiple of s,
