@@ -33,17 +33,22 @@ def load(name: str) -> dict[str, Any]:
     Raises:
         ImportError: There is no descriptor and none can be made.
     """
+    (file,) = descriptor_pb2.FileDescriptorSet.FromString(_serialized(name)).file
+    return members(file)
+
+
+def members(proto: descriptor_pb2.FileDescriptorProto) -> dict[str, Any]:
+    """The same of a schema that is at hand."""
     pool = descriptor_pool.DescriptorPool()
-    (proto,) = descriptor_pb2.FileDescriptorSet.FromString(_serialized(name)).file
     pool.Add(proto)
     file = pool.FindFileByName(proto.name)
-    members: dict[str, Any] = {"DESCRIPTOR": file}
-    for message_name, message in file.message_types_by_name.items():
-        members[message_name] = message_factory.GetMessageClass(message)
-    for enum_name, enum in file.enum_types_by_name.items():
-        members[enum_name] = enum_type_wrapper.EnumTypeWrapper(enum)
-        members.update((value.name, value.number) for value in enum.values)
-    return members
+    found: dict[str, Any] = {"DESCRIPTOR": file}
+    for name, message in file.message_types_by_name.items():
+        found[name] = message_factory.GetMessageClass(message)
+    for name, enum in file.enum_types_by_name.items():
+        found[name] = enum_type_wrapper.EnumTypeWrapper(enum)
+        found.update((value.name, value.number) for value in enum.values)
+    return found
 
 
 def _serialized(name: str) -> bytes:
