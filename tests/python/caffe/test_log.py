@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -71,6 +72,13 @@ caffe.log("behind")
 def test_quiet_restores_the_level_that_it_found(logged, level, printed):
     said = logged(after=f"caffe.init_log({level})" + QUIET).splitlines()
     assert [line.partition("] ")[2] for line in said] == printed
+
+
+def test_a_line_has_its_severity_and_the_callers_position(logged):
+    lines = 'caffe.log("first")\ncaffe.log("second", 1)\ncaffe.log("third", severity=2)'
+    warning, error = logged(after=lines).splitlines()
+    assert re.fullmatch(r"W.* <string>:\d+\] second", warning)
+    assert re.fullmatch(r"E.* <string>:\d+\] third", error)
 
 
 def test_quiet_within_quiet_and_ended_by_an_error(logged):
