@@ -47,6 +47,9 @@ def log(message: str, severity: int = 0) -> None:
     Args:
         message: The line.
         severity: 0 info, 1 warning, 2 error.
+
+    Raises:
+        ValueError: Another severity.
     """
     from caffe import _caffe
 

@@ -10,6 +10,8 @@ import sys
 import nets
 import pytest
 
+import caffe
+
 BUILD = """
 import caffe
 {before}
@@ -79,6 +81,14 @@ def test_a_line_has_its_severity_and_the_callers_position(logged):
     warning, error = logged(after=lines).splitlines()
     assert re.fullmatch(r"W.* <string>:\d+\] second", warning)
     assert re.fullmatch(r"E.* <string>:\d+\] third", error)
+
+
+@pytest.mark.parametrize("severity", [-1, 3])
+def test_there_are_three_severities(severity):
+    with pytest.raises(
+        ValueError, match=rf"severity is {severity}, expected 0 \(info\)"
+    ):
+        caffe.log("a line", severity)
 
 
 def test_quiet_within_quiet_and_ended_by_an_error(logged):
