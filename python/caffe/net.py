@@ -15,6 +15,7 @@ from caffe import _arguments, _caffe
 from caffe._log import log
 from caffe.net_arguments import constructor_values
 from caffe.net_arrays import batches, fill, joined
+from caffe.net_schedule import Schedule, schedule_of
 from caffe.net_structure import NetStructure
 from caffe.net_weights import WeightsReport, check_finite
 from caffe.proto.caffe_pb2 import NetParameter
@@ -415,6 +416,16 @@ class Net(NetStructure):
     def memory_bytes(self) -> int:
         """Bytes that activations and learned blobs occupy, data and gradients."""
         return self._engine.memory_bytes()
+
+    def schedule(self) -> Schedule:
+        """The steps in which `forward` and `backward` run the whole net now.
+
+        They depend on `optimize`, `keep_blobs`, and on who looks: callbacks and
+        `set_debug_info` have the net run layer by layer.
+
+        >>> print(net.schedule())  # doctest: +SKIP
+        """
+        return schedule_of(self._engine.schedule())
 
     def before_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs forward."""
