@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "caffe/net/layer_errors.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -19,9 +20,8 @@ void FilterLayers(const NetParameter& param, NetParameter* filtered) {
   for (const LayerParameter& layer_param : param.layer()) {
     const string& layer_name = layer_param.name();
     if (layer_param.include_size() > 0 && layer_param.exclude_size() > 0) {
-      throw ValueError(Str("layer '", layer_name,
-                           "' has both include and exclude rules, "
-                           "expected one kind"));
+      throw ValueError(NameOf(layer_param),
+                       "it has both include and exclude rules, expected one kind");
     }
     bool included = layer_param.include_size() == 0;
     for (const NetStateRule& rule : layer_param.exclude()) {
@@ -78,8 +78,8 @@ class Builder {
       if (!layer_param.has_phase()) layer_param.set_phase(graph_.phase);
       try {
         SetUpLayer(i, layer_param);
-      } catch (const Error&) {
-        RethrowFor(graph_, layer_param);
+      } catch (Error& error) {
+        RethrowFor(graph_, layer_param, &error);
       }
     }
     FindBackwardLayers();
@@ -115,7 +115,7 @@ template <typename Dtype>
 void Builder<Dtype>::SetUpLayer(int layer_id, const LayerParameter& layer_param) {
   if (layer_param.propagate_down_size() > 0 &&
       layer_param.propagate_down_size() != layer_param.bottom_size()) {
-    throw ValueError(Str("has ", layer_param.propagate_down_size(),
+    throw ValueError(Str(layer_param.propagate_down_size(),
                          " propagate_down value(s), expected ", layer_param.bottom_size(),
                          ", one for every bottom, or none"));
   }
@@ -200,7 +200,7 @@ void Builder<Dtype>::AppendTop(int layer_id, int top_id,
     const bool is_input =
         std::count(graph_.input_ids.begin(), graph_.input_ids.end(), blob_id) > 0;
     LOG_IF(WARNING, is_input && Caffe::root_solver())
-        << "layer '" << layer_param.name() << "' works in place on input '" << name
+        << NameOf(layer_param) << " works in place on input '" << name
         << "': Forward leaves its result there, so fill the input before every Forward";
     graph_.top_vecs[layer_id].push_back(graph_.blobs[blob_id].get());
     graph_.top_ids[layer_id].push_back(blob_id);
@@ -237,7 +237,7 @@ void Builder<Dtype>::AppendParams(int layer_id) {
   const int num_params = static_cast<int>(layer->blobs().size());
   const int num_given = param_.layer(layer_id).param_size();
   if (num_given > num_params) {
-    throw ValueError(Str("has ", num_given, " param block(s), expected at most ",
+    throw ValueError(Str(num_given, " param block(s), expected at most ",
                          num_params, ", one for every parameter blob"));
   }
   const ParamSpec default_spec;
@@ -286,7 +286,7 @@ void Builder<Dtype>::AppendParam(int layer_id, int param_id) {
   const Blob<Dtype>& owner = *graph_.layers[owner_layer_id]->blobs()[owner_param_id];
   const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
   if (permissive ? own.count() != owner.count() : own.shape() != owner.shape()) {
-    throw ValueError(Str("it cannot share parameter '", param_name, "' with layer '",
+    throw ValueError(Str("parameter '", param_name, "' cannot be shared with layer '",
                          graph_.layer_names[owner_layer_id], "': shape ",
                          ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
                          permissive

@@ -4,13 +4,12 @@
 
 #include "caffe/layers/labels.hpp"
 #include "caffe/net/sample_origin.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
-namespace {
 
-[[noreturn]] void RethrowFor(const GraphFacts& graph, const LayerParameter& param,
-                             const Error& error) {
-  string message = error.what();
+void RethrowFor(const GraphFacts& graph, const LayerParameter& param, Error* error) {
+  string message = error->message();
   // The copies that Split made are the blob that the prototxt names.
   for (const auto& [copy, name] : graph.split_blobs) {
     if (copy == name) continue;
@@ -19,35 +18,19 @@ namespace {
       message.replace(at, quoted.size(), "'" + name + "'");
     }
   }
-  if (message.find("'" + param.name() + "'") == string::npos) {
-    message = Str("layer '", param.name(), "' (", param.type(), "): ") + message;
-  }
-  RethrowWithPrefix(Error(error.kind(), message), "");
-}
-
-}  // namespace
-
-void RethrowFor(const GraphFacts& graph, const LayerParameter& param) {
-  try {
-    throw;
-  } catch (const Error& error) {
-    RethrowFor(graph, param, error);
-  }
+  error->SetMessage(message);
+  error->SetWho(NameOf(param));
+  throw;
 }
 
 template <typename Dtype>
-void RethrowFor(const Graph<Dtype>& graph, int i) {
-  const LayerParameter& param = graph.layers[i]->layer_param();
-  try {
-    throw;
-  } catch (const BadSample& error) {
-    RethrowFor(graph, param, WithOrigin(graph, i, error));
-  } catch (const Error& error) {
-    RethrowFor(graph, param, error);
-  }
+void RethrowFor(const Graph<Dtype>& graph, int i, Error* error) {
+  auto* sample = dynamic_cast<BadSample*>(error);
+  if (sample) AddOrigin(graph, i, sample);
+  RethrowFor(graph, graph.layers[i]->layer_param(), error);
 }
 
-template void RethrowFor(const Graph<float>&, int);
-template void RethrowFor(const Graph<double>&, int);
+template void RethrowFor(const Graph<float>&, int, Error*);
+template void RethrowFor(const Graph<double>&, int, Error*);
 
 }  // namespace caffe

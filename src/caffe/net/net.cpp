@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/net/build.hpp"
 #include "caffe/net/debug_info.hpp"
 #include "caffe/net/layer_errors.hpp"
@@ -20,6 +19,7 @@
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
@@ -47,8 +47,9 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
   param.mutable_state()->set_level(level);
   try {
     Init(param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, param_file + ": ");
+  } catch (Error& error) {
+    error.Prefix(param_file);
+    throw;
   }
 }
 
@@ -210,8 +211,8 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
       }
       loss += schedule.operation(s).Forward();
       for (int i : layers) overwritten_data_->AfterFill(i);
-    } catch (const Error&) {
-      RethrowFor(graph_, infers ? layers.back() : layers.front());
+    } catch (Error& error) {
+      RethrowFor(graph_, infers ? layers.back() : layers.front(), &error);
     }
     if (debug_info_) LogForward(graph_, layers.front());
     for (int i : layers) Call(after_forward_, i);
@@ -269,8 +270,8 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
         for (int i : layers) overwritten_data_->BeforeBackward(i);
         schedule.operation(s).Backward();
         for (int i : layers) overwritten_data_->AfterBackward(i);
-      } catch (const Error&) {
-        RethrowFor(graph_, layers.front());
+      } catch (Error& error) {
+        RethrowFor(graph_, layers.front(), &error);
       }
       if (debug_info_) LogBackward(graph_, layers.front());
     }
@@ -302,8 +303,8 @@ void Net<Dtype>::Reshape() {
   for (int i = 0; i < static_cast<int>(graph_.layers.size()); ++i) {
     try {
       graph_.layers[i]->Reshape(graph_.bottom_vecs[i], graph_.top_vecs[i]);
-    } catch (const Error&) {
-      RethrowFor(graph_, i);
+    } catch (Error& error) {
+      RethrowFor(graph_, i, &error);
     }
   }
 }

@@ -9,6 +9,7 @@
 #include "caffe/layers/dummy_data_layer.hpp"
 #include "caffe/layers/input_layer.hpp"
 #include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
@@ -65,12 +66,11 @@ void OverwrittenData<Dtype>::RefuseStaleReads() const {
       }
       const int writer = found->second;
       if (!graph_.layer_need_backward[i] || !graph_.layer_need_backward[writer]) continue;
-      throw ValueError(Str(
-          "layer '", graph_.layer_names[writer], "' (", graph_.layers[writer]->type(),
-          ") works in place on data that layer '", graph_.layer_names[i], "' (",
-          graph_.layers[i]->type(), ") reads as '",
-          graph_.blob_names[graph_.roots[bottoms[b]]], "' afterwards; give the top of '",
-          graph_.layer_names[writer], "' its own name"));
+      throw ValueError(
+          NameOf(graph_.layers[writer]->layer_param()),
+          Str("it works in place on data that ", NameOf(graph_.layers[i]->layer_param()),
+              " reads as '", graph_.blob_names[graph_.roots[bottoms[b]]],
+              "' afterwards; give its top its own name"));
     }
     for (size_t t = 0; t < tops.size(); ++t) {
       if (!graph_.WorksInPlace(i, graph_.top_ids[i][t])) continue;
@@ -79,9 +79,8 @@ void OverwrittenData<Dtype>::RefuseStaleReads() const {
             graph_.blobs[tops[t]]->data() != param->data()) {
           continue;
         }
-        throw ValueError(Str("layer '", graph_.layer_names[i], "' (",
-                             graph_.layers[i]->type(), ") works in place on '",
-                             graph_.blob_names[tops[t]],
+        throw ValueError(NameOf(graph_.layers[i]->layer_param()),
+                         Str("it works in place on '", graph_.blob_names[tops[t]],
                              "', which is a parameter; give its top its own name"));
       }
       for (size_t blob = 0; blob < graph_.roots.size(); ++blob) {

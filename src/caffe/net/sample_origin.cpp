@@ -34,12 +34,12 @@ string OriginOf(const Graph<Dtype>& graph, int layer, int bottom, int sample) {
 }  // namespace
 
 template <typename Dtype>
-ValueError WithOrigin(const Graph<Dtype>& graph, int layer, const BadSample& error) {
-  const string origin = OriginOf(graph, layer, error.bottom(), error.sample());
-  return ValueError(origin.empty() ? error.what() : error.WithOrigin(origin));
+void AddOrigin(const Graph<Dtype>& graph, int layer, BadSample* error) {
+  const string origin = OriginOf(graph, layer, error->bottom(), error->sample());
+  if (!origin.empty()) error->SetOrigin(origin);
 }
 
-template ValueError WithOrigin(const Graph<float>&, int, const BadSample&);
-template ValueError WithOrigin(const Graph<double>&, int, const BadSample&);
+template void AddOrigin(const Graph<float>&, int, BadSample*);
+template void AddOrigin(const Graph<double>&, int, BadSample*);
 
 }  // namespace caffe

@@ -8,6 +8,7 @@
 #include "caffe/util/hdf5.hpp"
 #include "caffe/util/input_file.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 
@@ -34,14 +35,12 @@ void CheckCount(const char* what, int floats, int doubles, int expected) {
 template <typename Dtype>
 void CheckStoredBlobs(const LayerParameter& source, Layer<Dtype>* target) {
   auto& target_blobs = target->blobs();
-  const auto who = [&]() {
-    return Str("layer '", source.name(), "' (", target->type(), ")");
-  };
+  const string who = NameOf(target->layer_param());
   if (static_cast<int>(target_blobs.size()) != source.blobs_size()) {
-    throw ValueError(Str(who(), ": the file has ", source.blobs_size(),
-                         " weight blob(s), expected ", target_blobs.size(), " ",
-                         ShapesText(target_blobs),
-                         "; rename the layer to train it from scratch"));
+    throw ValueError(
+        who, Str("the file has ", source.blobs_size(), " weight blob(s), expected ",
+                 target_blobs.size(), " ", ShapesText(target_blobs),
+                 "; rename the layer to train it from scratch"));
   }
   for (int j = 0; j < source.blobs_size(); ++j) {
     const BlobProto& stored = source.blobs(j);
@@ -59,8 +58,10 @@ void CheckStoredBlobs(const LayerParameter& source, Layer<Dtype>* target) {
         CheckCount("diff", stored.diff_size(), stored.double_diff_size(),
                    target_blobs[j]->count());
       }
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, Str(who(), ", weight blob ", j, ": "));
+    } catch (Error& error) {
+      error.Prefix(Str("weight blob ", j));
+      error.SetWho(who);
+      throw;
     }
   }
 }
@@ -102,9 +103,10 @@ void ShareWeights(const Net<Dtype>& from, Net<Dtype>* to) {
     auto& target_blobs = to->layers()[target_id]->blobs();
     const auto fail = [&]() {
       throw ValueError(
-          Str("layer '", source_name, "' cannot share weights: the other net has ",
-              source_blobs.size(), " blob(s) ", ShapesText(source_blobs),
-              ", this one expects ", target_blobs.size(), " ", ShapesText(target_blobs)));
+          NameOf(to->layers()[target_id]->layer_param()),
+          Str("it cannot share weights: the other net has ", source_blobs.size(),
+              " blob(s) ", ShapesText(source_blobs), ", this one expects ",
+              target_blobs.size(), " ", ShapesText(target_blobs)));
     };
     if (source_blobs.size() != target_blobs.size()) fail();
     for (size_t j = 0; j < target_blobs.size(); ++j) {
@@ -166,8 +168,9 @@ WeightsReport CopyWeightsFromBinaryProto(const string& file, Net<Dtype>* to) {
       &param);
   try {
     return CopyWeights(param, to);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, file + ": ");
+  } catch (Error& error) {
+    error.Prefix(file);
+    throw;
   }
 }
 
@@ -182,9 +185,11 @@ WeightsReport CopyWeightsFromHDF5(const string& file, Net<Dtype>* to) {
     if (target_blobs.empty() || !hdf5_has_link(data.id(), name)) continue;
     const Hdf5Group layer(hdf5_open_group(data.id(), name));
     if (hdf5_has_link(layer.id(), std::to_string(target_blobs.size()))) {
-      throw ValueError(Str(file, ": layer '", name, "' has more than the ",
-                           target_blobs.size(),
+      ValueError error(NameOf(to->layers()[i]->layer_param()),
+                       Str("the file has more than the ", target_blobs.size(),
                            " weight blob(s) expected: ", ShapesText(target_blobs)));
+      error.Prefix(file);
+      throw error;
     }
     for (size_t j = 0; j < target_blobs.size(); ++j) {
       const string dataset = std::to_string(j);

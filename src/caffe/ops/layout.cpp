@@ -3,6 +3,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "caffe/host_memory.hpp"
 #include "caffe/ops/lanes.hpp"
 
 namespace caffe {

@@ -95,8 +95,9 @@ SolverStateFile<Dtype> SolverStateFile<Dtype>::ReadBinary(
     file.history.push_back(std::make_shared<Blob<Dtype>>(history[i]->shape()));
     try {
       file.history[i]->FromProto(file.state.history(static_cast<int>(i)), false);
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, Str("'", filename, "', history blob ", i, ": "));
+    } catch (Error& error) {
+      error.Prefix(Str("'", filename, "', history blob ", i));
+      throw;
     }
   }
   file.state.clear_history();
