@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import caffe
-from sknet.batch_norms import FORMS, convert, convert_text, find
+from sknet.convert.batch_norms import FORMS, convert, convert_text, find
 from sknet.files import read_bytes, write_atomically
 
 

@@ -15,7 +15,7 @@ from sknet.files import check_writable, sha256_of, write_atomically, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:
-    from sknet.class_map import ClassMap
+    from sknet.data.class_map import ClassMap
     from sknet.evaluation import (
         Definition,
         Evaluation,
@@ -189,7 +189,7 @@ def _resize_from(arguments: argparse.Namespace, definition: Definition) -> str:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from sknet.class_map import read_class_list
+    from sknet.data.class_map import read_class_list
     from sknet.evaluation import (
         check,
         evaluate,
@@ -335,7 +335,7 @@ def _paper(
     network: Network, protocol: Protocol, result: Evaluation
 ) -> dict[str, Any] | None:
     """The paper's top-1 error for this net and crop; None if it has none."""
-    from sknet.tables import paper_row
+    from sknet.paper.tables import paper_row
 
     row = paper_row(network.definition.name)
     error = row.errors.get(str(protocol.crop)) if row else None

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet.class_map import ClassMap
+from sknet.data.class_map import ClassMap
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
