@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
-from sknet.files import check_writable, sha256_of, write_atomically, write_csv
+from caffe.files import check_writable, write_atomically
+from sknet.files import sha256_of, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:

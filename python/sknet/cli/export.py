@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sknet.files import write_atomically
+from caffe.files import write_atomically
 from sknet.text import table
 
 if TYPE_CHECKING:

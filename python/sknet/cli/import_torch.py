@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from caffe.files import write_atomically
 from sknet.convert.torch_import import convert, read_state_dict
 from sknet.convert.torch_sources import SOURCES, source
-from sknet.files import write_atomically
 from sknet.models.transform_comment import to_comment
 from sknet.prototxt import to_text
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from caffe.files import write_atomically
 from caffe.proto import caffe_pb2
-from sknet.files import write_atomically
 from sknet.models import (
     Model,
     Recipe,

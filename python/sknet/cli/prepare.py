@@ -13,7 +13,8 @@ from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
     from sknet.data.class_map import ClassMap
-    from sknet.data.prepare import Image, Result, Source
+    from sknet.data.image_files import Image, Source
+    from sknet.data.prepare import Result
 
 # More would bury the summary; classes.json has all.
 _SHOWN_REJECTS = 20
@@ -110,7 +111,8 @@ def _doubts(
 
 def _prepare(arguments: argparse.Namespace) -> int:
     from sknet.data.class_map import read_class_list
-    from sknet.data.prepare import Folder, build, scan_train, scan_val, shuffled
+    from sknet.data.image_files import Folder, scan_train, scan_val, shuffled
+    from sknet.data.prepare import build
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected at least 1")

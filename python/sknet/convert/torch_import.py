@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe.closest import suggestion
+from caffe.files import reading
 from caffe.proto import caffe_pb2
 from sknet.complexity import analyse
 from sknet.convert.blobs import store
 from sknet.convert.torch_sources import Source, source
 from sknet.extras import missing
-from sknet.files import reading
 from sknet.models import Model, create_model, deploy
 from sknet.models.definitions import validation_transform
 

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
+from caffe.files import temporary_folder, write_atomically
 from caffe.proto import caffe_pb2
 from sknet.complexity import used_in
 from sknet.data.opencv import cv2, write_image
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import read_prototxt
 from sknet.evaluation.reading import quiet
-from sknet.files import temporary_folder, write_atomically
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
 

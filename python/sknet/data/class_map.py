@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sknet.files import read_text, reading, write_atomically
+from caffe.files import read_text, reading, write_atomically
 
 # Beside data.mdb in the folder of an LMDB, where no Data layer looks.
 FILE_NAME = "classes.json"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe.files import read_bytes, write_atomically
 from sknet.extras import missing
-from sknet.files import read_bytes, write_atomically
 
 try:
     import cv2

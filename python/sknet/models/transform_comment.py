@@ -12,8 +12,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
+from caffe.files import reading
 from caffe.proto import caffe_pb2
-from sknet.files import reading
 from sknet.prototxt import to_text
 
 _TITLE = (

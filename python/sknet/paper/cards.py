@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from caffe.files import make_folder, write_atomically
 from sknet.complexity import activation_memory, analyse
-from sknet.files import make_folder, write_atomically
 from sknet.models import (
     create_model,
     deploy,

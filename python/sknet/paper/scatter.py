@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet.extras import missing
-from sknet.files import save_figure, write_csv
+from sknet.files import new_figure, save_figure, write_csv
 from sknet.paper.tables import TABLE_2, Measured, measured_errors
 
 _DEPTH = re.compile(r"-\d+")
@@ -24,7 +23,6 @@ _DEPTH = re.compile(r"-\d+")
 _NAMES = re.compile(r"^sknet(\d+).*")
 # The paper's own family stands out; the others share the rest.
 _OWN = "SKNet"
-_DPI = 120
 # Radius of a mark with its ring, and distances of the labels from the points, in
 # typographic points; the directions in which they are tried, upwards first.
 _MARK = 6
@@ -97,11 +95,7 @@ def plot(found: list[Point], crop: str, path: Path) -> None:
 
 def draw(found: list[Point], crop: str) -> Any:
     """The figure that `plot` writes."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
-    figure = Figure(figsize=(8, 5.5), dpi=_DPI, layout="constrained")
+    figure = new_figure(8, 5.5)
     axes = figure.subplots()
     families: dict[str, list[Point]] = {}
     for point in found:
@@ -157,7 +151,7 @@ def _place_labels(figure: Any, axes: Any, labels: list[tuple[Point, str]]) -> No
 
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    pixels = _DPI / 72  # of a typographic point
+    pixels = figure.dpi / 72  # of a typographic point
     marks = [
         axes.transData.transform((point.params_m, error))
         for point, _ in labels

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caffe.files import read_text
 from sknet.complexity import analyse
-from sknet.files import read_text
 from sknet.models import create_model, deploy, recipe_for, train_val
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from caffe.files import write_atomically
 from sknet import files
-from sknet.extras import missing
-from sknet.files import save_figure, write_atomically
+from sknet.files import new_figure, save_figure
 from sknet.training.log import TrainingLog
 
 _LOSS, _ERROR, _RATE = "loss", "error, %", "learning rate"
@@ -133,10 +133,6 @@ def plot(runs: Mapping[str, TrainingLog], path: Path, title: str = "") -> None:
     Raises:
         ValueError: There is nothing to draw.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
     found = [
         (run if len(runs) > 1 else "", f"C{number % 10}", curve)
         for number, (run, log) in enumerate(runs.items())
@@ -152,7 +148,7 @@ def plot(runs: Mapping[str, TrainingLog], path: Path, title: str = "") -> None:
             "output with one value from 0 to 1"
         )
     heights = [_PANELS[panel] for panel in _PANELS if members[panel]]
-    figure = Figure(figsize=(8, 1 + sum(heights)), layout="constrained")
+    figure = new_figure(8, 1 + sum(heights))
     column = figure.subplots(
         len(heights), sharex=True, squeeze=False, height_ratios=heights
     )[:, 0]

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sknet.files import reading
+from caffe.files import reading
 
 # Windows prints 1.#INF and 1.#QNAN.
 _NUMBER = r"([-+]?(?:1\.#[A-Z]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"

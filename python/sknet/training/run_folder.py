@@ -12,9 +12,8 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from caffe.files import lock_for_life
+from caffe.files import lock_for_life, make_folder, read_text, write_atomically
 from caffe.proto import caffe_pb2
-from sknet.files import make_folder, read_text, write_atomically
 from sknet.prototxt import to_text
 
 _FORMAT = "sknet run 1"

@@ -24,7 +24,8 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.cli import main
 from sknet.data.class_map import read_class_list
-from sknet.data.prepare import Folder, build, scan_train, scan_val, shuffled
+from sknet.data.image_files import Folder, scan_train, scan_val, shuffled
+from sknet.data.prepare import build
 from sknet.evaluation import open_source
 
 
