@@ -218,13 +218,14 @@ def test_a_killed_run_is_continued(tmp_path):
     script = f"""
 import os, signal, sknet.data.prepare as prepare
 from pathlib import Path
+from sknet.data.image_files import Folder, scan_train, shuffled
 prepare._COMMIT_IMAGES = 4
-classes, images = prepare.scan_train(Path({str(root / "train")!r}))
+classes, images = scan_train(Path({str(root / "train")!r}))
 def report(done, total):
     if done == 14:
         os.kill(os.getpid(), signal.SIGKILL)
-prepare.build(prepare.Folder(Path({str(root / "train")!r})),
-              prepare.shuffled(images, 1), classes, Path({str(out / "train_lmdb")!r}),
+prepare.build(Folder(Path({str(root / "train")!r})),
+              shuffled(images, 1), classes, Path({str(out / "train_lmdb")!r}),
               report=report)
 """
     killed = subprocess.run([sys.executable, "-c", script], check=False)
