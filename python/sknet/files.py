@@ -1,15 +1,14 @@
-"""Tables and figures as files, and the digest of one; the rest is `caffe.files`."""
+"""Tables and figures as files; the rest is `caffe.files`."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe.files import reading, write_atomically
+from caffe.files import write_atomically
 from sknet.extras import missing
 
 _DPI = 120
@@ -50,16 +49,3 @@ def save_figure(figure: Any, path: Path) -> None:
     """
     kind = path.suffix[1:] or "png"
     write_atomically(path, lambda file: figure.savefig(file, dpi=_DPI, format=kind))
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal.
-
-    Raises:
-        OSError: The file cannot be read; the message is a sentence.
-    """
-    digest = hashlib.sha256()
-    with reading(path), path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -15,9 +15,9 @@ from caffe.cli.waiting import finishing
 from caffe.files import check_writable, make_folder, write_atomically
 from sknet.cli.evaluate import (
     add_net_arguments,
-    preprocessing_of,
     print_preprocessing,
     print_rejected,
+    set_up,
 )
 from sknet.text import table
 
@@ -98,27 +98,11 @@ def _attention(arguments: argparse.Namespace) -> None:
         plot_image,
         write_tables,
     )
-    from sknet.evaluation import (
-        load_network,
-        open_source,
-        protocol_for,
-        read_definition,
-    )
 
     scales = _scales(arguments.scales)
-    definition = read_definition(arguments.net)
-    units = sk_units(definition.net)
-    preprocessing = preprocessing_of(arguments, definition.preprocessing)
-    protocol = protocol_for(None, definition.side, arguments.resize, definition.resize)
-    source = open_source(arguments.source, arguments.labels)
-    network = load_network(
-        definition, arguments.weights, protocol.crop, arguments.batch
-    )
-    assert network.weights is not None
-    for sentence in network.weights.sentences():
-        print(f"warning: {sentence}")
-    for sentence in preprocessing.doubts(definition.name):
-        print(f"warning: {sentence}")
+    setting = set_up(arguments, optimize=False)
+    network, source, protocol, preprocessing = setting
+    units = sk_units(network.definition.net)
     print_preprocessing(preprocessing)
     total = min(source.count, arguments.limit or source.count)
     mean = np.array(preprocessing.mean, np.float32).reshape(-1, 1, 1)
@@ -176,7 +160,7 @@ def _attention(arguments: argparse.Namespace) -> None:
     print(f"\nplots and tables in {arguments.out}")
     if arguments.json:
         record = {
-            "net": definition.name,
+            "net": network.definition.name,
             "images": seen,
             "rejected": [{"name": n, "reason": why} for n, why in rejected or []],
             "difference": kernels,

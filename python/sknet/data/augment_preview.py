@@ -22,7 +22,6 @@ from sknet.complexity import used_in
 from sknet.data.opencv import cv2, write_image
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import read_prototxt
-from sknet.evaluation.reading import quiet
 from sknet.models import create_model, recipe_for
 from sknet.models.definitions import transform
 
@@ -105,7 +104,7 @@ def draw(
         # One image at a time, as without a crop each has a size of its own.
         layer.image_data_param.batch_size = 1
         drawn: list[list[Array]] = [[] for _ in paths]
-        with quiet():
+        with caffe.quiet():
             caffe.set_random_seed(seed)
             net = caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TRAIN)
             for _, row in itertools.product(range(draws), drawn):
