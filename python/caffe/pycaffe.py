@@ -154,14 +154,16 @@ def db_entries(source: str | os.PathLike[str], backend: str = "lmdb") -> int:
 
     Args:
         source: Its folder, as in `data_param.source`.
-        backend: "lmdb" or "leveldb". All of a LevelDB is read to count it.
+        backend: "lmdb" or "leveldb", or in capitals as in a prototxt. All of a LevelDB
+            is read to count it.
 
     Raises:
         OSError: It is missing, damaged or of the other kind.
         ValueError: Another backend.
         NotImplementedError: This build has no LevelDB.
     """
-    return _caffe.db_entries(_arguments.path(source, "db_entries", "source"), backend)
+    folder = _arguments.path(source, "db_entries", "source")
+    return _caffe.db_entries(folder, str(backend).lower())
 
 
 def init_log(level: int = 0, stderr: bool = True) -> None:

@@ -213,7 +213,7 @@ class EventFile:
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one value for each tag."""
         try:
-            self._append(scalars(step, dict(values)))
+            self._append(scalars(step, values))
         except OSError as error:
             if not self._warned:
                 self._warned = True

@@ -31,6 +31,7 @@ def test_lmdb(lmdb_of, count):
     path = lmdb_of(count)
     assert caffe.db_entries(path) == count
     assert caffe.db_entries(str(path), "lmdb") == count
+    assert caffe.db_entries(path, "LMDB") == count
 
 
 def test_leveldb(run_tool, tmp_path):

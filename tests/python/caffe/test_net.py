@@ -233,6 +233,25 @@ class TestForward:
         with pytest.raises(ValueError, match="at least one array"):
             linear.forward_all()
 
+    def test_all_needs_one_batch_size(self):
+        two = caffe_pb2.NetParameter(name="two")
+        for name, size in (("image", 2), ("box", 3)):
+            layer = two.layer.add(name=name, type="Input", top=[name])
+            layer.input_param.shape.add(dim=[size, 1])
+        net = caffe.Net(two, caffe.TEST)
+        with pytest.raises(
+            ValueError,
+            match=r"net 'two': .*'image': \(2, 1\), 'box': \(3, 1\)\}, expected one "
+            r"batch size .*; run batch by batch",
+        ):
+            net.forward_all(image=np.zeros((6, 1)), box=np.zeros((6, 1)))
+        loss = caffe.Net(nets.regression(batch=4), caffe.TRAIN)
+        inputs = {"data": np.zeros((8, 4)), "target": np.zeros((8, 3))}
+        with pytest.raises(
+            ValueError, match=r"'loss': \(\)\}, expected one batch size"
+        ):
+            loss.forward_backward_all(**inputs, loss=np.ones(8))
+
     def test_all_with_losses_gives_one_per_batch(self, random):
         net = caffe.Net(nets.regression(batch=4), caffe.TRAIN)
         inputs = {
