@@ -279,10 +279,6 @@ def _slice(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     ]
 
 
-def _split(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
-    return [bottoms[0]] * len(layer.top)
-
-
 def _reshape(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.reshape_param
     bottom = bottoms[0]
@@ -316,7 +312,7 @@ def _tile(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 def _same(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
-    return [bottoms[0]]
+    return [bottoms[0]] * len(layer.top)
 
 
 def _scalar(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -397,7 +393,6 @@ _RULES: dict[str, ShapeRule] = {
     "Silence": lambda layer, bottoms: [],
     "Slice": _slice,
     "SoftmaxWithLoss": _scalar,
-    "Split": _split,
     "Tile": _tile,
     **dict.fromkeys(
         (
@@ -416,6 +411,7 @@ _RULES: dict[str, ShapeRule] = {
             "Scale",
             "Sigmoid",
             "Softmax",
+            "Split",
             "TanH",
         ),
         _same,

@@ -12,14 +12,13 @@ from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
 from caffe.files import check_writable, write_atomically
 from sknet.files import write_csv
-from sknet.text import table
+from sknet.text import print_rejected, table
 
 if TYPE_CHECKING:
     from sknet.evaluation import Preprocessing, Setting
 
 # More would bury the summary; --json has all.
 _SHOWN = 5
-_SHOWN_REJECTS = 20
 
 
 def add_commands(commands: Any) -> None:
@@ -37,24 +36,11 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(run=_evaluate)
     add_net_arguments(command)
     command.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="file with a line `name label` for each image of a flat folder",
-    )
-    command.add_argument(
         "--protocol",
         choices=["224", "320", "10crop"],
         help="centre crop of 224 from a shorter side of 256, or of 320 from 352, or "
         "four corners, centre and their mirror images (default: the centre crop of the "
         "net's own size)",
-    )
-    command.add_argument(
-        "--resize",
-        type=int,
-        metavar="N",
-        help="resize the shorter side to N pixels before the crop, whatever the "
-        "protocol; 0 takes images as stored",
     )
     command.add_argument(
         "--classes",
@@ -119,6 +105,12 @@ def add_net_arguments(command: Any) -> None:
         help="images: an LMDB, or a folder with a folder for each class, or of images",
     )
     command.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="file with a line `name label` for each image of a flat folder",
+    )
+    command.add_argument(
         "--mean",
         type=float,
         nargs="+",
@@ -132,6 +124,13 @@ def add_net_arguments(command: Any) -> None:
         metavar="X",
         help="factor of the levels minus the mean (default: the model's or the "
         "prototxt's, else 1)",
+    )
+    command.add_argument(
+        "--resize",
+        type=int,
+        metavar="N",
+        help="resize the shorter side to N pixels before the crop, whatever else says "
+        "so; 0 takes images as stored",
     )
     command.add_argument(
         "--batch", type=int, default=32, metavar="N", help="images at a time (32)"
@@ -274,14 +273,6 @@ def _print(record: dict[str, Any], preprocessing: Preprocessing) -> None:
         error = 100 * (1 - entry["top1_correct"] / entry["images"])
         print(f"  {entry['class']}: {error:.1f} % of {entry['images']:,} images")
 
-    print_rejected([tuple(entry.values()) for entry in record["rejected"]])
-
-
-def print_rejected(rejected: Sequence[tuple[str, str]]) -> None:
-    """Lists images that were left out."""
     if rejected:
         print()
-    for name, reason in rejected[:_SHOWN_REJECTS]:
-        print(f"rejected '{name}': {reason}")
-    if (more := len(rejected) - _SHOWN_REJECTS) > 0:
-        print(f"rejected {more} more, see --json")
+    print_rejected([f"'{e['name']}': {e['reason']}" for e in rejected], "--json")

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import text_format
 
+from caffe.io import array_to_blobproto
 from caffe.proto import caffe_pb2
-from sknet.convert.blobs import store
 
 Array = npt.NDArray[np.float64]
 
@@ -434,9 +434,9 @@ def _written(
     layers = [made] if second is None else [made, second]
     if layer.blobs:
         shape = (1, -1, 1, 1) if form == "sknet" else (-1,)
-        store(made, *(blob.reshape(shape) for blob in blobs))
+        made.blobs.extend(array_to_blobproto(blob.reshape(shape)) for blob in blobs)
         if second is not None:
-            store(second, scale, norm.bias)
+            second.blobs.extend(map(array_to_blobproto, (scale, norm.bias)))
     return layers
 
 

@@ -27,9 +27,9 @@ import numpy.typing as npt
 
 from caffe.closest import suggestion
 from caffe.files import reading
+from caffe.io import array_to_blobproto
 from caffe.proto import caffe_pb2
 from sknet.complexity import analyse
-from sknet.convert.blobs import store
 from sknet.convert.torch_sources import Source, source
 from sknet.extras import missing
 from sknet.models import Model, create_model, deploy
@@ -169,7 +169,7 @@ def convert(
             arrays[0] = (arrays[0] * scale.reshape(1, 3, 1, 1))[:, ::-1]
         stored = weights.layer.add()
         stored.CopyFrom(layer)
-        store(stored, *arrays)
+        stored.blobs.extend(map(array_to_blobproto, arrays))
     if origin.padded_pool:
         _pad_stem(definition)
     if origin.excluded_padding:
@@ -321,4 +321,4 @@ def _exclude_padding(definition: Any, weights: Any) -> None:
         fixed.scale_param.num_axes = 2
         stored = weights.layer.add()
         stored.CopyFrom(fixed)
-        store(stored, factor)
+        stored.blobs.append(array_to_blobproto(factor))

@@ -69,6 +69,11 @@ class ClassMap:
         return [theirs[name] for name in self.names]
 
 
+def names_of(classes: ClassMap | None, count: int) -> tuple[str, ...]:
+    """Names of so many classes, which are their labels where nothing else is known."""
+    return classes.names if classes else tuple(map(str, range(count)))
+
+
 def read_class_list(path: Path) -> ClassMap:
     """Reads a list of classes in the order of their labels.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
-from caffe.net import WeightsReport
+from caffe.net_weights import WeightsReport
 from caffe.proto import caffe_pb2
 from sknet.complexity import Complexity, analyse, used_in
 from sknet.data.class_map import named
@@ -110,19 +110,12 @@ def stated_transform(net: Any, path: Path) -> tuple[Any, str]:
 def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     layers = [layer for layer in net.layer if used_in(layer, caffe.TEST)]
     sources = [layer for layer in layers if layer.type in _SOURCES]
-    image = ""
-    shape: Sequence[int] = ()
-    if net.input:
-        image = net.input[0]
-        shape = net.input_shape[0].dim if net.input_shape else net.input_dim[:4]
-    elif sources:
-        image = sources[0].top[0]
-        if sources[0].type == "Input":
-            shape = next(iter(sources[0].input_param.shape), caffe_pb2.BlobShape()).dim
-    if not image:
+    if not sources:
         raise ValueError(
             f"net '{net.name}': no input, expected an Input or a data layer"
         )
+    image = sources[0].top[0]
+    shapes = [tuple(shape.dim) for shape in sources[0].input_param.shape]
     kept: list[Any] = []
     known = {image}
     # What depends on labels (loss, accuracy) is left out with them.
@@ -136,7 +129,7 @@ def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     in_place = [layer.top[0] for layer in kept[-1:] if layer.top]
     if not outputs and not in_place:
         raise ValueError(f"net '{net.name}': no layer computes scores from '{image}'")
-    side = _side(net.name, list(shape), transform)
+    side = _side(net.name, shapes[0] if shapes else (), transform)
     return Definition(
         caffe_pb2.NetParameter(name=net.name, layer=kept),
         net.name,
@@ -149,13 +142,13 @@ def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     )
 
 
-def _side(name: str, shape: list[int], transform: Any) -> int:
+def _side(name: str, shape: Shape, transform: Any) -> int:
     if len(shape) == 4 and shape[2] == shape[3] and shape[1] == 3:
-        return int(shape[2])
+        return shape[2]
     if transform is not None and transform.crop_size:
         return int(transform.crop_size)
     raise ValueError(
-        f"net '{name}': input shape {tuple(shape) or 'unknown'}, expected (N, 3, side, "
+        f"net '{name}': input shape {shape or 'unknown'}, expected (N, 3, side, "
         "side), or a data layer with a crop_size; evaluate its deploy form"
     )
 

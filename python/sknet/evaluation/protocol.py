@@ -50,11 +50,7 @@ class Preprocessing:
     def replaced(
         self, mean: Sequence[float] | None, scale: float | None
     ) -> Preprocessing:
-        """This with another mean and scale, where they are given, as by options.
-
-        Raises:
-            ValueError: It is a mean of neither one value nor three.
-        """
+        """This with another mean (one value or three) and scale, where given."""
         changed = self
         if mean is not None:
             if len(mean) not in (1, 3):

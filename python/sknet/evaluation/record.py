@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sknet.data.class_map import names_of
 from sknet.evaluation.evaluate import Evaluation
 from sknet.evaluation.scores import wilson_interval
 from sknet.paper.tables import paper_row
@@ -27,8 +28,7 @@ def record_of(result: Evaluation) -> dict[str, Any]:
     """
     network, source, protocol, preprocessing = result.setting
     scores, report = result.scores, network.weights
-    classes = result.learned or source.classes
-    names = classes.names if classes else tuple(map(str, range(scores.classes)))
+    names = names_of(result.learned or source.classes, scores.classes)
     confusions = sorted(scores.confusions.items(), key=lambda item: (-item[1], item[0]))
     return {
         "net": network.definition.name,

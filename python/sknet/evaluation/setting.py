@@ -50,21 +50,10 @@ def set_up(
     optimize: bool = True,
     precision: str = "float32",
 ) -> Setting:
-    """Reads and builds what `sknet evaluate` does, by its options.
+    """Reads and builds what `sknet evaluate` does, by options of the same names.
 
-    Args:
-        net: A name from `sknet list`, or a prototxt file.
-        weights: A caffemodel or HDF5 file.
-        source: See `open_source`.
-        labels: See `open_source`.
-        protocol: See `protocol_for`.
-        resize: See `protocol_for`.
-        mean: One value or three instead of what the definition says.
-        scale: Likewise.
-        batch: Images at a time.
-        strict: See `load_network`.
-        optimize: See `load_network`.
-        precision: See `load_network`.
+    `mean` and `scale` count more than what the definition says; the functions called
+    here explain the others.
 
     Raises:
         ValueError: They do not fit together.

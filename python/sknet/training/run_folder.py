@@ -13,7 +13,6 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe.files import lock_for_life, make_folder, read_text, write_atomically
-from caffe.proto import caffe_pb2
 from sknet.prototxt import to_text
 
 _FORMAT = "sknet run 1"
@@ -174,8 +173,3 @@ def _said(name: str, value: Any) -> str:
         return f"{name} {value}"
     option = "--" + name.replace("_", "-")
     return f"no {option}" if value is None else f"{option} {value}"
-
-
-def is_complete(solver: caffe_pb2.SolverParameter, iteration: int) -> bool:
-    """Whether a run is at its end."""
-    return iteration >= solver.max_iter

@@ -330,48 +330,49 @@ def _coefficient(
     return name if full == shape else _reshaped(graph, name, full, output)
 
 
+def _place(layer: Layer, axis: int) -> tuple[Shape, int, bool]:
+    """Shape and first axis of a Scale or Bias, and if it has learned a channel each."""
+    bottom, learned = layer.bottoms[0].shape, len(layer.bottoms) == 1
+    shape = layer.blobs[0].shape if learned else layer.bottoms[1].shape
+    axis = canonical(axis, bottom) if shape else 0
+    return shape, axis, learned and axis == 1 and len(shape) == 1 and len(bottom) > 1
+
+
+def _spread(graph: Graph, layer: Layer, values: Array, axis: int, name: str) -> str:
+    ones = (1,) * (len(layer.bottoms[0].shape) - axis - values.ndim)
+    return graph.constant(layer.constant(name), values.reshape(values.shape + ones))
+
+
+def _operand(graph: Graph, layer: Layer, shape: Shape, axis: int, name: str) -> str:
+    if len(layer.bottoms) == 1:
+        return _spread(graph, layer, layer.blobs[0], axis, name)
+    given = layer.bottoms[1].name
+    return _coefficient(graph, layer, given, shape, axis, layer.value(name))
+
+
 def _scale(graph: Graph, layer: Layer) -> None:
     param = layer.param.scale_param
     bottom, top = layer.bottoms[0], layer.tops[0]
-    axes = len(bottom.shape)
-    learned = len(layer.bottoms) == 1
-    shape = layer.blobs[0].shape if learned else layer.bottoms[1].shape
-    axis = canonical(param.axis, bottom.shape) if shape else 0
+    shape, axis, by_channel = _place(layer, param.axis)
     bias = layer.blobs[-1] if param.bias_term else np.zeros(shape)
-    if learned and axis == 1 and len(shape) == 1 and axes > 1:
+    if by_channel:
         _affine(graph, bottom, top, layer.blobs[0], bias)
         return
-    if learned:
-        spread = shape + (1,) * (axes - axis - len(shape))
-        factor = graph.constant(layer.constant("scale"), layer.blobs[0].reshape(spread))
-    else:
-        factor = _coefficient(
-            graph, layer, layer.bottoms[1].name, shape, axis, layer.value("scale")
-        )
+    factor = _operand(graph, layer, shape, axis, "scale")
     product = layer.value("scaled") if param.bias_term else top.name
     graph.add("Mul", [bottom.name, factor], [product])
     if param.bias_term:
-        spread = shape + (1,) * (axes - axis - len(shape))
-        term = graph.constant(layer.constant("bias"), bias.reshape(spread))
+        term = _spread(graph, layer, bias, axis, "bias")
         graph.add("Add", [product, term], [top.name])
 
 
 def _bias(graph: Graph, layer: Layer) -> None:
     bottom, top = layer.bottoms[0], layer.tops[0]
-    axes = len(bottom.shape)
-    learned = len(layer.bottoms) == 1
-    shape = layer.blobs[0].shape if learned else layer.bottoms[1].shape
-    axis = canonical(layer.param.bias_param.axis, bottom.shape) if shape else 0
-    if learned and axis == 1 and len(shape) == 1 and axes > 1:
+    shape, axis, by_channel = _place(layer, layer.param.bias_param.axis)
+    if by_channel:
         _affine(graph, bottom, top, np.ones(shape), layer.blobs[0])
         return
-    if learned:
-        spread = shape + (1,) * (axes - axis - len(shape))
-        term = graph.constant(layer.constant("bias"), layer.blobs[0].reshape(spread))
-    else:
-        term = _coefficient(
-            graph, layer, layer.bottoms[1].name, shape, axis, layer.value("bias")
-        )
+    term = _operand(graph, layer, shape, axis, "bias")
     graph.add("Add", [bottom.name, term], [top.name])
 
 
