@@ -8,8 +8,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
 from caffe.files import check_writable, make_folder, write_atomically
@@ -77,6 +75,8 @@ def _scales(text: str) -> tuple[float, ...]:
 
 
 def _attention(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
     from sknet.attention import analyse, last_of_stages, sk_units
     from sknet.attention.plots import (
         plot_average,

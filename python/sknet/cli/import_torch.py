@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from caffe.files import write_atomically
-from sknet.convert.torch_import import convert, read_state_dict
 from sknet.convert.torch_sources import SOURCES, source
 from sknet.models.transform_comment import to_comment
 from sknet.prototxt import to_text
@@ -65,6 +64,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _torch(arguments: argparse.Namespace) -> None:
+    from sknet.convert.torch_import import convert, read_state_dict
+
     origin = source(arguments.model)
     if arguments.image_size is not None and arguments.image_size < 1:
         raise ValueError(f"--image-size {arguments.image_size}: expected above 0")

@@ -29,10 +29,10 @@ from google.protobuf import text_format
 
 from caffe.io import array_to_blobproto
 from caffe.proto import caffe_pb2
+from sknet.convert import FORMS
 
 Array = npt.NDArray[np.float64]
 
-FORMS = ("sknet", "bvlc", "nvidia", "intel", "intel2")
 # cuDNN's smallest eps. CuDNNBatchNorm and NVIDIA's layer never use less.
 _LEAST_EPS = 1e-5
 _TYPES = ("BatchNorm", "CuDNNBatchNorm")
