@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, overload
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe import _arguments, _caffe
+from caffe._log import log
 from caffe.net_arguments import constructor_values
 from caffe.net_arrays import batches, fill, joined
 from caffe.net_structure import NetStructure
@@ -189,13 +189,11 @@ class Net(NetStructure):
             return
         if self._engine.several_threads:
             self._warned_of_threads = True
-            _caffe.log(
+            log(
                 f"net '{self.name}': several threads run it on inputs that lie in its "
                 "blobs; give the inputs to forward(), or write them, run and read the "
                 "results in one `with net.turn():`",
-                1,
-                __file__,
-                sys._getframe().f_lineno,
+                severity=1,
             )
 
     def _forward(self, start: int, end: int) -> float:

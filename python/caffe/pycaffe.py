@@ -7,9 +7,7 @@ in `caffe` itself.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from caffe import _arguments, _caffe
@@ -27,6 +25,7 @@ from caffe._caffe import (
     solver_count,
     solver_rank,
 )
+from caffe._log import init_log, log, quiet
 from caffe.net import Net, read_net
 from caffe.solver import (
     AdaDeltaSolver,
@@ -164,39 +163,6 @@ def db_entries(source: str | os.PathLike[str], backend: str = "lmdb") -> int:
     """
     folder = _arguments.path(source, "db_entries", "source")
     return _caffe.db_entries(folder, str(backend).lower())
-
-
-def init_log(level: int = 0, stderr: bool = True) -> None:
-    """Sets the lowest severity printed: 0 info, 1 warning, 2 error.
-
-    `stderr` is accepted for Caffe's sake: lines always go there.
-    """
-    _caffe.set_log_level(level)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the log to warnings, such as while a net is built.
-
-        with caffe.quiet():
-            net = caffe.Net("net.prototxt", caffe.TEST)
-
-    The level that it found holds again behind it, and within it where that prints
-    less. It is one for all threads.
-    """
-    found = _caffe.set_log_level(1)
-    if found > 1:
-        _caffe.set_log_level(found)
-    try:
-        yield
-    finally:
-        _caffe.set_log_level(found)
-
-
-def log(message: str) -> None:
-    """Prints a line in the format of the engine's own, with the caller's position."""
-    caller = sys._getframe(1)
-    _caffe.log(message, 0, caller.f_code.co_filename, caller.f_lineno)
 
 
 def has_nccl() -> bool:

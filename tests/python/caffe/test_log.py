@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import nets
 import pytest
+
+import caffe
 
 BUILD = """
 import caffe
@@ -71,6 +74,21 @@ caffe.log("behind")
 def test_quiet_restores_the_level_that_it_found(logged, level, printed):
     said = logged(after=f"caffe.init_log({level})" + QUIET).splitlines()
     assert [line.partition("] ")[2] for line in said] == printed
+
+
+def test_a_line_has_its_severity_and_the_callers_position(logged):
+    lines = 'caffe.log("first")\ncaffe.log("second", 1)\ncaffe.log("third", severity=2)'
+    warning, error = logged(after=lines).splitlines()
+    assert re.fullmatch(r"W.* <string>:\d+\] second", warning)
+    assert re.fullmatch(r"E.* <string>:\d+\] third", error)
+
+
+@pytest.mark.parametrize("severity", [-1, 3])
+def test_there_are_three_severities(severity):
+    with pytest.raises(
+        ValueError, match=rf"severity is {severity}, expected 0 \(info\)"
+    ):
+        caffe.log("a line", severity)
 
 
 def test_quiet_within_quiet_and_ended_by_an_error(logged):
