@@ -87,9 +87,10 @@ def evaluate(
     total = source.count if limit is None else min(limit, source.count)
     if batch is None:
         batch = network.batch // protocol.crops
+    net = network.definition.net.SerializeToString(deterministic=True)
     identity = {
         "format": _FORMAT,
-        "net": _digest(network.definition.net),
+        "net": hashlib.sha256(net).hexdigest(),
         "weights": network.weights_digest() if checkpoint else "",
         "source": source.identity,
         "precision": network.net.precision,
@@ -163,10 +164,6 @@ def evaluate(
     speed = done / seconds if done else 0.0
     setting = Setting(network, source, protocol, preprocessing)
     return Evaluation(setting, learned, scores, speed, before, warnings, rejected)
-
-
-def _digest(net: Any) -> str:
-    return hashlib.sha256(net.SerializeToString(deterministic=True)).hexdigest()
 
 
 def check(

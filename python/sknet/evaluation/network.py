@@ -25,7 +25,6 @@ from sknet.shapes import Shape
 
 # Layers that bring images in; what they give is replaced by the crops.
 _SOURCES = {"Input", "Data", "ImageData", "MemoryData", "HDF5Data", "WindowData"}
-_INPUT = "data"
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class Network:
     @property
     def batch(self) -> int:
         """Crops in a forward pass."""
-        return int(self.net.blobs[_INPUT].shape[0])
+        return int(self.net.blobs[self.definition.image].shape[0])
 
     def weights_digest(self) -> str:
         """Equal for equal values in all layers."""
@@ -220,7 +219,7 @@ class Network:
         Returns:
             (N, classes).
         """
-        blob = self.net.blobs[_INPUT]
+        blob = self.net.blobs[self.definition.image]
         blob.data[: len(crops)] = crops
         self.net.forward()
         scores = self.net.blobs[self.scores].data[: len(crops)]
@@ -317,13 +316,9 @@ def _built(
     net: Any, image: str, side: int, batch: int, *, optimize: bool = False
 ) -> caffe.Net:
     whole = caffe_pb2.NetParameter(name=net.name)
-    layer = whole.layer.add(name="evaluation/input", type="Input", top=[_INPUT])
+    layer = whole.layer.add(name="evaluation/input", type="Input", top=[image])
     layer.input_param.shape.add(dim=[batch, 3, side, side])
     whole.layer.extend(net.layer)
-    for later in whole.layer:
-        for index, name in enumerate(later.bottom):
-            if name == image:
-                later.bottom[index] = _INPUT
     with caffe.quiet():
         return caffe.Net(whole, caffe.TEST, optimize=optimize)
 

@@ -121,6 +121,16 @@ def test_behind_a_layer_in_python_it_becomes_global_too(
     assert (network.classes, network.learned_params) == (7, None)
 
 
+def test_the_input_may_have_any_name(colours, write_proto, random):
+    other = write_proto(NET.replace('"data"', '"pixels"'))
+    crop = random.standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
+    got, want = (
+        load_network(read_definition(str(net)), colours[1], SIDE, 1).forward(crop)
+        for net in (other, colours[0])
+    )
+    np.testing.assert_array_equal(got, want)
+
+
 def test_hdf5_weights_are_the_same_weights(colours, tmp_path, random):
     definition = read_definition(str(colours[0]))
     network = load_network(definition, colours[1], SIDE, 1, strict=True)
