@@ -27,20 +27,20 @@ void CheckSnapshotPrefix(const SolverParameter& param, const std::string& probe)
         "solver: snapshot is given without snapshot_prefix, expected the path and the "
         "start of the name for the snapshots");
   }
-  const std::string who =
-      Str("solver: snapshot_prefix '", param.snapshot_prefix(), "': ");
+  const std::string who = Str("solver: snapshot_prefix '", param.snapshot_prefix(), "'");
   // Differs from BVLC, which wants the folder made beforehand.
   const fs::path folder = fs::path(param.snapshot_prefix()).parent_path();
   std::error_code problem;
   if (!folder.empty()) fs::create_directories(folder, problem);
   if (problem) {
-    throw FileError(Str(who, "the folder '", folder.string(),
-                        "' is not there and cannot be made: ", problem.message()));
+    throw FileError(who, Str("the folder '", folder.string(),
+                             "' is not there and cannot be made: ", problem.message()));
   }
   try {
     const AtomicFile file(probe);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, who);
+  } catch (Error& error) {
+    error.SetWho(who);
+    throw;
   }
 }
 

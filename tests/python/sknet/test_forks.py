@@ -367,7 +367,7 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
     network = load_network(
         read_definition(str(path)), tmp_path / "w.caffemodel", 8, 2, strict=True
     )
-    assert network.weights.missing == network.weights.unused == []
+    assert network.weights.without_weights == network.weights.without_layer == []
 
 
 # Types and fields.
