@@ -8,6 +8,8 @@
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <opencv2/core/core.hpp>
 #include <optional>
 #include <string>
@@ -16,6 +18,7 @@
 #include "caffe/data/compute_image_mean.hpp"
 #include "caffe/data/convert_imageset.hpp"
 #include "caffe/data/file_record.hpp"
+#include "caffe/util/db.hpp"
 #include "caffe/util/image_io.hpp"
 
 namespace nb = nanobind;
@@ -38,6 +41,12 @@ Image Decode(const nb::bytes& bytes, bool color) {
                {static_cast<size_t>(image->rows), static_cast<size_t>(image->cols),
                 static_cast<size_t>(image->channels())},
                owner);
+}
+
+std::uint64_t Entries(const string& source, const string& backend) {
+  const std::unique_ptr<db::DB> database(db::GetDB(backend));
+  database->Open(source, db::READ);
+  return database->Count();
 }
 
 /// Calls `function(done, total)`, at the end and before that every so many milliseconds,
@@ -212,6 +221,8 @@ void BindData(nb::module_& m) {
                 "numpy.typing.NDArray[numpy.uint8]"),
         "The image in the bytes of a file: (height, width, 3), blue first, or one "
         "channel.");
+  m.def("db_entries", &Entries, nb::arg("source"), nb::arg("backend"),
+        nb::call_guard<nb::gil_scoped_release>(), "Number of entries of a database.");
   BindTools(m);
 }
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from caffe import _arguments, _caffe
@@ -54,12 +55,14 @@ __all__ = [
     "Solver",
     "Timer",
     "__version__",
+    "db_entries",
     "get_solver",
     "has_nccl",
     "init_log",
     "layer_type_list",
     "load_plugin",
     "log",
+    "quiet",
     "read_net",
     "set_device",
     "set_mode_cpu",
@@ -146,12 +149,46 @@ def load_plugin(path: str | os.PathLike[str]) -> list[str]:
     return _caffe.load_plugin(_arguments.path(path, "load_plugin", "path"))
 
 
+def db_entries(source: str | os.PathLike[str], backend: str = "lmdb") -> int:
+    """Number of entries of a database, which data layers count their images by.
+
+    Args:
+        source: Its folder, as in `data_param.source`.
+        backend: "lmdb" or "leveldb". All of a LevelDB is read to count it.
+
+    Raises:
+        OSError: It is missing, damaged or of the other kind.
+        ValueError: Another backend.
+        NotImplementedError: This build has no LevelDB.
+    """
+    return _caffe.db_entries(_arguments.path(source, "db_entries", "source"), backend)
+
+
 def init_log(level: int = 0, stderr: bool = True) -> None:
     """Sets the lowest severity printed: 0 info, 1 warning, 2 error.
 
     `stderr` is accepted for Caffe's sake: lines always go there.
     """
     _caffe.set_log_level(level)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the log to warnings, such as while a net is built.
+
+        with caffe.quiet():
+            net = caffe.Net("net.prototxt", caffe.TEST)
+
+    The level that it found holds again behind it, and within it where that prints
+    less. It is one for all threads.
+    """
+    found = _caffe.set_log_level(1)
+    if found > 1:
+        _caffe.set_log_level(found)
+    try:
+        yield
+    finally:
+        _caffe.set_log_level(found)
 
 
 def log(message: str) -> None:

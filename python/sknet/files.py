@@ -1,4 +1,4 @@
-"""Tables and figures as files, and the digest of one."""
+"""Tables and figures as files, and the digest of one; the rest is `caffe.files`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe.files import (
-    check_writable,
-    make_folder,
-    read_bytes,
-    read_text,
-    reading,
-    sync_folder,
-    temporary_folder,
-    write_atomically,
-)
+from caffe.files import reading, write_atomically
+from sknet.extras import missing
 
-__all__ = [
-    "check_writable",
-    "make_folder",
-    "read_bytes",
-    "read_text",
-    "reading",
-    "save_figure",
-    "sha256_of",
-    "sync_folder",
-    "temporary_folder",
-    "write_atomically",
-    "write_csv",
-]
+_DPI = 120
 
 
 def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
@@ -48,6 +28,19 @@ def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]]) 
     write_atomically(path, text.getvalue())
 
 
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of Matplotlib's, so many inches large.
+
+    Raises:
+        ImportError: Matplotlib is missing; the message says how to get it.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Writes a figure of Matplotlib's in the format that the file's ending names.
 
@@ -56,7 +49,7 @@ def save_figure(figure: Any, path: Path) -> None:
         OSError: The file cannot be written; the message is a sentence.
     """
     kind = path.suffix[1:] or "png"
-    write_atomically(path, lambda file: figure.savefig(file, dpi=120, format=kind))
+    write_atomically(path, lambda file: figure.savefig(file, dpi=_DPI, format=kind))
 
 
 def sha256_of(path: Path) -> str:

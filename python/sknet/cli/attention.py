@@ -12,13 +12,13 @@ import numpy as np
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
+from caffe.files import check_writable, make_folder, write_atomically
 from sknet.cli.evaluate import (
     add_net_arguments,
     preprocessing_of,
     print_preprocessing,
     print_rejected,
 )
-from sknet.files import check_writable, make_folder, write_atomically
 from sknet.text import table
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import caffe
+from caffe.files import write_atomically
 from sknet.complexity import CONVENTIONS, Complexity, activation_memory, analyse
-from sknet.files import write_atomically
 from sknet.models import create_model, deploy
 from sknet.text import table
 

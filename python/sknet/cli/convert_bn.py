@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import caffe
-from sknet.batch_norms import FORMS, convert, convert_text, find
-from sknet.files import read_bytes, write_atomically
+from caffe.files import read_bytes, write_atomically
+from sknet.convert.batch_norms import FORMS, convert, convert_text, find
 
 
 def add_commands(commands: Any) -> None:

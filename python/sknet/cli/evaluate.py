@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
-from sknet.files import check_writable, sha256_of, write_atomically, write_csv
+from caffe.files import check_writable, write_atomically
+from sknet.files import sha256_of, write_csv
 from sknet.text import table
 
 if TYPE_CHECKING:
-    from sknet.class_map import ClassMap
+    from sknet.data.class_map import ClassMap
     from sknet.evaluation import (
         Definition,
         Evaluation,
@@ -189,7 +190,7 @@ def _resize_from(arguments: argparse.Namespace, definition: Definition) -> str:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from sknet.class_map import read_class_list
+    from sknet.data.class_map import read_class_list
     from sknet.evaluation import (
         check,
         evaluate,
@@ -335,7 +336,7 @@ def _paper(
     network: Network, protocol: Protocol, result: Evaluation
 ) -> dict[str, Any] | None:
     """The paper's top-1 error for this net and crop; None if it has none."""
-    from sknet.tables import paper_row
+    from sknet.paper.tables import paper_row
 
     row = paper_row(network.definition.name)
     error = row.errors.get(str(protocol.crop)) if row else None

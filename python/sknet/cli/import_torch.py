@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sknet.files import write_atomically
+from caffe.files import write_atomically
+from sknet.convert.torch_import import convert, read_state_dict
+from sknet.convert.torch_sources import SOURCES, source
+from sknet.models.transform_comment import to_comment
 from sknet.prototxt import to_text
-from sknet.torch_import import convert, read_state_dict
-from sknet.torch_sources import SOURCES, source
-from sknet.transform_comment import to_comment
 
 
 def add_commands(commands: Any) -> None:

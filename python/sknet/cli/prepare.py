@@ -12,8 +12,9 @@ from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
-    from sknet.class_map import ClassMap
-    from sknet.prepare import Image, Result, Source
+    from sknet.data.class_map import ClassMap
+    from sknet.data.image_files import Image, Source
+    from sknet.data.prepare import Result
 
 # More would bury the summary; classes.json has all.
 _SHOWN_REJECTS = 20
@@ -92,7 +93,7 @@ def _doubts(
     val: Sequence[Image],
 ) -> Iterator[str]:
     """What may be wrong with the validation images' labels."""
-    from sknet.class_map import named
+    from sknet.data.class_map import named
 
     if arguments.val_labels and list(classes.names) != sorted(classes.names):
         yield (
@@ -109,8 +110,9 @@ def _doubts(
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from sknet.class_map import read_class_list
-    from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
+    from sknet.data.class_map import read_class_list
+    from sknet.data.image_files import Folder, scan_train, scan_val, shuffled
+    from sknet.data.prepare import build
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected at least 1")

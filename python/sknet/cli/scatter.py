@@ -47,8 +47,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _scatter(arguments: argparse.Namespace) -> None:
-    from sknet.scatter import plot, points, write_table
-    from sknet.tables import read_measured
+    from sknet.paper.scatter import plot, points, write_table
+    from sknet.paper.tables import read_measured
 
     measured = read_measured(arguments.measured)
     found = points(arguments.crop, measured)

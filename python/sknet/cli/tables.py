@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sknet.files import write_atomically
-from sknet.tables import measured_errors, read_measured, table_2, table_rows
+from caffe.files import write_atomically
+from sknet.paper.tables import measured_errors, read_measured, table_2, table_rows
 from sknet.text import table
 
 _SUBJECTS = {

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sknet.class_map import read_record
 from sknet.cli.models import add_model_options, model_of, training_of
+from sknet.data.class_map import read_record
 from sknet.models import solver
-from sknet.run_folder import RunFolder, is_complete
+from sknet.training.run_folder import RunFolder, is_complete
 
 NAME = "train"
 # Options of `caffe train` that a run folder answers itself.

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from sknet.class_map import ClassMap
+from caffe.files import read_text, write_atomically
+from sknet.data.class_map import ClassMap
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import Rejected
 from sknet.evaluation.scores import Scores, wilson_interval
-from sknet.files import read_text, write_atomically
 
 _FORMAT = "sknet evaluation checkpoint 2"
 # Seconds between checkpoints.

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
+from caffe.files import read_text, reading
 from caffe.proto import caffe_pb2
-from sknet.class_map import ClassMap, class_folders, named, read_record
+from sknet.data.class_map import ClassMap, class_folders, named, read_record
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import quiet, read_images
-from sknet.files import read_text, reading
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]

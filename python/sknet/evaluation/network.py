@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 import caffe
 from caffe.proto import caffe_pb2
-from sknet.class_map import named
 from sknet.complexity import analyse, used_in
+from sknet.data.class_map import named
 from sknet.evaluation.protocol import DEFAULT, Preprocessing
 from sknet.evaluation.reading import quiet
 from sknet.models import create_model, deploy
 from sknet.models.definitions import validation_transform
-from sknet.transform_comment import from_comment
+from sknet.models.transform_comment import from_comment
 
 # Layers that bring images in; what they give is replaced by the crops.
 _SOURCES = {"Input", "Data", "ImageData", "MemoryData", "HDF5Data", "WindowData"}

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 import caffe
 from caffe import _caffe
+from caffe.files import temporary_folder, write_atomically
 from caffe.proto import caffe_pb2
 from sknet.evaluation.protocol import Preprocessing, Protocol
-from sknet.files import temporary_folder, write_atomically
 
 if TYPE_CHECKING:
     from sknet.evaluation.images import ImageSource

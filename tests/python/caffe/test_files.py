@@ -498,7 +498,7 @@ def test_figures_and_tables(tmp_path):
 
 
 def test_what_a_killed_run_left_is_no_snapshot_to_go_on_from(tmp_path):
-    from sknet.run_folder import RunFolder
+    from sknet.training.run_folder import RunFolder
 
     folder = tmp_path / "snapshots"
     folder.mkdir()

@@ -52,6 +52,43 @@ def test_they_get_more_or_less_where_it_is_asked_for(logged):
     assert logged("caffe.init_log(2)", after=WARN) == ""
 
 
+QUIET = """
+with caffe.quiet():
+    caffe.log("within")
+    caffe._caffe.log("a warning within", 1, "file.py", 1)
+caffe.log("behind")
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "printed"),
+    [
+        (0, ["a warning within", "behind"]),
+        (1, ["a warning within"]),
+        (2, []),
+    ],
+)
+def test_quiet_restores_the_level_that_it_found(logged, level, printed):
+    said = logged(after=f"caffe.init_log({level})" + QUIET).splitlines()
+    assert [line.partition("] ")[2] for line in said] == printed
+
+
+def test_quiet_within_quiet_and_ended_by_an_error(logged):
+    program = """
+caffe.init_log(0)
+try:
+    with caffe.quiet():
+        with caffe.quiet():
+            pass
+        caffe.log("between")
+        raise ValueError
+except ValueError:
+    caffe.log("behind")
+"""
+    (line,) = logged(after=program).splitlines()
+    assert line.endswith("] behind")
+
+
 @pytest.mark.parametrize(("level", "shown"), [(None, True), ("0", True), ("1", False)])
 def test_commands_log_as_those_of_caffe_do(run_tool, write_proto, level, shown):
     model = write_proto(nets.convolutional())

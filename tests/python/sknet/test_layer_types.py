@@ -19,8 +19,8 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.cli import main
 from sknet.complexity import analyse
-from sknet.export.definition import _JUDGES
-from sknet.export.operators import RULES
+from sknet.convert.export.definition import _JUDGES
+from sknet.convert.export.operators import RULES
 
 MAP = (2, 6, 5, 7)  # images, channels, height, width
 LABELS = (2,)

@@ -21,8 +21,8 @@ from PIL import Image
 from tolerance import Op, assert_close
 
 import caffe
-from sknet.class_map import ClassMap, write_record
 from sknet.cli import main
+from sknet.data.class_map import ClassMap, write_record
 from sknet.evaluation import (
     Preprocessing,
     Protocol,

@@ -1,0 +1,1 @@
+"""Weights and nets of other Caffes, of PyTorch and of ONNX."""
