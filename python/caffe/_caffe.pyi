@@ -296,6 +296,52 @@ class RejectedImage:
     def reason(self) -> str:
         """One sentence."""
 
+class BuildResult:
+    """What became of the images of a list."""
+
+    @property
+    def listed(self) -> int:
+        """Images of the list."""
+
+    @property
+    def written(self) -> int:
+        """Images in the database."""
+
+    @property
+    def resumed(self) -> int:
+        """Those that an earlier run had written."""
+
+    @property
+    def bytes(self) -> int:
+        """Of keys and values."""
+
+    @property
+    def class_counts(self) -> dict[int, int]:
+        """Images of each label."""
+
+    @property
+    def rejected(self) -> list[RejectedImage]: ...
+
+def store_image_files(
+    database: bytes,
+    source: bytes,
+    archive: bool,
+    files: list[tuple[bytes, int, int, int]],
+    settings: Sequence[tuple[str, str]],
+    threads: int,
+    commit_images: int,
+    progress: Callable[[int, int], object] | None,
+    complete: Callable[[str, BuildResult], object],
+) -> BuildResult:
+    """
+    Builds an LMDB of image files as they are, each (name, label, offset, size) in the folder or archive `source`; calls complete(folder, result) before the folder gets its name.
+    """
+
+def image_file_problem(
+    source: bytes, archive: bool, file: tuple[bytes, int, int, int]
+) -> str:
+    """Why store_image_files would leave a file out; else empty."""
+
 class ConvertImagesetOptions:
     """The flags of convert_imageset."""
 
@@ -325,6 +371,10 @@ class ConvertImagesetOptions:
     @shuffle.setter
     def shuffle(self, arg: bool, /) -> None: ...
     @property
+    def seed(self) -> int: ...
+    @seed.setter
+    def seed(self, arg: int, /) -> None: ...
+    @property
     def resize_width(self) -> int: ...
     @resize_width.setter
     def resize_width(self, arg: int, /) -> None: ...
@@ -349,21 +399,9 @@ class ConvertImagesetOptions:
     @threads.setter
     def threads(self, arg: int, /) -> None: ...
 
-class ConvertImagesetResult:
-    @property
-    def listed(self) -> int: ...
-    @property
-    def written(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def class_counts(self) -> dict[int, int]: ...
-    @property
-    def rejected(self) -> list[RejectedImage]: ...
-
 def convert_imageset(
     options: ConvertImagesetOptions, progress: object | None = None
-) -> ConvertImagesetResult:
+) -> BuildResult:
     """Stores the images of a list in a database."""
 
 class ComputeImageMeanOptions:

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "caffe/data/convert_imageset.hpp"
+#include "caffe/data/database_builder.hpp"
 
 namespace caffe {
 
