@@ -44,11 +44,20 @@ def members(proto: descriptor_pb2.FileDescriptorProto) -> dict[str, Any]:
     file = pool.FindFileByName(proto.name)
     found: dict[str, Any] = {"DESCRIPTOR": file}
     for name, message in file.message_types_by_name.items():
-        found[name] = message_factory.GetMessageClass(message)
+        found[name] = _class(message)
     for name, enum in file.enum_types_by_name.items():
         found[name] = enum_type_wrapper.EnumTypeWrapper(enum)
         found.update((value.name, value.number) for value in enum.values)
     return found
+
+
+def _class(message: Any) -> Any:
+    made = message_factory.GetMessageClass(message)
+    for name, nested in message.nested_types_by_name.items():
+        # Those of protobuf in C have them.
+        if not hasattr(made, name):
+            setattr(made, name, _class(nested))
+    return made
 
 
 def _serialized(name: str) -> bytes:

@@ -97,6 +97,22 @@ def _is_repeated(field):
     return field.label == FieldDescriptor.LABEL_REPEATED
 
 
+def test_classes_have_those_within_them_without_protobufs_compiled_half():
+    program = """
+from google.protobuf.internal import api_implementation
+from caffe.proto import event_pb2
+print(api_implementation.Type(), event_pb2.Summary.Value(tag="x").tag)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "python x\n", run.stderr
+
+
 WRITE_A_NET = """
 import caffe
 from caffe import layers as L
