@@ -237,8 +237,8 @@ void Builder<Dtype>::AppendParams(int layer_id) {
   const int num_params = static_cast<int>(layer->blobs().size());
   const int num_given = param_.layer(layer_id).param_size();
   if (num_given > num_params) {
-    throw ValueError(Str(num_given, " param block(s), expected at most ",
-                         num_params, ", one for every parameter blob"));
+    throw ValueError(Str(num_given, " param block(s), expected at most ", num_params,
+                         ", one for every parameter blob"));
   }
   const ParamSpec default_spec;
   for (int i = 0; i < num_params; ++i) {

@@ -5,8 +5,8 @@
 
 namespace caffe {
 
-/// In a handler of `error`: lets it go on as one of the layer that `param` describes, with
-/// the names of blobs that the user knows.
+/// In a handler of `error`: lets it go on as one of the layer that `param` describes,
+/// with the names of blobs that the user knows.
 [[noreturn]] void RethrowFor(const GraphFacts& graph, const LayerParameter& param,
                              Error* error);
 
