@@ -26,6 +26,8 @@ struct WeightsReport {
   vector<string> matched;          ///< layers that got weights
   vector<string> without_weights;  ///< layers of the net that got none
   vector<string> without_layer;    ///< stored layers that the net lacks
+  /// Of the stored blobs, by layer.
+  map<string, vector<vector<int>>> shapes;
 };
 
 /// A directed acyclic graph of layers, run in the order of the prototxt.

@@ -357,9 +357,14 @@ void BindNet(nb::module_& m) {
                        }
                        return list;
                      };
+                     nb::list shapes;
+                     for (const auto& [name, stored] : report.shapes) {
+                       shapes.append(
+                           nb::make_tuple(nb::bytes(name.data(), name.size()), stored));
+                     }
                      return nb::make_tuple(names(report.matched),
                                            names(report.without_weights),
-                                           names(report.without_layer));
+                                           names(report.without_layer), shapes);
                    })
       .def(
           "share_with",

@@ -16,22 +16,30 @@ class WeightsReport(NamedTuple):
     Attributes:
         matched: Layers that got weights.
         without_weights: Layers of the net that got none.
-        without_layer: Stored layers that the net lacks; not told of HDF5 files.
+        without_layer: Stored layers that the net lacks.
+        shapes: Of the stored blobs, by layer.
     """
 
     matched: list[str]
     without_weights: list[str]
     without_layer: list[str]
+    shapes: dict[str, list[tuple[int, ...]]]
 
     @classmethod
     def of(cls, engine: _caffe.Net) -> WeightsReport:
         """The report on the file that was read last."""
+        *lists, shapes = engine.weights_report
         return cls(
-            *(
-                [name.decode(errors="backslashreplace") for name in names]
-                for names in engine.weights_report
-            )
+            *([_text(name) for name in names] for names in lists),
+            {
+                _text(name): [tuple(shape) for shape in of_layer]
+                for name, of_layer in shapes
+            },
         )
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")
 
 
 def check_finite(net: NetStructure) -> None:

@@ -2,7 +2,9 @@
 #define CAFFE_UTIL_HDF5_H_
 
 #include <memory>
+#include <map>
 #include <string>
+#include <vector>
 
 #include <hdf5.h>
 
@@ -97,6 +99,9 @@ int hdf5_get_num_links(hid_t loc_id);
 string hdf5_get_name_by_idx(hid_t loc_id, int idx);
 /// True if a link of this name exists.
 bool hdf5_has_link(hid_t loc_id, const string& name);
+/// The shapes of the datasets below a group, by the path of the group that holds them, in
+/// the order of their names; those directly in it by "".
+std::map<string, std::vector<std::vector<int>>> hdf5_find_shapes(hid_t loc_id);
 
 }  // namespace caffe
 

@@ -1,5 +1,6 @@
 #include "caffe/net/weights.hpp"
 
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -66,18 +67,28 @@ void CheckStoredBlobs(const LayerParameter& source, Layer<Dtype>* target) {
   }
 }
 
+// Old files have four numbers in place of a shape.
+vector<int> StoredShape(const BlobProto& blob) {
+  if (blob.has_num() || blob.has_channels() || blob.has_height() || blob.has_width()) {
+    return {blob.num(), blob.channels(), blob.height(), blob.width()};
+  }
+  return vector<int>(blob.shape().dim().begin(), blob.shape().dim().end());
+}
+
 template <typename Dtype>
-WeightsReport ReportOn(const Net<Dtype>& net, const set<string>& stored) {
+WeightsReport ReportOn(const Net<Dtype>& net,
+                       map<string, vector<vector<int>>> stored) {
   WeightsReport report;
   for (size_t i = 0; i < net.layers().size(); ++i) {
     if (net.layers()[i]->blobs().empty()) continue;
     (stored.count(net.layer_names()[i]) ? report.matched : report.without_weights)
         .push_back(net.layer_names()[i]);
   }
-  for (const string& name : stored) {
+  for (const auto& [name, shapes] : stored) {
     const int id = net.graph().LayerIndex(name);
     if (id < 0 || net.layers()[id]->blobs().empty()) report.without_layer.push_back(name);
   }
+  report.shapes = std::move(stored);
   if (!report.without_weights.empty()) {
     LOG(WARNING) << report.without_weights.size()
                  << " layer(s) found no weights and keep their own, the first is '"
@@ -146,11 +157,13 @@ WeightsReport CopyWeights(const NetParameter& from, Net<Dtype>* to) {
       to->layers()[target_id]->blobs()[j]->FromProto(source.blobs(j), false);
     }
   }
-  set<string> stored;
+  map<string, vector<vector<int>>> stored;
   for (const LayerParameter& source : from.layer()) {
-    if (source.blobs_size() > 0) stored.insert(source.name());
+    for (const BlobProto& blob : source.blobs()) {
+      stored[source.name()].push_back(StoredShape(blob));
+    }
   }
-  return ReportOn(*to, stored);
+  return ReportOn(*to, std::move(stored));
 }
 
 template <typename Dtype>
@@ -201,11 +214,7 @@ WeightsReport CopyWeightsFromHDF5(const string& file, Net<Dtype>* to) {
     }
   }
   for (const auto& [target, blob] : loaded) target->CopyFrom(*blob);
-  set<string> stored;
-  for (const string& name : to->layer_names()) {
-    if (hdf5_has_link(data.id(), name)) stored.insert(name);
-  }
-  return ReportOn(*to, stored);
+  return ReportOn(*to, hdf5_find_shapes(data.id()));
 }
 
 template <typename Dtype>

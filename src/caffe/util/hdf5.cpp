@@ -387,4 +387,35 @@ bool hdf5_has_link(hid_t loc_id, const string& name) {
   return H5Lexists(loc_id, name.c_str(), H5P_DEFAULT) > 0;
 }
 
+namespace {
+
+// Links may lead in a circle; names of layers have fewer parts.
+constexpr int kMostParts = 32;
+
+void FindShapes(hid_t group, const string& path, int parts,
+                std::map<string, std::vector<std::vector<int>>>* shapes) {
+  for (int i = 0; i < hdf5_get_num_links(group); ++i) {
+    const string name = hdf5_get_name_by_idx(group, i);
+    const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose);
+    if (object < 0) continue;  // a link to nowhere
+    if (H5Iget_type(object) == H5I_GROUP && parts < kMostParts) {
+      FindShapes(object, path.empty() ? name : path + "/" + name, parts + 1, shapes);
+    } else if (H5Iget_type(object) == H5I_DATASET) {
+      const Handle space(H5Dget_space(object), H5Sclose);
+      hsize_t dims[H5S_MAX_RANK];
+      const int rank = std::max(H5Sget_simple_extent_dims(space, dims, nullptr), 0);
+      (*shapes)[path].emplace_back(dims, dims + rank);
+    }
+  }
+}
+
+}  // namespace
+
+std::map<string, std::vector<std::vector<int>>> hdf5_find_shapes(hid_t loc_id) {
+  const Quiet quiet;
+  std::map<string, std::vector<std::vector<int>>> shapes;
+  FindShapes(loc_id, "", 0, &shapes);
+  return shapes;
+}
+
 }  // namespace caffe
