@@ -104,10 +104,9 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   const bool saved =
       param_.snapshot() && iter_ % param_.snapshot() == 0 && !snapshots_->last_failed();
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
-  if (snapshots_->failures() > 0) {
-    LOG(ERROR) << snapshots_->failures() << " snapshot(s) could not be written; "
-               << snapshots_->Last();
-  }
+  LOG_IF(ERROR, snapshots_->failures() > 0)
+      << snapshots_->failures() << " snapshot(s) could not be written; "
+      << snapshots_->Last();
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
     return;
@@ -181,10 +180,8 @@ void Solver<Dtype>::Step(int iters) {
     const auto asked = group_->RequestsOfAll(GetRequestedAction());
     const bool due = param_.snapshot() && iter_ % param_.snapshot() == 0;
     if (group_->TakesPart() && (due || asked.snapshot)) TrySnapshot();
-    if (asked.stop) {
-      requested_early_exit_ = true;
-      break;
-    }
+    requested_early_exit_ = asked.stop;
+    if (asked.stop) break;
   }
 }
 
@@ -231,9 +228,8 @@ void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
   if (!Caffe::root_solver()) return;
   OutputMeans<Dtype> outputs(net_id < 0 ? *net_ : *test_nets_[net_id]);
   outputs.Add(0);
-  for (const string& line : outputs.Lines(net_id < 0 ? "Train" : "Test")) {
-    LOG(INFO) << line;
-  }
+  const char* phase = net_id < 0 ? "Train" : "Test";
+  for (const string& line : outputs.Lines(phase)) LOG(INFO) << line;
 }
 
 template <typename Dtype>
@@ -280,9 +276,8 @@ void Solver<Dtype>::Test(const int test_net_id) {
     net.Forward(&loss);
     means.Add(loss);
   }
-  if (param_.test_compute_loss() && param_.test_iter(test_net_id) > 0) {
-    LOG(INFO) << "Test loss: " << means.loss();
-  }
+  LOG_IF(INFO, param_.test_compute_loss() && param_.test_iter(test_net_id) > 0)
+      << "Test loss: " << means.loss();
   for (const string& line : means.Lines("Test")) LOG(INFO) << line;
   for (Callback* callback : callbacks_) callback->on_test(test_net_id, means.Named());
 }
@@ -354,10 +349,14 @@ void Solver<Dtype>::Restore(const char* resume_file) {
   CHECK(resume_file) << "a solverstate file is needed";
   ProcessGroup::Join();
   const string state_file(resume_file);
-  if (IsHdf5State(state_file)) {
-    RestoreSolverStateFromHDF5(state_file);
-  } else {
-    RestoreSolverStateFromBinaryProto(state_file);
+  try {
+    if (IsHdf5State(state_file)) {
+      RestoreSolverStateFromHDF5(state_file);
+    } else {
+      RestoreSolverStateFromBinaryProto(state_file);
+    }
+  } catch (const FileError& error) {
+    throw FileError(error.what() + AdviceOnSnapshotBefore(state_file));
   }
   position_.reset();
   group_->WeightsHaveChanged();

@@ -90,5 +90,37 @@ TEST(FindWeightsTest, ThereOrBesideTheState) {
               HasSubstr("w' is not the file that was saved with '" + file));
 }
 
+TEST(AdviceOnSnapshotBeforeTest, NamesTheNewestOfThisRunBeforeIt) {
+  const TemporaryFolder folder;
+  const auto advice = [&folder](const std::string& name) {
+    return AdviceOnSnapshotBefore(folder / name);
+  };
+  const auto names = [&folder](const std::string& name) {
+    return HasSubstr("; the one before is '" + folder / name + "', from which");
+  };
+  EXPECT_EQ(advice("s_iter_30.solverstate"), "");
+  for (const std::string name :
+       {"s_iter_30.solverstate", "s_iter_4.solverstate", "s_iter_9.caffemodel",
+        "t_iter_9.solverstate", "s_iter_.solverstate", "s_iter_9x.solverstate",
+        "s_iter_40.solverstate", ".s_iter_9.solverstate.caffe-tmp",
+        "s_iter_9.solverstate."}) {
+    WriteBytes(folder / name, "");
+  }
+  EXPECT_THAT(advice("s_iter_30.solverstate"), names("s_iter_4.solverstate"));
+  WriteBytes(folder / "s_iter_10.solverstate.h5", "");
+  EXPECT_THAT(advice("s_iter_30.solverstate"), names("s_iter_10.solverstate.h5"));
+  EXPECT_THAT(advice("s_iter_10.solverstate.h5"), names("s_iter_4.solverstate"));
+  EXPECT_EQ(advice("s_iter_4.solverstate"), "");
+  for (const std::string odd : {"", "s_iter_20.solverstate", "s_iter_9.caffemodel",
+                                "s_iter_.solverstate", "t_iter_9.solverstate"}) {
+    EXPECT_EQ(advice(odd), "") << odd;
+  }
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  EXPECT_THAT(AdviceOnSnapshotBefore("s_iter_30.solverstate"),
+              HasSubstr("'s_iter_10.solverstate.h5'"));
+  fs::current_path(before);
+}
+
 }  // namespace
 }  // namespace caffe
