@@ -133,7 +133,9 @@ class Solver {
 
  protected:
   /// <snapshot_prefix>_iter_<iter><extension>
-  string SnapshotFilename(const string& extension);
+  string SnapshotFilename(const string& extension) {
+    return param_.snapshot_prefix() + "_iter_" + std::to_string(iter_) + extension;
+  }
   string SnapshotToBinaryProto();
   string SnapshotToHDF5();
   void TestAll();
@@ -175,7 +177,7 @@ class Solver {
   void TrySnapshot();
   void DisplayIteration(Dtype loss);
   /// Counts the loss of all processes; `cause` says where one that is not finite began.
-  void TakeLoss(Dtype loss, int start_iter, const string& cause);
+  void TakeLoss(Dtype loss, const string& cause);
 
   std::unique_ptr<TrainingGroup<Dtype>> group_;
   std::unique_ptr<SnapshotRecord> snapshots_;

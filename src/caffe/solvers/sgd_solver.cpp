@@ -57,6 +57,11 @@ template <typename Dtype>
 void SGDSolver<Dtype>::PreSolve() {
   // A solver that is only used to run its nets may go without a policy.
   if (this->param_.has_lr_policy()) CheckLearningRatePolicy(this->param_);
+  // Differs from BVLC, which trains at this rate in silence.
+  LOG_IF(WARNING, this->param_.has_lr_policy() && !this->param_.has_base_lr() &&
+                      Caffe::root_solver())
+      << "solver: base_lr is missing, expected the learning rate; it is 0, and training "
+         "leaves the weights as they are";
   const string& kind = this->param_.regularization_type();
   if (kind != "L2" && kind != "L1") {
     throw ValueError(

@@ -1,5 +1,8 @@
 #include "caffe/solvers/snapshot_files.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -17,6 +20,25 @@ namespace fs = std::filesystem;
 bool IsFile(const fs::path& path) {
   std::error_code ignored;
   return fs::is_regular_file(path, ignored);
+}
+
+struct StateName {
+  std::string start;  ///< "s_iter_" of "s_iter_4.solverstate"
+  std::int64_t iter = -1;
+};
+
+/// Has iter -1 for names that no snapshot has.
+StateName ParseStateName(const std::string& name) {
+  const size_t end = std::min(name.rfind(".solverstate"), name.size());
+  const std::string extension = name.substr(end);
+  const size_t digits = name.find_last_not_of("0123456789", end - 1) + 1;
+  StateName parsed;
+  parsed.start = name.substr(0, digits);
+  if ((extension == ".solverstate" || extension == ".solverstate.h5") &&
+      parsed.start.ends_with("_iter_")) {
+    std::from_chars(name.data() + digits, name.data() + end, parsed.iter);
+  }
+  return parsed;
 }
 
 }  // namespace
@@ -66,6 +88,29 @@ std::string FindWeights(const std::string& state_file, const SolverState& state)
   throw FileError(Str("'", state_file, "' needs the weights '", named.string(),
                       "', which are neither there nor beside it as '", beside.string(),
                       "'; put the file there"));
+}
+
+std::string AdviceOnSnapshotBefore(const std::string& state_file) {
+  const fs::path path(state_file);
+  const StateName own = ParseStateName(path.filename().string());
+  if (own.iter < 0 || !IsFile(path)) return "";
+  StateName before;
+  fs::path file;
+  std::error_code problem;
+  fs::directory_iterator entry(path.parent_path().empty() ? "." : path.parent_path(),
+                               problem);
+  for (; !problem && entry != fs::directory_iterator(); entry.increment(problem)) {
+    const fs::path name = entry->path().filename();
+    const StateName other = ParseStateName(name.string());
+    if (other.start != own.start || other.iter >= own.iter || other.iter <= before.iter) {
+      continue;
+    }
+    before = other;
+    file = path.parent_path() / name;
+  }
+  if (file.empty()) return "";
+  return Str("; the one before is '", file.string(),
+             "', from which `sknet train` goes on when this one is moved away");
 }
 
 void SnapshotRecord::LossIsFinite() {

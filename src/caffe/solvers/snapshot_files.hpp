@@ -15,6 +15,10 @@ void CheckSnapshotPrefix(const SolverParameter& param, const std::string& probe)
 /// moved, beside it. Throws FileError if there are none, or those of another run.
 std::string FindWeights(const std::string& state_file, const SolverState& state);
 
+/// "; the one before is 's_iter_4.solverstate'" and how to go on from it, for the error
+/// of a solverstate that cannot be used; empty if there is none beside it.
+std::string AdviceOnSnapshotBefore(const std::string& state_file);
+
 /// The snapshots of a run as far as its messages name them. A snapshot is good once the
 /// weights in it have had a finite loss.
 class SnapshotRecord {

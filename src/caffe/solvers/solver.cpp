@@ -100,15 +100,13 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   // Differs from BVLC, which finds out after training that it cannot be saved.
   if (param_.snapshot_after_train()) CheckSnapshotWritePermissions();
 
-  const int start_iter = iter_;
   Step(param_.max_iter() - iter_);
   const bool saved =
       param_.snapshot() && iter_ % param_.snapshot() == 0 && !snapshots_->last_failed();
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
-  if (snapshots_->failures() > 0) {
-    LOG(ERROR) << snapshots_->failures() << " snapshot(s) could not be written; "
-               << snapshots_->Last();
-  }
+  LOG_IF(ERROR, snapshots_->failures() > 0)
+      << snapshots_->failures() << " snapshot(s) could not be written; "
+      << snapshots_->Last();
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
     return;
@@ -123,7 +121,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     net_->Forward(&loss);
     const bool look = !std::isfinite(loss) && !warned_not_finite_;
     const string cause = look ? FirstNotFinite(net_.get(), stream) : "";
-    TakeLoss(group_->Mean(loss), start_iter, cause);
+    TakeLoss(group_->Mean(loss), cause);
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
     for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
@@ -139,7 +137,6 @@ void Solver<Dtype>::Step(int iters) {
   ProcessGroup::Join();
   const GroupWork work(group_->processes());
   group_->MatchSteps(net_.get(), iter_, iters);
-  const int start_iter = iter_;
   const std::int64_t stop_iter = std::int64_t{iter_} + iters;
   requested_early_exit_ = false;
   iterations_last_ = iter_;
@@ -159,19 +156,23 @@ void Solver<Dtype>::Step(int iters) {
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());
     Dtype loss = 0;
+    Dtype mean = 0;
     string cause;
     for (int i = 0; i < param_.iter_size(); ++i) {
-      const bool last = i + 1 == param_.iter_size();
-      if (last) group_->AverageInNextBackward();
       const rng_t stream = *caffe_rng();
-      const Dtype part = net_->ForwardBackward();
+      Dtype part;
+      net_->Forward(&part);
+      loss += part;
+      if (i + 1 == param_.iter_size()) {
+        mean = loss /= param_.iter_size();
+        group_->AverageInNextBackward(&mean);
+      }
+      net_->Backward();
       if (!std::isfinite(part) && cause.empty() && !warned_not_finite_) {
         cause = FirstNotFinite(net_.get(), stream);
       }
-      loss += part;
     }
-    loss /= param_.iter_size();
-    TakeLoss(group_->Mean(loss), start_iter, cause);
+    TakeLoss(mean, cause);
     if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
@@ -180,14 +181,11 @@ void Solver<Dtype>::Step(int iters) {
     // Solvers written for Caffe 1.0 leave the counting to Step, later ones do not.
     if (iter_ == iteration) ++iter_;
 
-    const SolverAction::Enum request = GetRequestedAction();
+    const auto asked = group_->RequestsOfAll(GetRequestedAction());
     const bool due = param_.snapshot() && iter_ % param_.snapshot() == 0;
-    const bool asked = group_->Any(request == SolverAction::SNAPSHOT);
-    if (group_->TakesPart() && (due || asked)) TrySnapshot();
-    if (group_->Any(request == SolverAction::STOP)) {
-      requested_early_exit_ = true;
-      break;
-    }
+    if (group_->TakesPart() && (due || asked.snapshot)) TrySnapshot();
+    requested_early_exit_ = asked.stop;
+    if (asked.stop) break;
   }
 }
 
@@ -196,15 +194,17 @@ void Solver<Dtype>::UpdateSmoothedLoss(Dtype loss, int, int average_loss) {
   // Differs from BVLC, which forgets the losses at every call of Step: a loop of
   // Step(1), and a run continued from a snapshot, average like one long Step.
   losses_.push_back(loss);
-  if (losses_.size() > static_cast<size_t>(average_loss)) losses_.erase(losses_.begin());
+  if (losses_.size() > static_cast<size_t>(average_loss)) {
+    losses_.erase(losses_.begin(), losses_.end() - average_loss);
+  }
   double sum = 0;
   for (const Dtype value : losses_) sum += value;
   smoothed_loss_ = static_cast<Dtype>(sum / losses_.size());
 }
 
 template <typename Dtype>
-void Solver<Dtype>::TakeLoss(Dtype loss, int start_iter, const string& cause) {
-  UpdateSmoothedLoss(loss, start_iter, param_.average_loss());
+void Solver<Dtype>::TakeLoss(Dtype loss, const string& cause) {
+  UpdateSmoothedLoss(loss, iter_, param_.average_loss());
   if (std::isfinite(loss)) {
     snapshots_->LossIsFinite();
   } else if (param_.on_nan() == SolverParameter::STOP || !warned_not_finite_) {
@@ -232,9 +232,8 @@ void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
   if (!Caffe::root_solver()) return;
   OutputMeans<Dtype> outputs(net_id < 0 ? *net_ : *test_nets_[net_id]);
   outputs.Add(0);
-  for (const string& line : outputs.Lines(net_id < 0 ? "Train" : "Test")) {
-    LOG(INFO) << line;
-  }
+  const char* phase = net_id < 0 ? "Train" : "Test";
+  for (const string& line : outputs.Lines(phase)) LOG(INFO) << line;
 }
 
 template <typename Dtype>
@@ -281,16 +280,10 @@ void Solver<Dtype>::Test(const int test_net_id) {
     net.Forward(&loss);
     means.Add(loss);
   }
-  if (param_.test_compute_loss() && param_.test_iter(test_net_id) > 0) {
-    LOG(INFO) << "Test loss: " << means.loss();
-  }
+  LOG_IF(INFO, param_.test_compute_loss() && param_.test_iter(test_net_id) > 0)
+      << "Test loss: " << means.loss();
   for (const string& line : means.Lines("Test")) LOG(INFO) << line;
   for (Callback* callback : callbacks_) callback->on_test(test_net_id, means.Named());
-}
-
-template <typename Dtype>
-string Solver<Dtype>::SnapshotFilename(const string& extension) {
-  return Str(param_.snapshot_prefix(), "_iter_", iter_, extension);
 }
 
 template <typename Dtype>
@@ -360,10 +353,14 @@ void Solver<Dtype>::Restore(const char* resume_file) {
   CHECK(resume_file) << "a solverstate file is needed";
   ProcessGroup::Join();
   const string state_file(resume_file);
-  if (IsHdf5State(state_file)) {
-    RestoreSolverStateFromHDF5(state_file);
-  } else {
-    RestoreSolverStateFromBinaryProto(state_file);
+  try {
+    if (IsHdf5State(state_file)) {
+      RestoreSolverStateFromHDF5(state_file);
+    } else {
+      RestoreSolverStateFromBinaryProto(state_file);
+    }
+  } catch (const FileError& error) {
+    throw FileError(error.what() + AdviceOnSnapshotBefore(state_file));
   }
   position_.reset();
   group_->WeightsHaveChanged();
@@ -392,9 +389,6 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
   iter_ = state.iter();
   current_step_ = state.current_step();
   losses_.assign(state.losses().begin(), state.losses().end());
-  if (losses_.size() > static_cast<size_t>(param_.average_loss())) {
-    losses_.erase(losses_.begin(), losses_.end() - param_.average_loss());
-  }
   smoothed_loss_ = state.smoothed_loss();
   RestorePosition(state_file, state, *net_, test_nets_, *group_->processes());
 }

@@ -88,8 +88,8 @@ void TrainingGroup<Dtype>::BroadcastWeights(Net<Dtype>* net) {
 }
 
 template <typename Dtype>
-void TrainingGroup<Dtype>::AverageInNextBackward() {
-  if (gradient_sum_) gradient_sum_->SumInNextBackward();
+void TrainingGroup<Dtype>::AverageInNextBackward(Dtype* loss) {
+  if (gradient_sum_) gradient_sum_->SumInNextBackward(loss);
 }
 
 template <typename Dtype>
@@ -112,6 +112,16 @@ void TrainingGroup<Dtype>::AverageStatistics(Net<Dtype>* net) {
       values[j] = static_cast<Dtype>(sums[j] / group_->size());
     }
   }
+}
+
+template <typename Dtype>
+typename TrainingGroup<Dtype>::Requests TrainingGroup<Dtype>::RequestsOfAll(
+    SolverAction::Enum own) const {
+  float counts[] = {own == SolverAction::SNAPSHOT ? 1.0f : 0,
+                    own == SolverAction::STOP ? 1.0f : 0};
+  group_->StartSum(counts, 2);
+  group_->Wait();
+  return {counts[0] > 0, counts[1] > 0};
 }
 
 template <typename Dtype>

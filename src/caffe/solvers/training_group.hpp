@@ -48,15 +48,21 @@ class TrainingGroup {
   /// Weights were loaded: the next MatchSteps makes them equal again.
   void WeightsHaveChanged() { weights_match_ = false; }
 
-  /// The next backward pass puts the means over the group in place of the gradients.
-  void AverageInNextBackward();
+  /// The next backward pass puts the means over the group in place of the gradients, and
+  /// of `loss`, which goes along.
+  void AverageInNextBackward(Dtype* loss);
   /// Puts them there now.
   void AverageGradients();
   /// Averages what training changes without a rate: the statistics of batch norms.
   void AverageStatistics(Net<Dtype>* net);
 
+  struct Requests {
+    bool snapshot, stop;
+  };
+  /// What any process asks for, which then all do, in one sum.
+  Requests RequestsOfAll(SolverAction::Enum own) const;
+
   Dtype Mean(Dtype value) const;
-  bool Any(bool value) const;
   SolverAction::Enum OfRankZero(SolverAction::Enum action) const;
   /// Runs `work` there, for which the others wait. What it throws; on the others a
   /// FileError that rank 0 could not do `what`.
@@ -66,6 +72,7 @@ class TrainingGroup {
   string First(string text) const;
 
  private:
+  bool Any(bool value) const;
   void BroadcastWeights(Net<Dtype>* net);
 
   ProcessGroup* group_;
