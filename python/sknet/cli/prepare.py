@@ -14,7 +14,7 @@ from sknet.text import print_rejected
 
 if TYPE_CHECKING:
     from sknet.data.class_map import ClassMap
-    from sknet.data.image_files import Image, Source
+    from sknet.data.image_files import Image
     from sknet.data.prepare import Result
 
 
@@ -108,28 +108,31 @@ def _doubts(
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from sknet.data.class_map import read_class_list
-    from sknet.data.image_files import Folder, scan_train, scan_val, shuffled
+    from sknet.data.class_map import named, read_class_list
+    from sknet.data.image_files import scan_train, scan_val, shuffled
     from sknet.data.prepare import build
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected at least 1")
     wanted = read_class_list(arguments.classes) if arguments.classes else None
-    classes, train = scan_train(arguments.train, wanted)
-    val_source, val = scan_val(arguments.val, classes, arguments.val_labels)
+    others: list[str] = []
+    classes, train = scan_train(arguments.train, wanted, others)
+    val = scan_val(arguments.val, classes, arguments.val_labels, others)
     filled, known = len({image.label for image in train}), len(classes.names)
     print(
         f"{f'{filled:,} of the ' if filled < known else ''}{known:,} classes: "
         f"{len(train):,} training and {len(val):,} validation images"
     )
+    if others:
+        print(f"passed over {len(others):,} files that are no images ({named(others)})")
     for doubt in _doubts(arguments, classes, train, val):
         print(f"warning: {doubt}")
     left_out = 0
     repaired: list[Path] = []
     seed: int = arguments.seed
-    parts: Sequence[tuple[str, Source, Sequence[Image], int | None]] = (
-        ("train", Folder(arguments.train), shuffled(train, seed), seed),
-        ("val", val_source, val, None),
+    parts: Sequence[tuple[str, Path, Sequence[Image], int | None]] = (
+        ("train", arguments.train, shuffled(train, seed), seed),
+        ("val", arguments.val, val, None),
     )
     for part, source, images, drawn in parts:
         ends = finishing("sknet prepare", "the images in hand")

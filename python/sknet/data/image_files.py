@@ -1,4 +1,7 @@
-"""The images that `sknet prepare` stores: folders and archives of them, and labels."""
+"""Image files: which ones are, and those that `sknet prepare` stores, with labels.
+
+They are below a folder, or in an uncompressed tar archive, which is not unpacked.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,28 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from caffe.files import reading
 from sknet.data.class_map import ClassMap, class_folders, named
 
-# Protobuf's limit of a message less room for other fields.
-_MAX_IMAGE_BYTES = 1 << 30
+_ENDINGS = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def is_image(name: str) -> bool:
+    """Whether a file is an image by its name, which is not a hidden one's."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in _ENDINGS and not path.name.startswith(".")
+
+
+def image_names(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the images in a folder and of its other files, each sorted.
+
+    Raises:
+        OSError: It cannot be read; the message is a sentence.
+    """
+    with reading(folder), os.scandir(folder) as entries:
+        files = sorted(entry.name for entry in entries if entry.is_file())
+    return [f for f in files if is_image(f)], [f for f in files if not is_image(f)]
 
 
 @dataclass(frozen=True)
@@ -27,64 +45,29 @@ class Image:
     size: int = 0
 
 
-class Source(Protocol):
-    """Where the bytes of images come from; used by many threads at once."""
-
-    def read(self, image: Image) -> bytes:
-        """The bytes of an image file; OSError if it cannot be read."""
-
-
-class Folder:
-    """Image files below a folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def read(self, image: Image) -> bytes:
-        """The bytes of the file `image.name` below the root."""
-        with (self.root / image.name).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > _MAX_IMAGE_BYTES:
-                raise OSError(f"{size} bytes, expected at most {_MAX_IMAGE_BYTES}")
-            return file.read()
-
-
-class Archive:
-    """Image files in an uncompressed tar archive, which is not unpacked."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self, image: Image) -> bytes:
-        """The bytes at the image's place in the archive."""
-        with self.path.open("rb") as file:
-            file.seek(image.offset)
-            data = file.read(image.size)
-        if len(data) != image.size:
-            raise OSError(f"the archive ends after {len(data)} of {image.size} bytes")
-        return data
-
-    def files(self) -> Iterator[Image]:
-        """All files in it, as images with label -1."""
-        try:
-            with tarfile.open(self.path, "r:") as archive:
-                for member in archive:
-                    if member.isfile():
-                        yield Image(
-                            str(PurePosixPath(member.name)),
-                            -1,
-                            member.offset_data,
-                            member.size,
-                        )
-        except tarfile.TarError as error:
-            raise ValueError(
-                f"'{self.path}': no uncompressed tar archive ({error}); unpack it and "
-                "name the folder"
-            ) from None
+def _archive_files(path: Path) -> Iterator[Image]:
+    """The files in an uncompressed tar archive, as images with label -1."""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                if member.isfile():
+                    yield Image(
+                        str(PurePosixPath(member.name)),
+                        -1,
+                        member.offset_data,
+                        member.size,
+                    )
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"'{path}': no uncompressed tar archive ({error}); unpack it and name the "
+            "folder"
+        ) from None
 
 
 def scan_train(
-    root: Path, classes: ClassMap | None = None
+    root: Path,
+    classes: ClassMap | None = None,
+    passed_over: list[str] | None = None,
 ) -> tuple[ClassMap, list[Image]]:
     """Finds the training images: a folder for each class, named after it.
 
@@ -92,6 +75,7 @@ def scan_train(
         root: The folder of the class folders.
         classes: All classes in the order of their labels, of which the folders may be a
             part; by default the folders' sorted names.
+        passed_over: Gets the names of the files that are no images by their endings.
 
     Returns:
         The class map, and the images in the order of their names.
@@ -112,7 +96,7 @@ def scan_train(
         for name, label in zip(
             folders, found.translation(classes, f"'{root}'"), strict=True
         )
-        for file in _files(root / name)
+        for file in _images_in(root, name, passed_over)
     ]
     filled = {image.label for image in images}
     labels = classes.labels()
@@ -123,18 +107,19 @@ def scan_train(
     return classes, images
 
 
-def _files(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_file() and not entry.name.startswith(".")
-        )
+def _images_in(root: Path, folder: str, passed_over: list[str] | None) -> list[str]:
+    images, others = image_names(root / folder)
+    if passed_over is not None:
+        passed_over += [str(PurePosixPath(folder, name)) for name in others]
+    return images
 
 
 def scan_val(
-    path: Path, classes: ClassMap, labels_file: Path | None = None
-) -> tuple[Source, list[Image]]:
+    path: Path,
+    classes: ClassMap,
+    labels_file: Path | None = None,
+    passed_over: list[str] | None = None,
+) -> list[Image]:
     """Finds the validation images.
 
     Args:
@@ -142,23 +127,27 @@ def scan_val(
         classes: The training set's.
         labels_file: For flat ones a line `name label` for each image; a label is a
             number or a class.
+        passed_over: Gets the names of the files that are no images by their endings.
 
     Returns:
-        Where to read them, and the images in the order of their names.
+        The images in the order of their names.
 
     Raises:
         ValueError: No images, or images without a label or the reverse.
         OSError: Something cannot be read.
     """
-    source: Archive | Folder
     if path.is_dir():
-        source = Folder(path)
-        folders = class_folders(path)
-        names = [f"{name}/{file}" for name in folders for file in _files(path / name)]
-        files = [Image(name, -1) for name in names or _files(path)]
+        names = [
+            f"{folder}/{file}"
+            for folder in class_folders(path)
+            for file in _images_in(path, folder, passed_over)
+        ]
+        files = [Image(name, -1) for name in names or _images_in(path, "", passed_over)]
     else:
-        source = Archive(path)
-        files = list(source.files())
+        found = list(_archive_files(path))
+        files = [image for image in found if is_image(image.name)]
+        if passed_over is not None:
+            passed_over += [i.name for i in found if not is_image(i.name)]
     if not files:
         raise ValueError(f"'{path}': no images, expected at least one")
     files.sort(key=lambda image: image.name)
@@ -176,7 +165,7 @@ def scan_val(
                 f"'{path}': its images are in no folders of the training set's classes"
                 f"{which}; give --val-labels, a file of lines `name label`"
             )
-    return source, [
+    return [
         Image(image.name, labels[key(image)], image.offset, image.size)
         for image in files
     ]

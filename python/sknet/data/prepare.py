@@ -1,42 +1,27 @@
 """Builds LMDBs from images in the layout of ILSVRC: `sknet prepare imagenet`.
 
-Image files are stored as they are (`encoded` Datum messages), so that nothing is lost
-and the engine's transformer decides about sizes; every one is decoded once to find the
-damaged ones. The databases are written with the lmdb package, in transactions that a
-second run continues after the first was killed; `convert_imageset` cannot do that, nor
-read archives, nor keep grey files as they are.
+The engine's builder stores the files as they are (`encoded` Datum messages), so that
+nothing is lost and the transformer decides about sizes; every one is decoded once to
+find the damaged ones.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import itertools
-import json
 import os
-from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
 from caffe import _caffe
-from caffe.files import make_folder, read_text, sync_folder, write_atomically
-from caffe.proto import caffe_pb2
+from caffe.files import make_folder
 from sknet.data.class_map import ClassMap, read_record, write_record
-from sknet.data.image_files import Image, Source, shuffled
+from sknet.data.image_files import Image, shuffled
 
-# A transaction keeps its entries in memory until it is committed.
+# Images in a transaction, which the engine keeps in memory until it is committed.
 _COMMIT_IMAGES = 1000
-_COMMIT_BYTES = 64 << 20
-_FIRST_MAP_BYTES = 1 << 30
-# LMDB's own limit.
-_MAX_KEY_BYTES = 511
-_MANIFEST = "manifest.json"
 
 Report = Callable[[int, int], None]
 
@@ -64,7 +49,7 @@ class Result:
 
 
 def build(
-    source: Source,
+    source: Path,
     images: Sequence[Image],
     classes: ClassMap,
     database: Path,
@@ -80,7 +65,7 @@ def build(
     `00000000_name`, numbered in the order of the images.
 
     Args:
-        source: Gives the bytes.
+        source: The folder or the archive in which the images are.
         images: What to store, at most 100 million.
         classes: Meaning of the labels.
         database: Folder to create.
@@ -98,41 +83,53 @@ def build(
         result = _complete(database, order)
         result.repaired = _repaired(source, images, dict(result.rejected), workers)
         return result
-    partial = database.with_name(database.name + ".partial")
-    make_folder(partial)
-    with _locked(partial):
-        result = Result(database)
-        with _Writer(partial, order) as writer:
-            result.resumed = writer.entries
-            before = {name for _, name, _ in writer.rejected}
-            read = _read_all(source, images[writer.next :], workers)
-            for number, (image, value, reason) in enumerate(read, writer.next):
-                writer.add(number, image.name, value, reason)
-                if report:
-                    report(number + 1, len(images))
-            writer.commit()
-            result.written = writer.entries
-            result.rejected = [(name, reason) for _, name, reason in writer.rejected]
-            result.repaired = _repaired(source, images, before, workers)
+    result = Result(database)
+
+    def complete(folder: str, built: _caffe.BuildResult) -> None:
+        result.written, result.resumed = built.written, built.resumed
+        result.rejected = [(image.name, image.reason) for image in built.rejected]
         if result.written == 0:
             name, reason = result.rejected[0]
             raise ValueError(
                 f"none of the {len(images)} images for '{database}' could be stored; "
                 f"the first, '{name}': {reason}"
             )
+        if result.resumed:
+            before = dict(result.rejected)
+            result.repaired = _repaired(source, images, before, workers)
         write_record(
-            partial,
+            Path(folder),
             classes,
             images=result.written,
             rejected=[{"name": name, "reason": why} for name, why in result.rejected],
             seed=seed,
             digest=order.digest,
         )
-        for name in (_MANIFEST, "lock.mdb"):
-            (partial / name).unlink(missing_ok=True)
-        partial.rename(database)
-        sync_folder(database.parent)
+
+    make_folder(database.parent)
+    _caffe.store_image_files(
+        os.fsencode(database),
+        *_place(source),
+        [_file(image) for image in images],
+        settings=[
+            ("other classes", classes.digest),
+            *([] if seed is None else [("--seed", str(seed))]),
+        ],
+        threads=workers,
+        commit_images=_COMMIT_IMAGES,
+        progress=report,
+        complete=complete,
+    )
     return result
+
+
+def _place(source: Path) -> tuple[bytes, bool]:
+    """For the engine: the source's name, and whether it is an archive."""
+    return os.fsencode(source), not source.is_dir()
+
+
+def _file(image: Image) -> tuple[bytes, int, int, int]:
+    return os.fsencode(image.name), image.label, image.offset, image.size
 
 
 class _Order:
@@ -150,9 +147,7 @@ class _Order:
         self.seed = seed
         self.digest = _digest(images, classes)
 
-    def difference(
-        self, record: Mapping[str, Any], classes: ClassMap | None = None
-    ) -> str | None:
+    def difference(self, record: Mapping[str, Any], classes: ClassMap) -> str | None:
         """What an earlier run was given else, by its record; None if nothing."""
         if record.get("digest") == self.digest:
             return None
@@ -161,7 +156,7 @@ class _Order:
             drawn = _digest(shuffled(self.images, seed), self.classes)
             if record.get("digest") == drawn:
                 return f"--seed {seed}, now --seed {self.seed}"
-        if classes is not None and classes != self.classes:
+        if classes != self.classes:
             same = sorted(classes.names) == sorted(self.classes.names)
             return "the classes in another order" if same else "other classes"
         return "other images or labels"
@@ -191,173 +186,15 @@ def _complete(database: Path, order: _Order) -> Result:
 
 
 def _repaired(
-    source: Source, images: Sequence[Image], rejected: Container[str], workers: int
+    source: Path, images: Sequence[Image], rejected: Container[str], workers: int
 ) -> list[str]:
     """Of images that an earlier run left out those that could be stored by now."""
+    place = _place(source)
+
+    def problem(image: Image) -> str:
+        return _caffe.image_file_problem(*place, _file(image))
+
     again = [image for image in images if image.name in rejected]
-    return [i.name for i, _, reason in _read_all(source, again, workers) if not reason]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OSError(f"'{folder}': another process is building it") from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
-Read = tuple[Image, bytes, str]
-
-
-def _read_all(source: Source, images: Sequence[Image], threads: int) -> Iterator[Read]:
-    """Images with their Datum, or with the reason why not, in order."""
-
-    def work(image: Image) -> Read:
-        if (size := len(_key(0, image.name))) > _MAX_KEY_BYTES:
-            return (
-                image,
-                b"",
-                f"its name makes a key of {size} bytes, LMDB takes {_MAX_KEY_BYTES}",
-            )
-        try:
-            data = source.read(image)
-            # Decoded for the check alone; this releases the interpreter's lock.
-            height, width, _ = _caffe.decode_image(data, True).shape
-        except OSError as error:
-            return image, b"", error.strerror or str(error)
-        datum = caffe_pb2.Datum(
-            channels=3,
-            height=height,
-            width=width,
-            data=data,
-            label=image.label,
-            encoded=True,
-        )
-        return image, datum.SerializeToString(), ""
-
-    waiting: deque[Future[Read]] = deque()
-    left = iter(images)
-    pool = ThreadPoolExecutor(threads)
-    try:
-        waiting.extend(
-            pool.submit(work, i) for i in itertools.islice(left, 4 * threads)
-        )
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(work, i) for i in itertools.islice(left, 1))
-            yield done
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _key(number: int, name: str) -> bytes:
-    return f"{number:08}_{name}".encode(errors="surrogateescape")
-
-
-class _Writer:
-    """Appends numbered images to an LMDB, from where an earlier run got to.
-
-    Attributes:
-        next: Number of the first image that is not known to be stored.
-        entries: Images stored and committed.
-        rejected: (number, name, reason) of those that were left out.
-    """
-
-    def __init__(self, folder: Path, order: _Order) -> None:
-        self._folder = folder
-        self._order = order
-        earlier = self._read_manifest()
-        self._map_bytes = _FIRST_MAP_BYTES
-        if (folder / "data.mdb").exists():
-            self._map_bytes += (folder / "data.mdb").stat().st_size
-        try:
-            self._database = lmdb.open(
-                str(folder), map_size=self._map_bytes, readahead=False
-            )
-            with self._database.begin() as transaction:
-                self.entries = int(transaction.stat()["entries"])
-                cursor = transaction.cursor()
-                self.next = int(cursor.key()[:8]) + 1 if cursor.last() else 0
-        except (lmdb.Error, ValueError) as error:
-            raise OSError(f"database '{folder}': {error}; remove it") from None
-        # Those behind the last stored image are read again.
-        self.rejected = [entry for entry in earlier if entry[0] < self.next]
-        self._pending: list[tuple[bytes, bytes]] = []
-        self._pending_bytes = 0
-
-    def _read_manifest(self) -> list[tuple[int, str, str]]:
-        path = self._folder / _MANIFEST
-        if not path.exists():
-            # A run that ended while it wrote its first one leaves a part of it.
-            if any(_MANIFEST not in file.name for file in self._folder.iterdir()):
-                raise ValueError(f"'{self._folder}': no work of ours; remove it")
-            self._write_manifest([])
-            return []
-        try:
-            manifest: dict[str, Any] = json.loads(read_text(path))
-            rejected = [(int(n), str(name), str(r)) for n, name, r in manifest["left"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"'{path}': damaged ({error}); remove its folder"
-            ) from None
-        if difference := self._order.difference(manifest):
-            raise ValueError(
-                f"'{self._folder}' was begun with {difference}; give what it was begun "
-                "with, or remove it"
-            )
-        return rejected
-
-    def _write_manifest(self, rejected: Sequence[tuple[int, str, str]]) -> None:
-        record = {
-            "digest": self._order.digest,
-            "seed": self._order.seed,
-            "left": rejected,
-        }
-        write_atomically(self._folder / _MANIFEST, json.dumps(record))
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._database.close()
-
-    def add(self, number: int, name: str, value: bytes, reason: str) -> None:
-        """Stores an image, or notes why not; committed now and then."""
-        if reason:
-            self.rejected.append((number, name, reason))
-            return
-        key = _key(number, name)
-        self._pending.append((key, value))
-        self._pending_bytes += len(key) + len(value)
-        if len(self._pending) >= _COMMIT_IMAGES or self._pending_bytes >= _COMMIT_BYTES:
-            self.commit()
-
-    def commit(self) -> None:
-        """Puts everything so far on the disk.
-
-        The notes are written first: those about images behind the last stored one are
-        ignored by the next run, but none may be missing.
-        """
-        self._write_manifest(self.rejected)
-        while True:
-            try:
-                with self._database.begin(write=True) as transaction:
-                    for key, value in self._pending:
-                        transaction.put(key, value, append=True)
-                break
-            except lmdb.MapFullError:
-                self._map_bytes *= 2
-                self._database.set_mapsize(self._map_bytes)
-            except lmdb.Error as error:
-                raise OSError(
-                    f"database '{self._folder}': {error}; make room, then run the same "
-                    "command again to go on"
-                ) from None
-        self.entries += len(self._pending)
-        self._pending = []
-        self._pending_bytes = 0
+    with ThreadPoolExecutor(workers) as pool:
+        problems = pool.map(problem, again)
+        return [i.name for i, why in zip(again, problems, strict=True) if not why]

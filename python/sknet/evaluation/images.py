@@ -16,13 +16,12 @@ import numpy.typing as npt
 import caffe
 from caffe.files import read_text, reading
 from sknet.data.class_map import ClassMap, class_folders, named, read_record
+from sknet.data.image_files import image_names
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import ImageReader
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
-
-_EXTENSIONS = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -156,13 +155,13 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
         files = [
             (f"{name}/{image}", label)
             for label, name in enumerate(folders)
-            for image in _images_in(path / name)
+            for image in image_names(path / name)[0]
         ]
         empty = set(folders) - {name.partition("/")[0] for name, _ in files}
         if empty and files:
             raise ValueError(f"source '{path}': no images in folder {named(empty)}")
     else:
-        files = [(name, 0) for name in _images_in(path)]
+        files = [(name, 0) for name in image_names(path)[0]]
     if not files:
         raise ValueError(
             f"source '{path}': no images, expected an LMDB, a folder of images or a "
@@ -189,15 +188,6 @@ def _open_lmdb(path: Path) -> ImageSource:
     size = (path / "data.mdb").stat().st_size
     identity = hashlib.sha256(f"{path.resolve()} {count} {size}".encode()).hexdigest()
     return ImageSource(path, count, identity, classes)
-
-
-def _images_in(folder: Path) -> list[str]:
-    with reading(folder):
-        return sorted(
-            entry.name
-            for entry in folder.iterdir()
-            if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
-        )
 
 
 def _listed(path: Path, labels_file: Path) -> list[tuple[str, int]]:

@@ -24,7 +24,7 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.cli import main
 from sknet.data.class_map import read_class_list
-from sknet.data.image_files import Folder, scan_train, scan_val, shuffled
+from sknet.data.image_files import scan_train, scan_val, shuffled
 from sknet.data.prepare import build
 from sknet.evaluation import open_source
 
@@ -142,21 +142,28 @@ def test_all_layouts_of_val_are_the_same(ilsvrc, tmp_path):
         with tarfile.open(archives[name], "w") as archive:
             archive.add(root, "val")
     want = None
-    for path, labels_file in [
-        (ilsvrc / "val", ilsvrc / "val.txt"),
-        (ilsvrc / "val", by_class),
-        (folders, None),
-        (archives["flat"], ilsvrc / "val.txt"),
-        (archives["folders"], None),
-    ]:
-        source, images = scan_val(path, classes, labels_file)
+    for number, (path, labels_file) in enumerate(
+        [
+            (ilsvrc / "val", ilsvrc / "val.txt"),
+            (ilsvrc / "val", by_class),
+            (folders, None),
+            (archives["flat"], ilsvrc / "val.txt"),
+            (archives["folders"], None),
+        ]
+    ):
+        images = scan_val(path, classes, labels_file)
+        build(path, images, classes, tmp_path / str(number))
         got = {
-            image.name.rpartition("/")[2]: (image.label, source.read(image))
-            for image in images
+            key.rpartition("/")[2].rpartition("_val_")[2]: datum
+            for key, datum in entries(tmp_path / str(number)).items()
         }
         want = want or got
         assert got == want
     assert len(want) == 4
+    for name, label in labels.items():
+        datum = want[name.rpartition("_val_")[2]]
+        assert datum.label == int(label)
+        assert datum.data == (ilsvrc / "val" / name).read_bytes()
 
 
 def cmyk(path):
@@ -195,11 +202,11 @@ def test_damaged_images_are_left_out_and_told(copy, tmp_path, capsys):
     # Half of it again, closed as if it were all.
     half = whole[: len(whole) // 2] + b"\xff\xd9"
     (copy / "train" / "n11669921" / "half.JPEG").write_bytes(half)
-    (copy / "train" / "n11669921" / "notes.txt").write_text("not an image")
+    (copy / "train" / "n11669921" / "notes.jpg").write_text("not an image")
     assert prepare(copy, tmp_path / "out") == 1
     captured = capsys.readouterr()
     folders = {"empty.JPEG": "n04346328"}
-    for name in ("empty.JPEG", "cut.JPEG", "half.JPEG", "notes.txt"):
+    for name in ("empty.JPEG", "cut.JPEG", "half.JPEG", "notes.jpg"):
         assert f"rejected '{folders.get(name, 'n11669921')}/{name}': " in captured.out
     assert "stored 6 of 10 images" in captured.out
     assert "were rejected, see above" in captured.err
@@ -218,15 +225,14 @@ def test_a_killed_run_is_continued(tmp_path):
     script = f"""
 import os, signal, sknet.data.prepare as prepare
 from pathlib import Path
-from sknet.data.image_files import Folder, scan_train, shuffled
+from sknet.data.image_files import scan_train, shuffled
 prepare._COMMIT_IMAGES = 4
 classes, images = scan_train(Path({str(root / "train")!r}))
 def report(done, total):
     if done == 14:
         os.kill(os.getpid(), signal.SIGKILL)
-prepare.build(Folder(Path({str(root / "train")!r})),
-              shuffled(images, 1), classes, Path({str(out / "train_lmdb")!r}),
-              report=report)
+prepare.build(Path({str(root / "train")!r}), shuffled(images, 1), classes,
+              Path({str(out / "train_lmdb")!r}), report=report)
 """
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -236,7 +242,7 @@ prepare.build(Folder(Path({str(root / "train")!r})),
     classes, images = scan_train(root / "train")
     reports = []
     result = build(
-        Folder(root / "train"),
+        root / "train",
         shuffled(images, 1),
         classes,
         out / "train_lmdb",
@@ -244,9 +250,96 @@ prepare.build(Folder(Path({str(root / "train")!r})),
     )
     assert (result.resumed, result.written) == (12, 60)
     assert reports[0] == 13
-    other = build(Folder(root / "train"), shuffled(images, 1), classes, out / "whole")
+    other = build(root / "train", shuffled(images, 1), classes, out / "whole")
     assert other.resumed == 0
     assert entries(out / "train_lmdb") == entries(out / "whole")
+
+
+def empty_folder(partial):
+    partial.mkdir(parents=True)
+
+
+def part_of_the_first_file(partial):
+    partial.mkdir(parents=True)
+    name = (
+        ".build-state.01234567-89ab-cdef-0123-456789abcdef-0123456789abcdef.caffe-tmp"
+    )
+    (partial / name).write_text("database in")
+
+
+def before_the_first_transaction(partial):
+    kill_at("report", partial.with_suffix(""))
+
+
+def half_a_database(partial):
+    before_the_first_transaction(partial)
+    (partial / "data.mdb").write_bytes((partial / "data.mdb").read_bytes()[:1000])
+
+
+def before_the_database(partial):
+    before_the_first_transaction(partial)
+    for name in ("data.mdb", "lock.mdb"):
+        (partial / name).unlink()
+
+
+def after_the_class_map(partial):
+    kill_at("write_record", partial.with_suffix(""))
+    assert (partial / "classes.json").exists()
+
+
+def kill_at(function, database):
+    """Kills a run as it reports its second image, or has written the class map."""
+    root = database.parent.parent / "ilsvrc" / "train"
+    script = f"""
+import os, signal, sknet.data.prepare as prepare
+from pathlib import Path
+from sknet.data.image_files import scan_train, shuffled
+def kill(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+write = prepare.write_record
+def write_record(*arguments, **details):
+    write(*arguments, **details)
+    kill()
+def report(done, total):
+    if done == 2 and {function!r} == "report":
+        kill()
+prepare.write_record = write_record
+classes, images = scan_train(Path({str(root)!r}))
+prepare.build(Path({str(root)!r}), shuffled(images, 1), classes,
+              Path({str(database)!r}), seed=1, report=report)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("moment", "resumed"),
+    [
+        (empty_folder, 0),
+        (part_of_the_first_file, 0),
+        (before_the_database, 0),
+        (half_a_database, 0),
+        (before_the_first_transaction, 0),
+        (after_the_class_map, 6),
+    ],
+)
+def test_a_run_killed_at_its_first_or_last_moment(copy, tmp_path, moment, resumed):
+    database = tmp_path / "out" / "train_lmdb"
+    moment(tmp_path / "out" / "train_lmdb.partial")
+    classes, images = scan_train(copy / "train")
+    order = shuffled(images, 1)
+    result = build(copy / "train", order, classes, database, seed=1)
+    assert (result.resumed, result.written) == (resumed, 6)
+    assert [path.name for path in database.parent.iterdir()] == ["train_lmdb"]
+    assert sorted(path.name for path in database.iterdir()) == [
+        "classes.json",
+        "data.mdb",
+    ]
+    build(copy / "train", order, classes, tmp_path / "whole", seed=1)
+    assert entries(database) == entries(tmp_path / "whole")
+    assert (database / "classes.json").read_text() == (
+        tmp_path / "whole" / "classes.json"
+    ).read_text()
 
 
 def test_rejects_before_a_kill_are_remembered(copy, tmp_path, monkeypatch):
@@ -262,8 +355,8 @@ def test_rejects_before_a_kill_are_remembered(copy, tmp_path, monkeypatch):
 
     database = tmp_path / "lmdb"
     with pytest.raises(KeyboardInterrupt):
-        build(Folder(copy / "train"), images, classes, database, report=stop)
-    result = build(Folder(copy / "train"), images, classes, database)
+        build(copy / "train", images, classes, database, report=stop)
+    result = build(copy / "train", images, classes, database)
     assert result.resumed == 3
     assert [name for name, _ in result.rejected] == ["n04346328/bad.JPEG"]
     assert result.written == 6
@@ -291,10 +384,31 @@ sys.exit(main(["prepare", "imagenet", "--train", {str(ilsvrc / "train")!r},
     assert len(entries(out / "train_lmdb")) == 12
 
 
-def test_the_map_grows(ilsvrc, tmp_path, monkeypatch):
-    monkeypatch.setattr("sknet.data.prepare._FIRST_MAP_BYTES", 1 << 14)
-    assert prepare(ilsvrc, tmp_path) == 0
-    assert len(entries(tmp_path / "train_lmdb")) == 12
+def test_files_that_are_no_images_are_passed_over(copy, tmp_path, capsys):
+    for name in ("Thumbs.db", ".DS_Store", "._n11669921_0.JPEG", "notes.txt"):
+        (copy / "train" / "n11669921" / name).write_text("not an image")
+    (copy / "val" / "Thumbs.db").write_text("not an image")
+    (copy / "val" / "ILSVRC2012_val_00000000.JPEG").rename(copy / "val" / "a.Png")
+    lines = (copy / "val.txt").read_text()
+    (copy / "val.txt").write_text(
+        lines.replace("ILSVRC2012_val_00000000.JPEG", "a.Png")
+    )
+    assert prepare(copy, tmp_path / "out") == 0
+    told = capsys.readouterr().out
+    assert "2 classes: 6 training and 2 validation images" in told
+    assert (
+        "passed over 5 files that are no images ('Thumbs.db', "
+        "'n11669921/.DS_Store', 'n11669921/._n11669921_0.JPEG' and 2 more)" in told
+    )
+    assert "rejected" not in told
+    archive = tmp_path / "val.tar"
+    with tarfile.open(archive, "w") as file:
+        file.add(copy / "val", "val")
+    passed_over = []
+    classes, _ = scan_train(copy / "train")
+    images = scan_val(archive, classes, copy / "val.txt", passed_over)
+    assert passed_over == ["val/Thumbs.db"]
+    assert len(images) == 2
 
 
 def test_other_images_do_not_continue(ilsvrc, copy, tmp_path, capsys):
@@ -387,13 +501,18 @@ def test_archives_are_hostile(ilsvrc, tmp_path):
         link = tarfile.TarInfo("n04346328/link.JPEG")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
-    source, images = scan_val(path, classes)
-    assert [image.label for image in images] == [0]
-    assert source.read(images[0]) == photograph
+        archive.addfile(tarfile.TarInfo("n04346328/empty.JPEG"))
+    images = scan_val(path, classes)
+    assert [image.label for image in images] == [0, 0]
+    result = build(path, images, classes, tmp_path / "whole")
+    (datum,) = entries(tmp_path / "whole").values()
+    assert datum.data == photograph
+    assert result.rejected == [("n04346328/empty.JPEG", "the image has no bytes")]
     # Truncated behind the header: an error of that image.
     path.write_bytes(path.read_bytes()[:1024])
-    with pytest.raises(OSError, match=r"ends after 512 of \d+ bytes"):
-        source.read(images[0])
+    with pytest.raises(ValueError, match=r"ends after 512 of \d+ bytes"):
+        build(path, images, classes, tmp_path / "cut")
+    assert not (tmp_path / "cut.partial").exists()
 
 
 def test_names_need_not_be_text(copy, tmp_path):
@@ -445,7 +564,7 @@ def test_another_seed_is_named(ilsvrc, tmp_path, capsys, monkeypatch):
 
     def begin(seed, **options):
         order = shuffled(images, seed)
-        source = Folder(ilsvrc / "train")
+        source = ilsvrc / "train"
         build(source, order, classes, tmp_path / "half", seed=seed, **options)
 
     with pytest.raises(KeyboardInterrupt):
@@ -510,7 +629,7 @@ def test_a_repaired_image_is_told_by_a_resumed_run(copy, tmp_path, monkeypatch):
         if done == 4:
             raise KeyboardInterrupt
 
-    setting = (Folder(copy / "train"), images, classes, tmp_path / "lmdb")
+    setting = (copy / "train", images, classes, tmp_path / "lmdb")
     with pytest.raises(KeyboardInterrupt):
         build(*setting, report=stop)
     bad.write_bytes((bad.parent / "n04346328_0.JPEG").read_bytes())
