@@ -12,7 +12,7 @@ void ConcatLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                     const vector<Blob<Dtype>*>& /*top*/) {
   const ConcatParameter& param = this->layer_param_.concat_param();
   if (param.has_axis() && param.has_concat_dim()) {
-    throw ValueError("axis is given and its old name concat_dim too; give one");
+    throw ValueError("it has both axis and its old name concat_dim; give one");
   }
 }
 

@@ -25,8 +25,8 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                       param.height_size() > 0 || param.width_size() > 0;
   if (legacy && param.shape_size() > 0) {
     throw ValueError(
-        "dummy_data_param.shape is given and its old form num, channels, height, width "
-        "too; give one");
+        "it has both dummy_data_param.shape and its old form num, channels, height, "
+        "width; give one");
   }
   if (legacy) {
     check("num", param.num_size(), false);

@@ -68,7 +68,7 @@ void EltwiseLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                          ", one for every bottom, or none"));
   }
   if (coeffs != 0 && op_ != EltwiseParameter_EltwiseOp_SUM) {
-    throw ValueError(Str("coeff values are given for operation ",
+    throw ValueError(Str("coeff values with operation ",
                          EltwiseParameter_EltwiseOp_Name(op_), "; only SUM takes them"));
   }
   coeffs_.assign(bottom.size(), Dtype(1));

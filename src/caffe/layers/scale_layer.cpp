@@ -39,8 +39,8 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                    param.bias_filler());
     }
   } else if (this->blobs_.size() != expected) {
-    throw ValueError(
-        Str(this->blobs_.size(), " stored parameter blob(s), expected ", expected));
+    throw ValueError(Str("it is given ", this->blobs_.size(),
+                         " parameter blob(s), expected ", expected));
   }
   bias_param_id_ = param.bias_term() ? static_cast<int>(expected) - 1 : -1;
   this->param_propagate_down_.resize(this->blobs_.size(), true);

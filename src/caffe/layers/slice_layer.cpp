@@ -10,7 +10,7 @@ void SliceLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                    const vector<Blob<Dtype>*>& top) {
   const SliceParameter& param = this->layer_param_.slice_param();
   if (param.has_axis() && param.has_slice_dim()) {
-    throw ValueError("axis is given and its old name slice_dim too; give one");
+    throw ValueError("it has both axis and its old name slice_dim; give one");
   }
   slice_point_.assign(param.slice_point().begin(), param.slice_point().end());
   if (!slice_point_.empty() && slice_point_.size() + 1 != top.size()) {
