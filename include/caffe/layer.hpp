@@ -10,6 +10,7 @@
 #include "caffe/common.hpp"
 #include "caffe/layer_factory.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -71,11 +72,13 @@ class Layer {
 
   /// Checks blob counts, then LayerSetUp, Reshape and loss weights, in that order.
   void SetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-    CheckBlobCounts(bottom, top);
-    CheckInPlace(bottom, top);
-    LayerSetUp(bottom, top);
-    Reshape(bottom, top);
-    SetLossWeights(top);
+    Named([&] {
+      CheckBlobCounts(bottom, top);
+      CheckInPlace(bottom, top);
+      LayerSetUp(bottom, top);
+      Reshape(bottom, top);
+      SetLossWeights(top);
+    });
   }
 
   virtual void LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
@@ -239,8 +242,7 @@ class Layer {
                MaxBottomBlobs(), BottomNames());
     CheckCount("top", tops, ExactNumTopBlobs(), MinTopBlobs(), MaxTopBlobs(), {});
     if (EqualNumBottomTopBlobs() && bottoms != tops) {
-      throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") got ",
-                           bottoms, " bottom and ", tops,
+      throw ValueError(Str("got ", bottoms, " bottom and ", tops,
                            " top blob(s), expected as many of one as of the other"));
     }
   }
@@ -257,12 +259,12 @@ class Layer {
           others += Str(others.empty() ? ", only of bottom[" : " or bottom[", other, "]",
                         other < names.size() ? " (" + names[other] + ")" : "");
         }
-        throw ValueError(Str(
-            "layer '", layer_param_.name(), "' (", type(), "): top[", t, "] is bottom[",
-            b, "]", in_place(b, t) ? " '" + layer_param_.top(t) + "'" : "",
-            ", but this layer cannot work in place", others,
-            "; give the top its own name, such as top: \"", layer_param_.name(),
-            "\", and use that in the layers behind"));
+        throw ValueError(Str("top[", t, "] is bottom[", b, "]",
+                             in_place(b, t) ? " '" + layer_param_.top(t) + "'" : "",
+                             ", but this layer cannot work in place", others,
+                             "; give the top its own name, such as top: \"",
+                             layer_param_.name(),
+                             "\", and use that in the layers behind"));
       }
     }
   }
@@ -271,8 +273,7 @@ class Layer {
     const int weights = layer_param_.loss_weight_size();
     if (weights == 0) return;
     if (static_cast<int>(top.size()) != weights) {
-      throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") has ",
-                           weights, " loss_weight value(s), expected ", top.size(),
+      throw ValueError(Str(weights, " loss_weight value(s), expected ", top.size(),
                            ", one for every top, or none"));
     }
     for (size_t i = 0; i < top.size(); ++i) {
@@ -284,6 +285,18 @@ class Layer {
   }
 
  private:
+  // Does a part of the layer's work, whose errors are this layer's.
+  template <typename Work>
+  void Named(Work work) const {
+    try {
+      work();
+    } catch (Error& error) {
+      const string& written = layer_param_.type();
+      error.SetWho(NameOf(layer_param_.name(), written.empty() ? type() : written));
+      throw;
+    }
+  }
+
   void CheckCount(const char* what, int got, int exact, int least, int most,
                   const vector<string>& names) const {
     string expected;
@@ -300,8 +313,7 @@ class Layer {
     for (size_t i = 0; i < names.size(); ++i) {
       order += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
     }
-    throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") got ", got,
-                         " ", what, " blob(s), expected ", expected,
+    throw ValueError(Str("got ", got, " ", what, " blob(s), expected ", expected,
                          names.empty() ? "" : ": " + order + ", in that order"));
   }
 
@@ -311,12 +323,14 @@ class Layer {
 template <typename Dtype>
 inline Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  Reshape(bottom, top);
-  if (Caffe::mode() == Caffe::GPU) {
-    Forward_gpu(bottom, top);
-  } else {
-    Forward_cpu(bottom, top);
-  }
+  Named([&] {
+    Reshape(bottom, top);
+    if (Caffe::mode() == Caffe::GPU) {
+      Forward_gpu(bottom, top);
+    } else {
+      Forward_cpu(bottom, top);
+    }
+  });
   Dtype loss = 0;
   for (size_t top_id = 0; top_id < top.size(); ++top_id) {
     if (!this->loss(top_id)) continue;
@@ -336,11 +350,13 @@ template <typename Dtype>
 inline void Layer<Dtype>::Backward(const vector<Blob<Dtype>*>& top,
                                    const vector<bool>& propagate_down,
                                    const vector<Blob<Dtype>*>& bottom) {
-  if (Caffe::mode() == Caffe::GPU) {
-    Backward_gpu(top, propagate_down, bottom);
-  } else {
-    Backward_cpu(top, propagate_down, bottom);
-  }
+  Named([&] {
+    if (Caffe::mode() == Caffe::GPU) {
+      Backward_gpu(top, propagate_down, bottom);
+    } else {
+      Backward_cpu(top, propagate_down, bottom);
+    }
+  });
 }
 
 }  // namespace caffe

@@ -14,6 +14,7 @@
 
 namespace caffe {
 
+class HostMemoryPool;
 template <typename Dtype>
 class InferencePlan;
 template <typename Dtype>
@@ -234,7 +235,7 @@ class Net {
   void SettlePinned();
   int LayerIndex(const string& layer_name) const;
   void CheckStoredBlobs(const LayerParameter& source, int target_id) const;
-  [[noreturn]] void RethrowFor(const LayerParameter& layer, const Error& error) const;
+  [[noreturn]] void RethrowFor(const LayerParameter& layer, Error* error) const;
   void ReportWeights(const set<string>& stored);
 
   string name_;

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "caffe/layers/channel_tiles.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {

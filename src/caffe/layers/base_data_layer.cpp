@@ -63,8 +63,8 @@ BasePrefetchingDataLayer<Dtype>::BasePrefetchingDataLayer(const LayerParameter& 
     : BaseDataLayer<Dtype>(param) {
   const unsigned count = param.data_param().prefetch();
   if (count < 1 || count > kMaxPrefetch) {
-    throw ValueError(Str("layer '", param.name(), "' (", param.type(), "): prefetch is ",
-                         count, ", expected 1 to ", kMaxPrefetch, " batches"));
+    throw ValueError(
+        Str("prefetch is ", count, ", expected 1 to ", kMaxPrefetch, " batches"));
   }
   for (unsigned i = 0; i < count; ++i) prefetch_.emplace_back(new Batch<Dtype>());
   ResetPrefetch();

@@ -5,8 +5,8 @@
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -34,10 +34,10 @@ void BiasLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   axis_ = axes_ == 0
               ? 0
               : bottom[0]->CanonicalAxisIndex(this->layer_param_.bias_param().axis());
-  CheckCoefficientShape(this->layer_param_,
-                        learned ? NameOf(this->layer_param_) + ", the learned bias"
-                                : NameOfBottom(this->layer_param_, 1),
-                        bias.shape(), bottom[0]->shape(), axis_);
+  CheckCoefficientShape(
+      this->layer_param_,
+      learned ? string("the learned bias") : NameOfBottom(this->layer_param_, 1),
+      bias.shape(), bottom[0]->shape(), axis_);
   if (top[0] != bottom[0]) top[0]->ReshapeLike(*bottom[0]);
 }
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -14,8 +14,7 @@ void ConcatLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                     const vector<Blob<Dtype>*>& /*top*/) {
   const ConcatParameter& param = this->layer_param_.concat_param();
   if (param.has_axis() && param.has_concat_dim()) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " has both axis and its old name concat_dim; give one"));
+    throw ValueError("it has both axis and its old name concat_dim; give one");
   }
 }
 
@@ -40,8 +39,8 @@ void ConcatLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     }
   }
   if (extent > INT_MAX) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": the extents on axis ",
-                         concat_axis_, " add up to ", extent, ", more than ", INT_MAX));
+    throw ValueError(Str("the extents on axis ", concat_axis_, " add up to ", extent,
+                         ", more than ", INT_MAX));
   }
   shape[concat_axis_] = static_cast<int>(extent);
   top[0]->Reshape(shape);

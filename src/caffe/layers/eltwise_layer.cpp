@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -64,12 +64,11 @@ void EltwiseLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   op_ = param.operation();
   const int coeffs = param.coeff_size();
   if (coeffs != 0 && coeffs != static_cast<int>(bottom.size())) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has ", coeffs,
-                         " coeff value(s), expected ", bottom.size(),
+    throw ValueError(Str(coeffs, " coeff value(s), expected ", bottom.size(),
                          ", one for every bottom, or none"));
   }
   if (coeffs != 0 && op_ != EltwiseParameter_EltwiseOp_SUM) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has coeff values with operation ",
+    throw ValueError(Str("coeff values with operation ",
                          EltwiseParameter_EltwiseOp_Name(op_), "; only SUM takes them"));
   }
   coeffs_.assign(bottom.size(), Dtype(1));

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "caffe/layers/layer_name.hpp"
-
 namespace caffe {
 
 template <typename Dtype>
@@ -18,9 +16,8 @@ void LossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->num_axes() < 1 || bottom[1]->num_axes() < 1 ||
       bottom[0]->shape(0) != bottom[1]->shape(0)) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": bottom[0] has shape ",
-                         ShapeText(bottom[0]->shape()), " and bottom[1] ",
-                         ShapeText(bottom[1]->shape()),
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         " and bottom[1] ", ShapeText(bottom[1]->shape()),
                          ", expected the same number of samples on axis 0"));
   }
   top[0]->Reshape(vector<int>());

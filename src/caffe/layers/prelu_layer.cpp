@@ -4,8 +4,8 @@
 
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -36,8 +36,8 @@ void PReLULayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   NeuronLayer<Dtype>::Reshape(bottom, top);
   const int expected = channel_shared_ ? 1 : bottom[0]->shape(1);
   if (this->blobs_[0]->count() != expected) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has slopes of shape ",
-                         ShapeText(this->blobs_[0]->shape()), ", expected ", expected,
+    throw ValueError(Str("slopes of shape ", ShapeText(this->blobs_[0]->shape()),
+                         ", expected ", expected,
                          channel_shared_ ? " value for all channels"
                                          : " values, one per channel of bottom[0]"));
   }

@@ -6,8 +6,8 @@
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -39,7 +39,7 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                    param.bias_filler());
     }
   } else if (this->blobs_.size() != expected) {
-    throw ValueError(Str(NameOf(this->layer_param_), " is given ", this->blobs_.size(),
+    throw ValueError(Str("it is given ", this->blobs_.size(),
                          " parameter blob(s), expected ", expected));
   }
   bias_param_id_ = param.bias_term() ? static_cast<int>(expected) - 1 : -1;
@@ -55,12 +55,12 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   axis_ = axes_ == 0
               ? 0
               : bottom[0]->CanonicalAxisIndex(this->layer_param_.scale_param().axis());
-  CheckCoefficientShape(this->layer_param_,
-                        learned ? NameOf(this->layer_param_) + ", the learned scale"
-                                : NameOfBottom(this->layer_param_, 1),
-                        scale.shape(), bottom[0]->shape(), axis_);
+  CheckCoefficientShape(
+      this->layer_param_,
+      learned ? string("the learned scale") : NameOfBottom(this->layer_param_, 1),
+      scale.shape(), bottom[0]->shape(), axis_);
   if (bias_param_id_ >= 0) {
-    CheckCoefficientShape(this->layer_param_, NameOf(this->layer_param_) + ", the bias",
+    CheckCoefficientShape(this->layer_param_, "the bias",
                           this->blobs_[bias_param_id_]->shape(), bottom[0]->shape(),
                           axis_);
   }

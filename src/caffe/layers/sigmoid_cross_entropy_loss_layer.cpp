@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {

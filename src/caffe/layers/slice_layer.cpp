@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -14,13 +14,12 @@ void SliceLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                    const vector<Blob<Dtype>*>& top) {
   const SliceParameter& param = this->layer_param_.slice_param();
   if (param.has_axis() && param.has_slice_dim()) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " has both axis and its old name slice_dim; give one"));
+    throw ValueError("it has both axis and its old name slice_dim; give one");
   }
   slice_point_.assign(param.slice_point().begin(), param.slice_point().end());
   if (!slice_point_.empty() && slice_point_.size() + 1 != top.size()) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has ", slice_point_.size(),
-                         " slice_point value(s), expected ", top.size() - 1,
+    throw ValueError(Str(slice_point_.size(), " slice_point value(s), expected ",
+                         top.size() - 1,
                          ", one fewer than tops, or none for equal parts"));
   }
 }
@@ -48,9 +47,9 @@ void SliceLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
       end = slice_point_[i];
     }
     if (end <= begin || end > extent) {
-      throw ValueError(Str(NameOf(this->layer_param_), ": top[", i, "] would be indices ",
-                           begin, " to ", end, " of axis ", slice_axis_,
-                           " of bottom[0] of shape ", ShapeText(bottom[0]->shape()),
+      throw ValueError(Str("top[", i, "] would be indices ", begin, " to ", end,
+                           " of axis ", slice_axis_, " of bottom[0] of shape ",
+                           ShapeText(bottom[0]->shape()),
                            "; slice_point must rise, from above 0 to below ", extent));
     }
     shape[slice_axis_] = end - begin;

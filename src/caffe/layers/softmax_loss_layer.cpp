@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "caffe/layers/labels.hpp"
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/vector_math.hpp"
 

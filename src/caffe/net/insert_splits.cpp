@@ -8,6 +8,7 @@
 
 #include "caffe/common.hpp"
 #include "caffe/util/closest.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
@@ -18,10 +19,11 @@ using TopIndex = std::pair<int, int>;  // (layer, top of that layer)
                                      const std::map<string, TopIndex>& producers) {
   std::vector<string> known;
   for (const auto& entry : producers) known.push_back(entry.first);
-  throw ValueError(Str("layer '", layer.name(), "' (", layer.type(), "), bottom[",
-                       bottom_index, "]: unknown blob '", layer.bottom(bottom_index), "'",
-                       known.empty() ? string("; no layer before it has a top")
-                                     : Suggestion(layer.bottom(bottom_index), known)));
+  throw ValueError(
+      NameOf(layer),
+      Str("bottom[", bottom_index, "]: unknown blob '", layer.bottom(bottom_index), "'",
+          known.empty() ? string("; no layer before it has a top")
+                        : Suggestion(layer.bottom(bottom_index), known)));
 }
 
 }  // namespace

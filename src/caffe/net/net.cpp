@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/proto/check_numbers.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
@@ -38,14 +38,16 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
   param.mutable_state()->set_level(level);
   try {
     Init(param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, param_file + ": ");
+  } catch (Error& error) {
+    error.Prefix(param_file);
+    throw;
   }
 }
 
+// Inside a handler only: the exception goes on its way.
 template <typename Dtype>
-void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) const {
-  string message = error.what();
+void Net<Dtype>::RethrowFor(const LayerParameter& layer, Error* error) const {
+  string message = error->message();
   // The copies that Split made are the blob that the prototxt names.
   for (const auto& [copy, name] : split_blobs_) {
     if (copy == name) continue;
@@ -54,10 +56,9 @@ void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) con
       message.replace(at, quoted.size(), "'" + name + "'");
     }
   }
-  if (message.find("'" + layer.name() + "'") == string::npos) {
-    message = Str("layer '", layer.name(), "' (", layer.type(), "): ") + message;
-  }
-  RethrowWithPrefix(Error(error.kind(), message), "");
+  error->SetMessage(message);
+  error->SetWho(NameOf(layer));
+  throw;
 }
 
 template <typename Dtype>
@@ -95,7 +96,11 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
     if (!param.layer(layer_id).has_phase()) {
       param.mutable_layer(layer_id)->set_phase(phase_);
     }
-    SetUpLayer(param, layer_id, &available_blobs, &blob_name_to_idx);
+    try {
+      SetUpLayer(param, layer_id, &available_blobs, &blob_name_to_idx);
+    } catch (Error& error) {
+      RethrowFor(param.layer(layer_id), &error);
+    }
   }
 
   FindBackwardLayers();
@@ -138,16 +143,11 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   const LayerParameter& layer_param = param.layer(layer_id);
   if (layer_param.propagate_down_size() > 0 &&
       layer_param.propagate_down_size() != layer_param.bottom_size()) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer_param.type(),
-                         ") has ", layer_param.propagate_down_size(),
+    throw ValueError(Str(layer_param.propagate_down_size(),
                          " propagate_down value(s), expected ", layer_param.bottom_size(),
                          ", one for every bottom, or none"));
   }
-  try {
-    layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
-  } catch (const Error& error) {
-    RethrowFor(layer_param, error);
-  }
+  layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
   layer_names_.push_back(layer_param.name());
   if (layer_param.type() == "Split") {
     for (const string& top : layer_param.top()) {
@@ -183,11 +183,7 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
     }
   }
 
-  try {
-    layer->SetUp(bottom_vecs_[layer_id], top_vecs_[layer_id]);
-  } catch (const Error& error) {
-    RethrowFor(layer_param, error);
-  }
+  layer->SetUp(bottom_vecs_[layer_id], top_vecs_[layer_id]);
   if (Caffe::root_solver()) LOG(INFO) << "Setting up " << layer_names_[layer_id];
   for (size_t top_id = 0; top_id < top_vecs_[layer_id].size(); ++top_id) {
     const int blob_id = top_id_vecs_[layer_id][top_id];
@@ -205,8 +201,7 @@ void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
   const int param_size = layer_param.param_size();
   const int num_param_blobs = static_cast<int>(layer->blobs().size());
   if (param_size > num_param_blobs) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer->type(), ") has ",
-                         param_size, " param block(s), expected at most ",
+    throw ValueError(Str(param_size, " param block(s), expected at most ",
                          num_param_blobs, ", one for every parameter blob"));
   }
   const ParamSpec default_spec;
@@ -275,9 +270,8 @@ void Net<Dtype>::FilterNet(const NetParameter& param, NetParameter* param_filter
   for (const LayerParameter& layer_param : param.layer()) {
     const string& layer_name = layer_param.name();
     if (layer_param.include_size() > 0 && layer_param.exclude_size() > 0) {
-      throw ValueError(Str("layer '", layer_name,
-                           "' has both include and exclude rules, "
-                           "expected one kind"));
+      throw ValueError(NameOf(layer_param),
+                       "it has both include and exclude rules, expected one kind");
     }
     bool included = layer_param.include_size() == 0;
     for (const NetStateRule& rule : layer_param.exclude()) {
@@ -329,16 +323,15 @@ void Net<Dtype>::AppendTop(const NetParameter& param, const int layer_id,
     const int blob_id = (*blob_name_to_idx)[blob_name];
     if (Caffe::root_solver() && std::count(net_input_blob_indices_.begin(),
                                            net_input_blob_indices_.end(), blob_id)) {
-      LOG(WARNING) << "layer '" << layer_param.name() << "' works in place on input '"
-                   << blob_name << "': Forward leaves its result there, so fill the "
+      LOG(WARNING) << NameOf(layer_param) << " works in place on input '" << blob_name
+                   << "': Forward leaves its result there, so fill the "
                    << "input before every Forward";
     }
     top_vecs_[layer_id].push_back(blobs_[blob_id].get());
     top_id_vecs_[layer_id].push_back(blob_id);
   } else if (blob_name_to_idx && blob_name_to_idx->count(blob_name)) {
     throw ValueError(
-        Str("layer '", layer_param.name(), "' (", layer_param.type(), "), top[", top_id,
-            "]: blob '", blob_name,
+        Str("top[", top_id, "]: blob '", blob_name,
             "' is produced by an earlier layer already; give it another name, "
             "or make the layer in-place by naming the blob as the bottom at "
             "the same position"));
@@ -362,8 +355,7 @@ int Net<Dtype>::AppendBottom(const NetParameter& param, const int layer_id,
   const LayerParameter& layer_param = param.layer(layer_id);
   const string& blob_name = layer_param.bottom(bottom_id);
   if (!available_blobs->count(blob_name)) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer_param.type(),
-                         "), bottom[", bottom_id, "]: unknown blob '", blob_name, "'"));
+    throw ValueError(Str("bottom[", bottom_id, "]: unknown blob '", blob_name, "'"));
   }
   const int blob_id = (*blob_name_to_idx)[blob_name];
   if (Caffe::root_solver()) LOG(INFO) << layer_names_[layer_id] << " <- " << blob_name;
@@ -414,12 +406,12 @@ void Net<Dtype>::AppendParam(const NetParameter&, const int layer_id,
   const Blob<Dtype>& owner = *layers_[owner_layer_id]->blobs()[owner_param_id];
   const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
   if (permissive ? own.count() != owner.count() : own.shape() != owner.shape()) {
-    throw ValueError(
-        Str("layer '", layer_param.name(), "' cannot share parameter '", param_name,
-            "' with layer '", layer_names_[owner_layer_id], "': shape ",
-            ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
-            permissive ? " or one of equal count"
-                       : "; share_mode: PERMISSIVE accepts shapes of equal count"));
+    throw ValueError(Str("parameter '", param_name, "' cannot be shared with layer '",
+                         layer_names_[owner_layer_id], "': shape ",
+                         ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
+                         permissive
+                             ? " or one of equal count"
+                             : "; share_mode: PERMISSIVE accepts shapes of equal count"));
   }
   const int learnable_id = learnable_param_ids_[owner_net_param_id];
   learnable_param_ids_.push_back(learnable_id);
@@ -427,10 +419,9 @@ void Net<Dtype>::AppendParam(const NetParameter&, const int layer_id,
                          vector<float>* values) {
     if (!given) return;
     if ((*has)[learnable_id] && (*values)[learnable_id] != value) {
-      throw ValueError(Str("layer '", layer_param.name(), "': parameter '", param_name,
-                           "' is shared and has ", what, " ", value, ", expected ",
-                           (*values)[learnable_id], " as in layer '",
-                           layer_names_[owner_layer_id], "'"));
+      throw ValueError(Str("parameter '", param_name, "' is shared and has ", what, " ",
+                           value, ", expected ", (*values)[learnable_id],
+                           " as in layer '", layer_names_[owner_layer_id], "'"));
     }
     (*has)[learnable_id] = true;
     (*values)[learnable_id] = value;
@@ -507,7 +498,7 @@ const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_nam
   template int Net<Dtype>::LayerIndex(const string&) const;                             \
   template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&)      \
       const;                                                                            \
-  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&) const
+  template void Net<Dtype>::RethrowFor(const LayerParameter&, Error*) const
 INSTANTIATE_NET_SETUP(float);
 INSTANTIATE_NET_SETUP(double);
 

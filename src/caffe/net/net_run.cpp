@@ -39,10 +39,11 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
         overwritten_data_->BeforeFill(i);
         loss += layers_[i]->Forward(bottom_vecs_[i], top_vecs_[i]);
         overwritten_data_->AfterFill(i);
-      } catch (const BadSample& error) {
-        RethrowFor(layers_[i]->layer_param(), WithOrigin(*this, i, error));
-      } catch (const Error& error) {
-        RethrowFor(layers_[i]->layer_param(), error);
+      } catch (BadSample& error) {
+        AddOrigin(*this, i, &error);
+        RethrowFor(layers_[i]->layer_param(), &error);
+      } catch (Error& error) {
+        RethrowFor(layers_[i]->layer_param(), &error);
       }
     }
     if (debug_info_) ForwardDebugInfo(i);
@@ -63,10 +64,11 @@ Dtype Net<Dtype>::RunPlan() {
       overwritten_data_->BeforeFill(layer);
       loss += plan_->Run(i);
       overwritten_data_->AfterFill(layer);
-    } catch (const BadSample& error) {
-      RethrowFor(layers_[layer]->layer_param(), WithOrigin(*this, layer, error));
-    } catch (const Error& error) {
-      RethrowFor(layers_[layer]->layer_param(), error);
+    } catch (BadSample& error) {
+      AddOrigin(*this, layer, &error);
+      RethrowFor(layers_[layer]->layer_param(), &error);
+    } catch (Error& error) {
+      RethrowFor(layers_[layer]->layer_param(), &error);
     }
   }
   plan_->Finish();
@@ -132,8 +134,8 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
           overwritten_data_->BeforeBackward(i);
           layers_[i]->Backward(top_vecs_[i], bottom_need_backward_[i], bottom_vecs_[i]);
           overwritten_data_->AfterBackward(i);
-        } catch (const Error& error) {
-          RethrowFor(layers_[i]->layer_param(), error);
+        } catch (Error& error) {
+          RethrowFor(layers_[i]->layer_param(), &error);
         }
       }
       if (debug_info_) BackwardDebugInfo(i);
@@ -177,8 +179,8 @@ void Net<Dtype>::Reshape() {
     if (absorbed_[i]) continue;
     try {
       layers_[i]->Reshape(bottom_vecs_[i], top_vecs_[i]);
-    } catch (const Error& error) {
-      RethrowFor(layers_[i]->layer_param(), error);
+    } catch (Error& error) {
+      RethrowFor(layers_[i]->layer_param(), &error);
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "caffe/util/hdf5.hpp"
 #include "caffe/util/input_file.hpp"
 #include "caffe/util/io.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 
@@ -53,9 +54,10 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
     auto& target_blobs = layers_[target_id]->blobs();
     const auto fail = [&]() {
       throw ValueError(
-          Str("layer '", source_name, "' cannot share weights: the other net has ",
-              source_blobs.size(), " blob(s) ", ShapesText(source_blobs),
-              ", this one expects ", target_blobs.size(), " ", ShapesText(target_blobs)));
+          NameOf(layers_[target_id]->layer_param()),
+          Str("it cannot share weights: the other net has ", source_blobs.size(),
+              " blob(s) ", ShapesText(source_blobs), ", this one expects ",
+              target_blobs.size(), " ", ShapesText(target_blobs)));
     };
     if (source_blobs.size() != target_blobs.size()) fail();
     for (size_t j = 0; j < target_blobs.size(); ++j) {
@@ -83,14 +85,12 @@ void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
 template <typename Dtype>
 void Net<Dtype>::CheckStoredBlobs(const LayerParameter& source, int target_id) const {
   auto& target_blobs = layers_[target_id]->blobs();
-  const auto who = [&]() {
-    return Str("layer '", source.name(), "' (", layers_[target_id]->type(), ")");
-  };
+  const string who = NameOf(layers_[target_id]->layer_param());
   if (static_cast<int>(target_blobs.size()) != source.blobs_size()) {
-    throw ValueError(Str(who(), ": the file has ", source.blobs_size(),
-                         " weight blob(s), expected ", target_blobs.size(), " ",
-                         ShapesText(target_blobs),
-                         "; rename the layer to train it from scratch"));
+    throw ValueError(
+        who, Str("the file has ", source.blobs_size(), " weight blob(s), expected ",
+                 target_blobs.size(), " ", ShapesText(target_blobs),
+                 "; rename the layer to train it from scratch"));
   }
   for (int j = 0; j < source.blobs_size(); ++j) {
     const BlobProto& stored = source.blobs(j);
@@ -108,8 +108,10 @@ void Net<Dtype>::CheckStoredBlobs(const LayerParameter& source, int target_id) c
         CheckCount("diff", stored.diff_size(), stored.double_diff_size(),
                    target_blobs[j]->count());
       }
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, Str(who(), ", weight blob ", j, ": "));
+    } catch (Error& error) {
+      error.Prefix(Str("weight blob ", j));
+      error.SetWho(who);
+      throw;
     }
   }
 }
@@ -181,8 +183,9 @@ void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string& trained_filename
       &param);
   try {
     CopyTrainedLayersFrom(param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, trained_filename + ": ");
+  } catch (Error& error) {
+    error.Prefix(trained_filename);
+    throw;
   }
 }
 
@@ -209,9 +212,11 @@ void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
     if (target_blobs.empty() || !hdf5_has_link(data.id(), name)) continue;
     const Hdf5Group layer(hdf5_open_group(data.id(), name));
     if (hdf5_has_link(layer.id(), std::to_string(target_blobs.size()))) {
-      throw ValueError(Str(trained_filename, ": layer '", name, "' has more than the ",
-                           target_blobs.size(),
+      ValueError error(NameOf(layers_[i]->layer_param()),
+                       Str("the file has more than the ", target_blobs.size(),
                            " weight blob(s) expected: ", ShapesText(target_blobs)));
+      error.Prefix(trained_filename);
+      throw error;
     }
     for (size_t j = 0; j < target_blobs.size(); ++j) {
       const string dataset = std::to_string(j);

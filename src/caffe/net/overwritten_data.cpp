@@ -9,6 +9,7 @@
 #include "caffe/layers/dummy_data_layer.hpp"
 #include "caffe/layers/input_layer.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
@@ -77,12 +78,11 @@ void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) c
       }
       const int writer = found->second;
       if (!net_.layer_need_backward()[i] || !net_.layer_need_backward()[writer]) continue;
-      throw ValueError(Str(
-          "layer '", net_.layer_names()[writer], "' (", net_.layers()[writer]->type(),
-          ") works in place on data that layer '", net_.layer_names()[i], "' (",
-          net_.layers()[i]->type(), ") reads as '",
-          net_.blob_names()[memory_roots[bottoms[b]]], "' afterwards; give the top of '",
-          net_.layer_names()[writer], "' its own name"));
+      throw ValueError(
+          NameOf(net_.layers()[writer]->layer_param()),
+          Str("it works in place on data that ", NameOf(net_.layers()[i]->layer_param()),
+              " reads as '", net_.blob_names()[memory_roots[bottoms[b]]],
+              "' afterwards; give its top its own name"));
     }
     for (size_t t = 0; t < tops.size(); ++t) {
       if (InPlaceBottom(net_, i, t) < 0) continue;
@@ -91,9 +91,8 @@ void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) c
             net_.blobs()[tops[t]]->data() != param->data()) {
           continue;
         }
-        throw ValueError(Str("layer '", net_.layer_names()[i], "' (",
-                             net_.layers()[i]->type(), ") works in place on '",
-                             net_.blob_names()[tops[t]],
+        throw ValueError(NameOf(net_.layers()[i]->layer_param()),
+                         Str("it works in place on '", net_.blob_names()[tops[t]],
                              "', which is a parameter; give its top its own name"));
       }
       for (size_t blob = 0; blob < memory_roots.size(); ++blob) {

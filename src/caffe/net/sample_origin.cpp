@@ -34,12 +34,12 @@ string OriginOf(const Net<Dtype>& net, int layer, int bottom, int sample) {
 }  // namespace
 
 template <typename Dtype>
-ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error) {
-  const string origin = OriginOf(net, layer, error.bottom(), error.sample());
-  return ValueError(origin.empty() ? error.what() : error.WithOrigin(origin));
+void AddOrigin(const Net<Dtype>& net, int layer, BadSample* error) {
+  const string origin = OriginOf(net, layer, error->bottom(), error->sample());
+  if (!origin.empty()) error->SetOrigin(origin);
 }
 
-template ValueError WithOrigin(const Net<float>&, int, const BadSample&);
-template ValueError WithOrigin(const Net<double>&, int, const BadSample&);
+template void AddOrigin(const Net<float>&, int, BadSample*);
+template void AddOrigin(const Net<double>&, int, BadSample*);
 
 }  // namespace caffe

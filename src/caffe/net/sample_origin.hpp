@@ -6,10 +6,10 @@
 
 namespace caffe {
 
-/// `error` of layer `layer`, with the file or key of the sample if it comes, by splits
-/// alone, from a data layer that knows.
+/// Adds to an error of layer `layer` the file or key of the sample if it comes, by
+/// splits alone, from a data layer that knows.
 template <typename Dtype>
-ValueError WithOrigin(const Net<Dtype>& net, int layer, const BadSample& error);
+void AddOrigin(const Net<Dtype>& net, int layer, BadSample* error);
 
 }  // namespace caffe
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {

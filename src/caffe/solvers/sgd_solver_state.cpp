@@ -61,8 +61,9 @@ void SGDSolver<Dtype>::RestoreSolverStateFromBinaryProto(const string& state_fil
     loaded.push_back(std::make_shared<Blob<Dtype>>(history_[i]->shape()));
     try {
       loaded[i]->FromProto(state.history(i), false);
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, Str("'", state_file, "', history blob ", i, ": "));
+    } catch (Error& error) {
+      error.Prefix(Str("'", state_file, "', history blob ", i));
+      throw;
     }
   }
   this->ImportState(state_file, state);

@@ -180,6 +180,10 @@ void Solver<Dtype>::Solve(const char* resume_file) {
 
 template <typename Dtype>
 void Solver<Dtype>::Step(int iters) {
+  if (iters < 0) {
+    throw ValueError("solver",
+                     Str("Step got ", iters, " iterations, expected 0 or more"));
+  }
   ProcessGroup::Join();
   const GroupWork work(group_);
   MatchSteps(iters);

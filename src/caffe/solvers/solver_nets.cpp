@@ -95,8 +95,9 @@ shared_ptr<Net<Dtype>> BuildNet(NetSource* source, Phase phase, const NetState* 
   *source->param.mutable_state() = merged;
   try {
     return std::make_shared<Net<Dtype>>(source->param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, source->origin + ": ");
+  } catch (Error& error) {
+    error.Prefix(source->origin);
+    throw;
   }
 }
 

@@ -95,19 +95,20 @@ void Solver<Dtype>::CheckSnapshotWritePermissions() {
         "solver: snapshot is given without snapshot_prefix, expected the path and the "
         "start of the name for the snapshots");
   }
-  const string who = Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "': ");
+  const string who = Str("solver: snapshot_prefix '", param_.snapshot_prefix(), "'");
   // Differs from BVLC, which wants the folder made beforehand.
   const fs::path folder = fs::path(param_.snapshot_prefix()).parent_path();
   std::error_code problem;
   if (!folder.empty()) fs::create_directories(folder, problem);
   if (problem) {
-    throw FileError(Str(who, "the folder '", folder.string(),
-                        "' is not there and cannot be made: ", problem.message()));
+    throw FileError(who, Str("the folder '", folder.string(),
+                             "' is not there and cannot be made: ", problem.message()));
   }
   try {
     const AtomicFile probe(SnapshotFilename(".tempfile"));
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, who);
+  } catch (Error& error) {
+    error.SetWho(who);
+    throw;
   }
 }
 

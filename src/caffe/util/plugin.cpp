@@ -75,8 +75,9 @@ void CheckVersion(const string& path) {
   SharedObject object;
   try {
     object = ReadSharedObject(path);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, "plugin: ");
+  } catch (Error& error) {
+    error.Prefix("plugin");
+    throw;
   }
   for (const string& library : object.needed) {
     if (library.rfind("libcaffe.so", 0) == 0 && library != own) {
@@ -200,8 +201,9 @@ void LoadPluginsFromEnvironment() {
     if (path.empty()) continue;
     try {
       LoadPlugin(path);
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, "CAFFE_PLUGINS: ");
+    } catch (Error& error) {
+      error.Prefix("CAFFE_PLUGINS");
+      throw;
     }
   }
   done = true;

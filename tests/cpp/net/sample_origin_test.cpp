@@ -40,7 +40,7 @@ TYPED_TEST(SampleOriginTest, IsTheKeyInADatabase) {
       net->Forward();
       ExpectError(ErrorKind::kValue,
                   {phase == TRAIN ? "layer 'loss' (SoftmaxWithLoss)"
-                                  : "layer 'accuracy' (Accuracy), bottom[1] 'label'",
+                                  : "layer 'accuracy' (Accuracy): bottom[1] 'label'",
                    Str("sample 1 (database '", this->folder_ / "db",
                        "', key '00000005') has label 7, expected 0 to 2")},
                   [&] { net->Forward(); });

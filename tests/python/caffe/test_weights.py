@@ -167,7 +167,7 @@ layer { name: "z" type: "Input" top: "z" input_param { shape { dim: 2 dim: 4 } }
 layer { name: "e" type: "Eltwise" bottom: "z" bottom: "y" top: "e" }
 """
     with pytest.raises(
-        ValueError, match=r"layer 'e' \(Eltwise\), bottom\[1\] 'y'"
+        ValueError, match=r"layer 'e' \(Eltwise\): bottom\[1\] 'y'"
     ) as e:
         caffe.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffe.TEST)
     assert "_split" not in str(e.value)
@@ -188,7 +188,7 @@ def test_messages_of_running_nets_name_blobs_as_the_prototxt_does(optimize):
     definition = text_format.Parse(READ_TWICE.format(0), caffe_pb2.NetParameter())
     net = caffe.Net(definition, caffe.TEST, optimize=optimize)
     with pytest.raises(
-        ValueError, match=r"layer 'top-1' \(Accuracy\), bottom\[1\] 'label': sample 0"
+        ValueError, match=r"layer 'top-1' \(Accuracy\): bottom\[1\] 'label': sample 0"
     ):
         net.forward(x=np.ones((2, 3)), label=np.array([7, 0]))
     with pytest.raises(ValueError, match=r"no blob 'y'; there are 'x', 'label', 'ip',"):

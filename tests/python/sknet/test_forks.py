@@ -312,7 +312,7 @@ def test_another_form_names_the_command_that_converts(
         tmp_path / "w.caffemodel", *([1.0] * size for size in sizes), kind=kind
     )
     path = write_proto(INPUT + BN.format("").replace('"BatchNorm"', f'"{definition}"'))
-    with pytest.raises(ValueError, match=r"layer 'bn1': .* has a") as caught:
+    with pytest.raises(ValueError, match=r"layer 'bn1' .* has a") as caught:
         caffe.Net(str(path), caffe.TEST, weights=weights)
     sentence = str(caught.value)
     assert ("scale_bias: true" in sentence) == (
