@@ -9,8 +9,8 @@
 #include <opencv2/core/core.hpp>
 #include <string>
 
-#include "caffe/util/compute_image_mean.hpp"
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/compute_image_mean.hpp"
+#include "caffe/data/convert_imageset.hpp"
 #include "caffe/util/image_io.hpp"
 
 namespace nb = nanobind;

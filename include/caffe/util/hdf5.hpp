@@ -1,14 +1,16 @@
 #ifndef CAFFE_UTIL_HDF5_H_
 #define CAFFE_UTIL_HDF5_H_
 
+#include <memory>
 #include <string>
 
 #include <hdf5.h>
 
 #include "caffe/blob.hpp"
-#include "caffe/util/atomic_file.hpp"
 
 namespace caffe {
+
+class AtomicFile;
 
 // Reading and writing HDF5. Everything here throws FileError naming file and dataset
 // instead of printing HDF5's error stack; sizes are checked before memory is allocated.
@@ -32,7 +34,7 @@ class Hdf5File {
   hid_t id_;
 };
 
-/// A new HDF5 file that appears at its path complete or not at all; see AtomicFile.
+/// A new HDF5 file that appears at its path complete or not at all.
 /// It is built in memory: HDF5 cannot close a file cleanly once a write has failed.
 class Hdf5Writer {
  public:
@@ -45,7 +47,7 @@ class Hdf5Writer {
   void Commit();
 
  private:
-  AtomicFile file_;
+  std::unique_ptr<AtomicFile> file_;
   hid_t id_;
 };
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <vector>
 
+#include "caffe/host_memory.hpp"
 #include "caffe/net.hpp"
 
 namespace caffe {

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <type_traits>
 
+#include "caffe/host_memory.hpp"
+
 namespace caffe {
 namespace {
 

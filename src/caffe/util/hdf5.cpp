@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "caffe/util/atomic_file.hpp"
 #include "caffe/util/hdf5_guard.hpp"
 #include "caffe/util/hdf5_library.hpp"
 #include "caffe/util/input_file.hpp"
@@ -167,7 +168,7 @@ Hdf5File::~Hdf5File() {
 
 Hdf5File::Hdf5File(Hdf5File&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
 
-Hdf5Writer::Hdf5Writer(const string& path) : file_(path) {
+Hdf5Writer::Hdf5Writer(const string& path) : file_(std::make_unique<AtomicFile>(path)) {
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   constexpr std::size_t kGrowth = 16 << 20;
@@ -192,10 +193,10 @@ void Hdf5Writer::Commit() {
   if (size > 0) size = H5Fget_file_image(id_, image.data(), image.size());
   if (size <= 0) {
     const string reason = Hdf5Reason();
-    throw FileError(Str("cannot write '", file_.path(), "': ", reason));
+    throw FileError(Str("cannot write '", file_->path(), "': ", reason));
   }
-  file_.Write(image.data(), image.size());
-  file_.Commit();
+  file_->Write(image.data(), image.size());
+  file_->Commit();
 }
 
 hid_t hdf5_open_group(hid_t loc_id, const string& name) {

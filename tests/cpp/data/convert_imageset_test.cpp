@@ -1,4 +1,4 @@
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/convert_imageset.hpp"
 
 #include <signal.h>
 #include <sys/wait.h>

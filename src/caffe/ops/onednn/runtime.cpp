@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "caffe/host_memory.hpp"
+
 namespace caffe::onednn {
 namespace {
 

@@ -1,11 +1,11 @@
-#ifndef CAFFE_UTIL_COMPUTE_IMAGE_MEAN_HPP_
-#define CAFFE_UTIL_COMPUTE_IMAGE_MEAN_HPP_
+#ifndef CAFFE_DATA_COMPUTE_IMAGE_MEAN_HPP_
+#define CAFFE_DATA_COMPUTE_IMAGE_MEAN_HPP_
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/convert_imageset.hpp"
 
 namespace caffe {
 
@@ -32,4 +32,4 @@ ComputeImageMeanResult ComputeImageMean(const ComputeImageMeanOptions& options,
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_COMPUTE_IMAGE_MEAN_HPP_
+#endif  // CAFFE_DATA_COMPUTE_IMAGE_MEAN_HPP_

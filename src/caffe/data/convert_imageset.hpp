@@ -1,5 +1,5 @@
-#ifndef CAFFE_UTIL_CONVERT_IMAGESET_HPP_
-#define CAFFE_UTIL_CONVERT_IMAGESET_HPP_
+#ifndef CAFFE_DATA_CONVERT_IMAGESET_HPP_
+#define CAFFE_DATA_CONVERT_IMAGESET_HPP_
 
 #include <cstdint>
 #include <functional>
@@ -56,4 +56,4 @@ ConvertImagesetResult ConvertImageset(const ConvertImagesetOptions& options,
 
 }  // namespace caffe
 
-#endif  // CAFFE_UTIL_CONVERT_IMAGESET_HPP_
+#endif  // CAFFE_DATA_CONVERT_IMAGESET_HPP_
