@@ -346,26 +346,25 @@ void BindNet(nb::module_& m) {
             Settle(*self.net);
           },
           nb::arg("file"))
-      .def_prop_ro("weights_report",
-                   [](const NetHandle& self) {
-                     const WeightsReport& report = self.net->weights_report();
-                     // As bytes: stored names need not be UTF-8.
-                     const auto names = [](const vector<string>& from) {
-                       nb::list list;
-                       for (const string& name : from) {
-                         list.append(nb::bytes(name.data(), name.size()));
-                       }
-                       return list;
-                     };
-                     nb::list shapes;
-                     for (const auto& [name, stored] : report.shapes) {
-                       shapes.append(
-                           nb::make_tuple(nb::bytes(name.data(), name.size()), stored));
-                     }
-                     return nb::make_tuple(names(report.matched),
-                                           names(report.without_weights),
-                                           names(report.without_layer), shapes);
-                   })
+      .def_prop_ro(
+          "weights_report",
+          [](const NetHandle& self) {
+            const WeightsReport& report = self.net->weights_report();
+            // As bytes: stored names need not be UTF-8.
+            const auto names = [](const vector<string>& from) {
+              nb::list list;
+              for (const string& name : from) {
+                list.append(nb::bytes(name.data(), name.size()));
+              }
+              return list;
+            };
+            nb::list shapes;
+            for (const auto& [name, stored] : report.shapes) {
+              shapes.append(nb::make_tuple(nb::bytes(name.data(), name.size()), stored));
+            }
+            return nb::make_tuple(names(report.matched), names(report.without_weights),
+                                  names(report.without_layer), shapes);
+          })
       .def(
           "share_with",
           [](NetHandle& self, const NetHandle& other) {

@@ -1,8 +1,8 @@
 #ifndef CAFFE_UTIL_HDF5_H_
 #define CAFFE_UTIL_HDF5_H_
 
-#include <memory>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 

@@ -76,8 +76,7 @@ vector<int> StoredShape(const BlobProto& blob) {
 }
 
 template <typename Dtype>
-WeightsReport ReportOn(const Net<Dtype>& net,
-                       map<string, vector<vector<int>>> stored) {
+WeightsReport ReportOn(const Net<Dtype>& net, map<string, vector<vector<int>>> stored) {
   WeightsReport report;
   for (size_t i = 0; i < net.layers().size(); ++i) {
     if (net.layers()[i]->blobs().empty()) continue;
