@@ -26,8 +26,8 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN
 def run(flags: Values) -> int:
     """Times a net: every layer forward and backward, and all of them together.
 
-    With -schedule the net runs as `caffe train` (phase TRAIN) or `caffe test` (TEST) would
-    run it, and the steps of that are printed first.
+    With -schedule the net runs as `caffe train` (phase TRAIN) or `caffe test` (TEST)
+    would run it, and the steps of that are printed first.
     """
     refuse_several_processes("caffe time")
     phase = TEST if flags.phase == "TEST" else TRAIN

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
-from caffe.files import read_text, reading
+from caffe.files import read_text
 from sknet.data.class_map import ClassMap, class_folders, named, read_record
 from sknet.data.image_files import image_names
 from sknet.evaluation.protocol import Preprocessing, Protocol
