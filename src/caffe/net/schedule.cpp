@@ -175,10 +175,10 @@ string Schedule<Dtype>::ToString() const {
     add("free after Forward", list(step.free_after_forward, graph_.blob_names));
     for (const Step::Recomputation& again : step.recompute_before) {
       add("recompute before Backward", graph_.blob_names[again.group]);
-      add("free then", list(again.free, graph_.blob_names));
+      add("  then free", list(again.free, graph_.blob_names));
     }
     add("free after Backward", list(step.free_after_backward, graph_.blob_names));
-    add("free its diff after Backward", list(step.free_diffs, graph_.blob_names));
+    add("free gradients after Backward", list(step.free_diffs, graph_.blob_names));
   }
   return text;
 }

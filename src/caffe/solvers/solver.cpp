@@ -100,7 +100,7 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   // Differs from BVLC, which finds out after training that it cannot be saved.
   if (param_.snapshot_after_train()) CheckSnapshotWritePermissions();
 
-  Step(param_.max_iter() - iter_);
+  Step(std::max(0, param_.max_iter() - iter_));
   const bool saved =
       param_.snapshot() && iter_ % param_.snapshot() == 0 && !snapshots_->last_failed();
   if (param_.snapshot_after_train() && !saved) TrySnapshot();

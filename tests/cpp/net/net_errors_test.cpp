@@ -52,7 +52,7 @@ TEST(NetErrorsTest, SetUpNamesTheLayerOnce) {
   } cases[] = {
       {IpLayer("ip", "dta", 2), "layer 'ip' (InnerProduct)", "bottom[0]: unknown blob"},
       {"layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' }",
-       "layer 'c' (Convolution)", "num_output"},
+       "layer 'c' (Convolution)", "kernel_size is missing"},
       {"layer { name: 'c' type: 'Convolutions' bottom: 'data' top: 'c' }",
        "layer 'c' (Convolutions)", "unknown layer type"},
       {"layer { name: 'd' type: 'Dropout' bottom: 'data' top: 'd' "

@@ -80,48 +80,46 @@ class Fuser {
     return {};
   }
 
+  // For inference no Backward will come.
+  Step::Use Use(int blob, DataUse backward) const {
+    return {blob, policy_ == Policy::kInference ? DataUse::kNone : backward};
+  }
+
   Step StepOf(int layer) const {
     const LayerTraits& traits = graph_.traits[layer];
     const vector<int>&bottoms = graph_.bottom_ids[layer], &tops = graph_.top_ids[layer];
     Step step;
     step.layers = {layer};
     step.reads = bottoms;
-    const auto use = [&](int blob, DataUse backward) {
-      step.uses.push_back(
-          {blob, policy_ == Policy::kInference ? DataUse::kNone : backward});
-    };
-    for (size_t j = 0; j < bottoms.size(); ++j) use(bottoms[j], traits.UseOfBottom(j));
+    step.can_recompute = traits.can_recompute && tops.size() == 1;
+    for (size_t j = 0; j < bottoms.size(); ++j) {
+      step.uses.push_back(Use(bottoms[j], traits.UseOfBottom(j)));
+    }
     for (size_t j = 0; j < tops.size(); ++j) {
-      use(tops[j], traits.UseOfTop(j));
+      step.uses.push_back(Use(tops[j], traits.UseOfTop(j)));
       if (!graph_.IsView(layer, tops[j])) step.writes.push_back(tops[j]);
     }
-    step.can_recompute = traits.can_recompute && tops.size() == 1;
     return step;
   }
 
   // Backward reads what the first layer reads: what the others would read is computed.
   Step StepOf(const Match<Dtype>& match) const {
-    Step step = StepOf(match.layers[0]);
+    const int first = match.layers[0];
     const int result = graph_.top_ids[match.layers.back()][0];
+    Step step;
     step.layers = match.layers;
     step.reads = match.reads;
     step.writes = {result};
+    step.can_recompute = graph_.traits[first].can_recompute;
     for (int blob : match.reads) {
-      if (std::none_of(step.uses.begin(), step.uses.end(),
-                       [&](const Step::Use& use) { return use.blob == blob; })) {
-        step.uses.push_back({blob, DataUse::kNone});
-      }
+      const int bottom = graph_.PlaceOf(first, blob);
+      step.uses.push_back(Use(
+          blob, bottom < 0 ? DataUse::kNone : graph_.traits[first].UseOfBottom(bottom)));
     }
+    step.uses.push_back({result, DataUse::kNone});
     for (int layer : match.layers) {
       const int blob = graph_.top_ids[layer][0];
       if (blob != result) step.skipped.push_back(blob);
-    }
-    std::erase_if(step.uses, [&](const Step::Use& use) {
-      return std::count(step.skipped.begin(), step.skipped.end(), use.blob) > 0;
-    });
-    if (std::none_of(step.uses.begin(), step.uses.end(),
-                     [&](const Step::Use& use) { return use.blob == result; })) {
-      step.uses.push_back({result, DataUse::kNone});
     }
     return step;
   }

@@ -28,7 +28,7 @@ void Liveness(const GraphFacts& graph, const vector<GroupUse>& uses,
     }
     for (int group : reads[s]) dies_with[group] = &step.free_after_backward;
     for (int layer : step.layers) {
-      if (graph.bottom_ids[layer].empty()) continue;
+      if (graph.phase != TRAIN || graph.bottom_ids[layer].empty()) continue;
       for (int blob : graph.top_ids[layer]) {
         if (graph.WorksInPlace(layer, blob) || graph.is_result[blob]) continue;
         step.free_diffs.push_back(blob);

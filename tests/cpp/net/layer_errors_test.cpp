@@ -1,4 +1,4 @@
-#include "caffe/net/sample_origin.hpp"
+#include "caffe/net/layer_errors.hpp"
 
 #include "caffe/layers/data_layer.hpp"
 #include "data/data_layer_fixture.hpp"
