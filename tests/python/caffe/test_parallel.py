@@ -110,14 +110,15 @@ int MPI_Iallreduce(const void* in, void* out, int count, MPI_Datatype type, MPI_
   ++sums;
   return PMPI_Iallreduce(in, out, count, type, op, communicator, request);
 }
-int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root, MPI_Comm communicator,
-               MPI_Request* request) {
+int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root,
+               MPI_Comm communicator, MPI_Request* request) {
   ++copies;
   return PMPI_Ibcast(data, count, type, root, communicator, request);
 }
 int MPI_Finalize(void) {
   char name[4096];
-  snprintf(name, sizeof name, "%s.%s", getenv("COUNTS"), getenv("OMPI_COMM_WORLD_RANK"));
+  const char* rank = getenv("OMPI_COMM_WORLD_RANK");
+  snprintf(name, sizeof name, "%s.%s", getenv("COUNTS"), rank);
   FILE* file = fopen(name, "w");
   fprintf(file, "%d %d", sums, copies);
   fclose(file);
