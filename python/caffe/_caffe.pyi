@@ -165,6 +165,17 @@ class Net:
     @property
     def several_threads(self) -> bool: ...
     def time_layers(self) -> LayerTimes: ...
+    def schedule(
+        self,
+    ) -> tuple[
+        str,
+        str,
+        list[tuple[list[str], list[str], list[str], list[str], list[str]]],
+    ]:
+        """
+        The policy, all as text, and of every step the names of its layers, of the blobs freed after Forward, recomputed before Backward and freed after it, and of those whose gradient is freed.
+        """
+
     def optimize(self) -> None: ...
     @property
     def optimized(self) -> bool: ...

@@ -117,8 +117,8 @@ int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root,
 }
 int MPI_Finalize(void) {
   char name[4096];
-  snprintf(name, sizeof name, "%s.%s", getenv("COUNTS"),
-           getenv("OMPI_COMM_WORLD_RANK"));
+  const char* rank = getenv("OMPI_COMM_WORLD_RANK");
+  snprintf(name, sizeof name, "%s.%s", getenv("COUNTS"), rank);
   FILE* file = fopen(name, "w");
   fprintf(file, "%d %d", sums, copies);
   fclose(file);
