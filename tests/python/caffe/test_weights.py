@@ -107,12 +107,29 @@ def test_copy_from_reports(scored, write_proto, tmp_path):
         if layer.name == "fc":
             layer.name = "renamed"
     target = caffe.Net(str(write_proto(other, "other.prototxt")), caffe.TEST)
+    shapes = {"fc": [(3, 4), (3,)]}
     report = target.copy_from(weights)
-    assert report == ([], ["renamed"], ["fc"])
+    assert report == ([], ["renamed"], ["fc"], shapes)
     again = caffe.Net(str(net), caffe.TEST)
-    assert again.copy_from(weights) == (["fc"], [], [])
+    assert again.copy_from(weights) == (["fc"], [], [], shapes)
     again.save_hdf5(tmp_path / "net.h5")
-    assert again.copy_from(tmp_path / "net.h5").matched == ["fc"]
+    assert again.copy_from(tmp_path / "net.h5") == (["fc"], [], [], shapes)
+    assert target.copy_from(tmp_path / "net.h5") == report
+
+
+def test_reports_on_hdf5_name_nested_layers(scored, write_proto, tmp_path):
+    """A slash in a layer's name nests groups."""
+    net, _ = scored
+    nested = nets.learner()
+    for layer in nested.layer:
+        if layer.name == "fc":
+            layer.name = "block/fc"
+    path = write_proto(nested, "nested.prototxt")
+    caffe.Net(str(path), caffe.TEST).save_hdf5(tmp_path / "net.h5")
+    report = caffe.Net(str(net), caffe.TEST).copy_from(tmp_path / "net.h5")
+    assert report.without_weights == ["fc"]
+    assert report.without_layer == ["block/fc"]
+    assert report.shapes == {"block/fc": [(3, 4), (3,)]}
 
 
 def test_weights_of_another_net_are_not_scored(scored, write_proto, capsys):
