@@ -297,7 +297,7 @@ def _counted(definition: Definition, *, engine: bool = False) -> Complexity:
 
 
 def _maps(definition: Definition) -> dict[str, Shape]:
-    """Shapes of the blobs at the size the net was made for, without a net for it."""
+    """Shapes of the blobs at the size the net was made for, by rules if they do."""
     try:
         counts = _counted(definition)
     except ValueError:  # a layer from a plugin, perhaps, which the engine knows

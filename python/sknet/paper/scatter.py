@@ -137,7 +137,8 @@ def draw(found: list[Point], crop: str) -> Any:
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.margins(0.07)
-    axes.legend(fontsize=9)
+    # Where bad large nets would be. Matplotlib warns if its "best" place takes long.
+    axes.legend(fontsize=9, loc="upper right")
     _place_labels(figure, axes, labels)
     return figure
 
