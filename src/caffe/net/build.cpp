@@ -316,36 +316,26 @@ void Builder<Dtype>::AppendParam(int layer_id, int param_id) {
 // the objective and something before it learns.
 template <typename Dtype>
 void Builder<Dtype>::FindBackwardLayers() {
-  set<string> under_loss;
-  set<string> skip_backward;
-  for (int layer_id = static_cast<int>(graph_.layers.size()) - 1; layer_id >= 0;
-       --layer_id) {
-    bool contributes = false;
-    bool all_skipped = true;
-    for (size_t top_id = 0; top_id < graph_.top_vecs[layer_id].size(); ++top_id) {
-      const string& blob_name = graph_.blob_names[graph_.top_ids[layer_id][top_id]];
-      if (graph_.layers[layer_id]->loss(top_id) || under_loss.count(blob_name))
-        contributes = true;
-      if (!skip_backward.count(blob_name)) all_skipped = false;
+  vector<bool> under_loss(graph_.blobs.size()), skipped(graph_.blobs.size());
+  for (int i = static_cast<int>(graph_.layers.size()) - 1; i >= 0; --i) {
+    const vector<int>&bottoms = graph_.bottom_ids[i], &tops = graph_.top_ids[i];
+    bool contributes = false, all_skipped = true;
+    for (size_t t = 0; t < tops.size(); ++t) {
+      contributes = contributes || graph_.layers[i]->loss(t) || under_loss[tops[t]];
+      all_skipped = all_skipped && skipped[tops[t]];
     }
-    if (graph_.layer_need_backward[layer_id] && all_skipped) {
-      graph_.layer_need_backward[layer_id] = false;
-      std::fill(graph_.bottom_need_backward[layer_id].begin(),
-                graph_.bottom_need_backward[layer_id].end(), false);
-    }
-    if (!contributes) graph_.layer_need_backward[layer_id] = false;
-    LOG_IF(INFO, Caffe::root_solver()) << graph_.layer_names[layer_id]
-                                       << (graph_.layer_need_backward[layer_id]
-                                               ? " needs backward computation."
-                                               : " does not need backward computation.");
-    for (size_t i = 0; i < graph_.bottom_vecs[layer_id].size(); ++i) {
-      const string& blob_name = graph_.blob_names[graph_.bottom_ids[layer_id][i]];
-      if (contributes) {
-        under_loss.insert(blob_name);
-      } else {
-        graph_.bottom_need_backward[layer_id][i] = false;
-      }
-      if (!graph_.bottom_need_backward[layer_id][i]) skip_backward.insert(blob_name);
+    vector<bool>& bottom_needs = graph_.bottom_need_backward[i];
+    const bool needs = graph_.layer_need_backward[i];
+    if (!contributes || (needs && all_skipped))
+      bottom_needs.assign(bottoms.size(), false);
+    graph_.layer_need_backward[i] = needs && contributes && !all_skipped;
+    LOG_IF(INFO, Caffe::root_solver())
+        << graph_.layer_names[i]
+        << (graph_.layer_need_backward[i] ? " needs backward computation."
+                                          : " does not need backward computation.");
+    for (size_t b = 0; b < bottoms.size(); ++b) {
+      if (contributes) under_loss[bottoms[b]] = true;
+      if (!bottom_needs[b]) skipped[bottoms[b]] = true;
     }
   }
 }

@@ -25,11 +25,9 @@
 #include "caffe/util/upgrade_steps.hpp"
 #include "caffe/util/zero_denormals.hpp"
 
-// Caffe's face of a net. build.cpp makes the graph, passes/ the schedules that run it,
-// weights.cpp moves weights in and out.
-
 namespace caffe {
 
+// build.cpp makes the graph, passes/ the schedules that run it.
 template <typename Dtype>
 Net<Dtype>::Net(const NetParameter& param) {
   Init(param);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "caffe/layers/base_data_layer.hpp"
@@ -24,6 +25,19 @@ void CopyData(const Blob<Dtype>& from, Blob<Dtype>* to) {
   }
   const int block = DataOf(&from).block();
   std::copy_n(DataOf(&from).Read(block), from.count(), DataOf(to).Write(block));
+}
+
+// The layers behind `layer` that work in place on memory `group`, with their blobs.
+vector<pair<int, int>> InPlaceBehind(const GraphFacts& graph, int layer, int group) {
+  vector<pair<int, int>> found;
+  for (int i = layer + 1; i < static_cast<int>(graph.top_ids.size()); ++i) {
+    for (int blob : graph.top_ids[i]) {
+      if (graph.roots[blob] == group && graph.WorksInPlace(i, blob)) {
+        found.emplace_back(i, blob);
+      }
+    }
+  }
+  return found;
 }
 
 // Whether a layer without bottoms is known to write its tops in every Forward, or the
@@ -126,19 +140,14 @@ void OverwrittenData<Dtype>::FindReaders() {
     for (int group : groups) {
       const DataUse use = UseOf(reader, group);
       if (use == DataUse::kNone) continue;
-      bool found = false;
-      for (int writer = reader + 1; writer < layers && !found; ++writer) {
-        for (size_t t = 0; t < graph_.top_ids[writer].size() && !found; ++t) {
-          const int blob = graph_.top_ids[writer][t];
-          const int bottom = graph_.PlaceOf(writer, blob);
-          if (bottom < 0 || graph_.roots[blob] != group) continue;
-          if (use == DataUse::kReadSign &&
-              graph_.traits[writer].InPlaceOf(bottom) == InPlace::kKeepsSign) {
-            continue;
-          }
-          AddReader(writer, blob, reader);
-          found = true;
+      for (const auto& [writer, blob] : InPlaceBehind(graph_, reader, group)) {
+        const int bottom = graph_.PlaceOf(writer, blob);
+        if (use == DataUse::kReadSign &&
+            graph_.traits[writer].InPlaceOf(bottom) == InPlace::kKeepsSign) {
+          continue;
         }
+        AddReader(writer, blob, reader);
+        break;
       }
     }
   }
@@ -152,10 +161,7 @@ void OverwrittenData<Dtype>::AddReader(int writer, int blob, int reader) {
       return;
     }
   }
-  copies_.push_back(std::make_shared<Copy>());
-  copies_.back()->writer = writer;
-  copies_.back()->blob = blob;
-  copies_.back()->readers.push_back(reader);
+  copies_.push_back(std::make_shared<Copy>(writer, blob, vector<int>{reader}));
 }
 
 template <typename Dtype>
@@ -177,9 +183,7 @@ void OverwrittenData<Dtype>::BeforeForward(int layer) {
 template <typename Dtype>
 void OverwrittenData<Dtype>::BeforeBackward(int layer) {
   for (const auto& copy : copies_) {
-    if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
-      continue;
-    }
+    if (!copy->IsFor(layer)) continue;
     Blob<Dtype>* blob = graph_.blobs[copy->blob].get();
     CopyData(*blob, &copy->after);
     CopyData(copy->before, blob);
@@ -189,9 +193,7 @@ void OverwrittenData<Dtype>::BeforeBackward(int layer) {
 template <typename Dtype>
 void OverwrittenData<Dtype>::AfterBackward(int layer) {
   for (const auto& copy : copies_) {
-    if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
-      continue;
-    }
+    if (!copy->IsFor(layer)) continue;
     CopyData(copy->after, graph_.blobs[copy->blob].get());
   }
 }
@@ -199,24 +201,11 @@ void OverwrittenData<Dtype>::AfterBackward(int layer) {
 template <typename Dtype>
 void OverwrittenData<Dtype>::FindFilled() {
   const int layers = static_cast<int>(graph_.layers.size());
-  const auto is_overwritten = [&](int filler, int blob) {
-    for (int writer = filler + 1; writer < layers; ++writer) {
-      for (size_t t = 0; t < graph_.top_ids[writer].size(); ++t) {
-        if (graph_.roots[graph_.top_ids[writer][t]] == graph_.roots[blob] &&
-            graph_.WorksInPlace(writer, graph_.top_ids[writer][t])) {
-          return true;
-        }
-      }
-    }
-    return false;
-  };
   for (int i = 0; i < layers; ++i) {
     if (!graph_.bottom_ids[i].empty() || Refills(*graph_.layers[i])) continue;
     for (int blob : graph_.top_ids[i]) {
-      if (!is_overwritten(i, blob)) continue;
-      filled_.push_back(std::make_shared<Filled>());
-      filled_.back()->layer = i;
-      filled_.back()->blob = blob;
+      if (InPlaceBehind(graph_, i, graph_.roots[blob]).empty()) continue;
+      filled_.push_back(std::make_shared<Filled>(i, blob));
     }
   }
 }

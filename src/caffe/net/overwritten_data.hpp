@@ -1,6 +1,8 @@
 #ifndef CAFFE_NET_OVERWRITTEN_DATA_HPP_
 #define CAFFE_NET_OVERWRITTEN_DATA_HPP_
 
+#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "caffe/graph.hpp"
@@ -25,7 +27,6 @@ class OverwrittenData {
   /// (Flatten and Reshape share data), or a parameter.
   explicit OverwrittenData(const Graph<Dtype>& graph);
 
-  bool empty() const { return copies_.empty(); }
   /// The blobs that copies are made of.
   vector<int> blobs() const;
 
@@ -40,6 +41,11 @@ class OverwrittenData {
 
  private:
   struct Copy {
+    Copy(int writer, int blob, vector<int> readers)
+        : writer(writer), blob(blob), readers(std::move(readers)) {}
+    bool IsFor(int layer) const {
+      return made && std::count(readers.begin(), readers.end(), layer) > 0;
+    }
     int writer;  ///< the layer in place
     int blob;
     vector<int> readers;
@@ -48,6 +54,7 @@ class OverwrittenData {
   };
 
   struct Filled {
+    Filled(int layer, int blob) : layer(layer), blob(blob) {}
     int layer;
     int blob;
     Blob<Dtype> data;

@@ -38,7 +38,7 @@ Schedule<Dtype>::Schedule(const Graph<Dtype>& graph, Policy policy, bool keep_bl
 
 template <typename Dtype>
 string Schedule<Dtype>::Why(const char* half, int blob) const {
-  const string& name = GroupName(graph_.roots[blob]);
+  const string& name = graph_.blob_names[graph_.roots[blob]];
   if (policy_ == Policy::kInference) {
     return Str("blob '", name, "' of net '", graph_.name, "', like those that ",
                "share its memory, is not kept: the net is optimised for ",

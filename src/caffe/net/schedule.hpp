@@ -46,8 +46,6 @@ class Schedule {
   /// A line for each step: its layers, what is computed again before its Backward, and
   /// what is freed after it.
   string ToString() const;
-  /// The blob that the user knows, of those that share a group's memory.
-  const string& GroupName(int group) const { return graph_.blob_names[group]; }
 
  private:
   string Why(const char* half, int blob) const;

@@ -8,10 +8,7 @@ void Liveness(const GraphFacts& graph, const vector<GroupUse>& uses,
               vector<Step>* steps) {
   const int num_groups = static_cast<int>(uses.size());
   const int num_steps = static_cast<int>(steps->size());
-  vector<vector<int>> reads(num_steps);
-  for (int group = 0; group < num_groups; ++group) {
-    for (int s : uses[group].readers) reads[s].push_back(group);
-  }
+  const vector<vector<int>> reads = GroupsRead(uses, num_steps);
   // The list of what dies with a group's last use in Backward, in the order of that.
   vector<vector<int>*> dies_with(num_groups, nullptr);
   vector<bool> recomputed(num_groups, false);

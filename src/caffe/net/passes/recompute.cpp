@@ -26,10 +26,7 @@ class Recomputer {
         if (uses_[group].writers.front() == s) Choose(group);
       }
     }
-    vector<vector<int>> reads(num_steps);
-    for (int group = 0; group < static_cast<int>(uses_.size()); ++group) {
-      for (int s : uses_[group].readers) reads[s].push_back(group);
-    }
+    const vector<vector<int>> reads = GroupsRead(uses_, num_steps);
     for (int s = num_steps - 1; s >= 0; --s) {
       for (int group : reads[s]) Provide(group, s);
     }

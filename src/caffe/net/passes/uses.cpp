@@ -29,6 +29,14 @@ vector<GroupUse> FindUses(const GraphFacts& graph, const vector<Step>& steps,
   return groups;
 }
 
+vector<vector<int>> GroupsRead(const vector<GroupUse>& uses, int num_steps) {
+  vector<vector<int>> reads(num_steps);
+  for (int group = 0; group < static_cast<int>(uses.size()); ++group) {
+    for (int s : uses[group].readers) reads[s].push_back(group);
+  }
+  return reads;
+}
+
 vector<int> SourcesOf(const GraphFacts& graph, const Step& writer, int group) {
   vector<int> sources;
   for (int blob : writer.reads) {

@@ -21,6 +21,8 @@ struct GroupUse {
 vector<GroupUse> FindUses(const GraphFacts& graph, const vector<Step>& steps,
                           const vector<int>& kept_blobs);
 
+/// By step: the groups that its Backward reads.
+vector<vector<int>> GroupsRead(const vector<GroupUse>& uses, int num_steps);
 /// The other groups that a step which writes `group` reads.
 vector<int> SourcesOf(const GraphFacts& graph, const Step& writer, int group);
 
