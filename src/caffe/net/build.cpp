@@ -85,12 +85,6 @@ class Builder {
     FindBackwardLayers();
     if (param_.force_backward()) ForceBackward();
     FindOutputs();
-    for (size_t i = 0; i < graph_.blob_names.size(); ++i) {
-      graph_.blob_index[graph_.blob_names[i]] = static_cast<int>(i);
-    }
-    for (size_t i = 0; i < graph_.layer_names.size(); ++i) {
-      graph_.layer_index[graph_.layer_names[i]] = static_cast<int>(i);
-    }
     ShareParams(graph_);
   }
 
@@ -121,6 +115,7 @@ void Builder<Dtype>::SetUpLayer(int layer_id, const LayerParameter& layer_param)
   }
   graph_.layers.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
   graph_.layer_names.push_back(layer_param.name());
+  graph_.layer_index[layer_param.name()] = layer_id;
   if (layer_param.type() == "Split") {
     const string& source = layer_param.bottom(0);
     const auto known = graph_.split_blobs.find(source);
@@ -222,6 +217,7 @@ int Builder<Dtype>::AppendBlob(int layer_id, const string& name) {
   const int blob_id = static_cast<int>(graph_.blobs.size());
   graph_.blobs.push_back(std::make_shared<Blob<Dtype>>());
   graph_.blob_names.push_back(name);
+  graph_.blob_index[name] = blob_id;
   graph_.blob_need_backward.push_back(false);
   graph_.blob_loss_weights.push_back(Dtype(0));
   graph_.top_ids[layer_id].push_back(blob_id);

@@ -12,9 +12,8 @@ void FilterLayers(const NetParameter& param, NetParameter* filtered);
 /// Whether `state` fits `rule`; logs for `layer_name` why not.
 bool MeetsRule(const NetState& state, const NetStateRule& rule, const string& layer_name);
 
-/// Builds an empty graph: creates and sets up the layers of `param`, which has been
-/// filtered and has its Splits, wires their blobs, shares parameters of one name, and
-/// finds out which layers need gradients. Errors name the layer.
+/// Creates and sets up the layers of `param`, which has been filtered and has its Splits,
+/// and wires them up in an empty graph. Errors name the layer.
 template <typename Dtype>
 void BuildGraph(NetParameter param, Graph<Dtype>* graph);
 

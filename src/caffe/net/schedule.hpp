@@ -13,8 +13,7 @@ namespace caffe {
 /// before it. Made by passes (net/passes): Fuse; and unless all blobs are kept, Recompute
 /// and Liveness.
 ///
-/// Whoever runs it calls, for every step in order, operation(i).Forward() and
-/// AfterForward(i), at last EndForward(); and backwards likewise.
+/// Run: operation(i).Forward(), AfterForward(i) in order, EndForward(); so backwards.
 template <typename Dtype>
 class Schedule {
  public:

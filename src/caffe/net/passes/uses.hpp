@@ -12,8 +12,7 @@ struct GroupUse {
   vector<int> writers;    ///< steps, in order
   vector<int> readers;    ///< steps whose Backward reads it, in order
   int last_forward = -1;  ///< the last step that touches it; -1: none
-  /// Somebody may want it whom the passes do not know, so that it is never freed: whoever
-  /// looks at results or inputs, a layer that does not tell what it reads.
+  /// Never freed: people look at results and inputs; a layer does not tell what it reads.
   bool kept = false;
 };
 
