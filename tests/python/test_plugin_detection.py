@@ -37,6 +37,7 @@ HEADER = "include/caffe/layer.hpp"
             "build-cpu/lib/libcaffe.so",
         ),
         ([], "include", "lib/libcaffe.so"),
+        ([], "include", "build/lib/libcaffe.so"),
         ([], "include", "lib/x86_64-linux-gnu/libcaffe.so"),
         ([], "distribute/include", "distribute/lib/libcaffe.so"),
         (["build/CMakeCache.txt"], "build/include", "build/lib/libcaffe-d.so"),
