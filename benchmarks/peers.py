@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import caffe
-from sknet.export import export_onnx
+from sknet.convert.export import export_onnx
 from sknet.models import create_model, deploy
 
 HERE = Path(__file__).parent

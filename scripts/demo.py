@@ -23,13 +23,13 @@ from sklearn.model_selection import train_test_split
 
 import caffe
 from caffe.proto import caffe_pb2
-from sknet.augmentation import centre_crop, resize_shorter, to_input
 from sknet.complexity import analyse
+from sknet.data.augmentation import centre_crop, resize_shorter, to_input
+from sknet.data.opencv import cv2, write_image
 from sknet.models import create_model, deploy, recipe_for
-from sknet.opencv import cv2, write_image
 from sknet.text import table
-from sknet.training_curve import plot
-from sknet.training_log import TestPoint, TrainingLog
+from sknet.training.curve import plot
+from sknet.training.log import TestPoint, TrainingLog
 
 RECIPE = recipe_for("digits")
 SIDE = create_model("sknet_digits").image_size

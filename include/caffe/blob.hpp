@@ -14,6 +14,12 @@ const int kMaxBlobAxes = 32;
 
 namespace caffe {
 
+/// "(2, 3, 4, 5)", the form shapes take in messages.
+string ShapeText(const vector<int>& shape);
+
+/// Throws ValueError for an axis that is none of the shape's.
+[[noreturn]] void RefuseAxis(int axis, const vector<int>& shape);
+
 /// An N-dimensional array of values (`data`) and of their gradients (`diff`),
 /// row-major, with memory allocated when first used.
 ///
@@ -60,12 +66,9 @@ class Blob {
 
   /// Maps -num_axes..num_axes-1 to 0..num_axes-1; throws outside.
   inline int CanonicalAxisIndex(int axis_index) const {
-    CHECK_GE(axis_index, -num_axes())
-        << "axis " << axis_index << " out of range for a " << num_axes()
-        << "-axis blob of shape " << shape_string();
-    CHECK_LT(axis_index, num_axes())
-        << "axis " << axis_index << " out of range for a " << num_axes()
-        << "-axis blob of shape " << shape_string();
+    if (axis_index < -num_axes() || axis_index >= num_axes()) {
+      RefuseAxis(axis_index, shape_);
+    }
     return axis_index < 0 ? axis_index + num_axes() : axis_index;
   }
 
@@ -177,9 +180,6 @@ class Blob {
 
   DISABLE_COPY_AND_ASSIGN(Blob);
 };
-
-/// "(2, 3, 4, 5)", the form shapes take in messages.
-string ShapeText(const vector<int>& shape);
 
 }  // namespace caffe
 

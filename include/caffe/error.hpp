@@ -16,23 +16,46 @@ enum class ErrorKind {
   kNotImplemented,  ///< a combination nobody has written: NotImplementedError
 };
 
-/// Base of everything this library throws on purpose.
+/// Base of everything this library throws on purpose: one sentence of the form
+/// `[where: ]who: what was got, what was expected, what to do`.
 ///
-/// The message is one sentence of the form who, what, got, expected, cure.
+/// The code that finds the fault often does not know whose it is. Those who know add
+/// that as the error passes, and its class stays what it is:
+///
+///     catch (Error& error) {
+///       error.SetWho(NameOf(layer_param));
+///       throw;
+///     }
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message)
-      : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message);
+  Error(ErrorKind kind, const std::string& who, const std::string& message);
+
   ErrorKind kind() const { return kind_; }
+  /// Who is at fault, such as "layer 'conv1' (Convolution)"; empty if nobody has said.
+  const std::string& who() const { return who_; }
+  /// The sentence behind `who: `; all of it while who() is empty.
+  const std::string& message() const { return message_; }
+  const char* what() const noexcept override { return text_.c_str(); }
+
+  /// Says who it is, unless that is known: who stood closest to the fault is right.
+  void SetWho(const std::string& who);
+  void SetMessage(const std::string& message);
+  /// Puts "prefix: " in front of all that is known by now: of a file's name, say.
+  void Prefix(const std::string& prefix);
 
  private:
+  void Compose();
+
   ErrorKind kind_;
+  std::string where_, who_, message_, text_;
 };
 
 template <ErrorKind K>
 class ErrorOf : public Error {
  public:
   explicit ErrorOf(const std::string& message) : Error(K, message) {}
+  ErrorOf(const std::string& who, const std::string& message) : Error(K, who, message) {}
 };
 
 using ValueError = ErrorOf<ErrorKind::kValue>;
@@ -47,9 +70,6 @@ std::string Str(Args&&... args) {
   (out << ... << std::forward<Args>(args));
   return out.str();
 }
-
-/// Throws `error` again with `prefix` before its message, keeping its kind.
-[[noreturn]] void RethrowWithPrefix(const Error& error, const std::string& prefix);
 
 }  // namespace caffe
 

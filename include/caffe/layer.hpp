@@ -9,44 +9,12 @@
 #include "caffe/blob.hpp"
 #include "caffe/common.hpp"
 #include "caffe/layer_factory.hpp"
+#include "caffe/layer_traits.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
-
-/// What a layer's Backward does with the data of one of its blobs.
-enum class DataUse {
-  kUnknown,  ///< perhaps reads it, by a pointer that it has kept since Forward
-  kRead,
-  kReadSign,  ///< reads which elements are above 0, where the gradient is not 0
-  kNone
-};
-
-/// Whether a layer works when one of its tops is one of its bottoms, and what it leaves
-/// there of its input.
-enum class InPlace {
-  kRefused,
-  kChanges,
-  kKeepsSign  ///< above 0 stays above 0 and all else does not, where a gradient passes
-};
-
-/// How a Net will run a layer.
-struct LayerContext {
-  /// Of the arithmetic from the next Reshape on, for layers that have a choice.
-  NetParameter::Precision precision = NetParameter::FLOAT32;
-  /// False: Backward is never called.
-  bool runs_backward = true;
-  /// By top: its data stays as Forward wrote it until the next Forward, since no other
-  /// layer works in place on it. Empty where nothing is promised, without a Net.
-  vector<bool> top_preserved;
-
-  bool preserves(size_t top) const {
-    return top < top_preserved.size() && top_preserved[top];
-  }
-  bool overwrites(size_t top) const {
-    return top < top_preserved.size() && !top_preserved[top];
-  }
-};
 
 /// The unit of computation of a Net: reads bottom blobs, writes top blobs.
 ///
@@ -71,11 +39,13 @@ class Layer {
 
   /// Checks blob counts, then LayerSetUp, Reshape and loss weights, in that order.
   void SetUp(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-    CheckBlobCounts(bottom, top);
-    CheckInPlace(bottom, top);
-    LayerSetUp(bottom, top);
-    Reshape(bottom, top);
-    SetLossWeights(top);
+    Named([&] {
+      CheckBlobCounts(bottom, top);
+      LayerSetUp(bottom, top);
+      CheckInPlace(bottom, top);
+      Reshape(bottom, top);
+      SetLossWeights(top);
+    });
   }
 
   virtual void LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
@@ -126,12 +96,6 @@ class Layer {
   /// Names of the bottoms in order, for messages: {"a", "x", "y"}. May be empty.
   virtual vector<string> BottomNames() const { return {}; }
 
-  /// Whether the top may be the bottom's blob; answered from layer_param() alone, before
-  /// set-up. SetUp refuses other layers that are given one blob as both.
-  virtual InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const {
-    return InPlace::kRefused;
-  }
-
   /// Whether Net may add tops the layer needs but the prototxt does not name.
   virtual inline bool AutoTopBlobs() const { return false; }
   /// Whether a gradient may be forced into bottom i by force_backward.
@@ -151,40 +115,13 @@ class Layer {
     param_propagate_down_[param_id] = value;
   }
 
-  /// State beyond blobs that a resumed run needs (a data position). Returns
-  /// false when there is none.
-  virtual bool SaveState(LayerState* /*state*/) const { return false; }
-  virtual void RestoreState(const LayerState& /*state*/) {}
-
-  /// Offers the in-place layer that follows. A layer that returns true does the
-  /// follower's work, forward and backward, and Net no longer runs it.
-  virtual bool AbsorbInPlace(const Layer<Dtype>& /*follower*/) { return false; }
-  /// Takes that back: from now on Net runs the follower.
-  virtual void ReleaseInPlace() {}
-  /// For inference: whether the layer computes
-  ///   top[n, c, ...] = multiplier[c] · bottom[n, c, ...] + shift[c]
-  /// over the channels at axis 1, and if so the values that Forward would use now. Such
-  /// a layer can be folded into the convolution in front of it.
-  virtual bool ChannelAffine(vector<double>* /*multiplier*/,
-                             vector<double>* /*shift*/) const {
-    return false;
-  }
+  /// What holds of exactly this class, from LayerSetUp on; asked again after Prepare.
+  /// Whoever runs layers asks TraitsOf().
+  virtual LayerTraits Traits() const { return {}; }
   /// Told by Net before set-up, and again whenever something in it changes.
-  virtual void Prepare(const LayerContext& /*context*/) {}
-
-  // What a Net may free that need not keep its blobs (Net::set_keep_blobs), and must keep
-  // when a layer behind works in place. These answers are right for every layer, and keep
-  // the data of its blobs. Of a layer that works in place itself, bottom and top are the
-  // same data; that it reads a copy of its own does not count.
-
-  virtual DataUse BackwardUseOfBottom(int /*bottom_index*/) const {
-    return DataUse::kUnknown;
-  }
-  virtual DataUse BackwardUseOfTop(int /*top_index*/) const { return DataUse::kUnknown; }
-  /// Whether Recompute() works, in few passes over memory. Believed only of layers
-  /// that know their uses.
-  virtual bool CanRecompute() const { return false; }
-  /// Writes the tops as the last Forward did, bit for bit, and changes nothing else.
+  virtual void Prepare(const LayerOptions& /*options*/) {}
+  /// Writes the tops as the last Forward did, bit for bit, and changes nothing else;
+  /// called only where the traits say that it can.
   virtual void Recompute(const vector<Blob<Dtype>*>& bottom,
                          const vector<Blob<Dtype>*>& top) {
     Forward_cpu(bottom, top);
@@ -213,17 +150,6 @@ class Layer {
     Backward_cpu(top, propagate_down, bottom);
   }
 
-  /// An answer for exactly this class: one that derives from it may have another
-  /// Backward.
-  template <typename Self>
-  static DataUse UseBy(const Self& self, DataUse use) {
-    return typeid(self) == typeid(Self) ? use : DataUse::kUnknown;
-  }
-  template <typename Self>
-  static DataUse UseBy(const Self& self, bool reads) {
-    return UseBy(self, reads ? DataUse::kRead : DataUse::kNone);
-  }
-
   /// Whether the prototxt gives bottom and top one name.
   bool in_place(int bottom_index = 0, int top_index = 0) const {
     return bottom_index < layer_param_.bottom_size() &&
@@ -239,30 +165,30 @@ class Layer {
                MaxBottomBlobs(), BottomNames());
     CheckCount("top", tops, ExactNumTopBlobs(), MinTopBlobs(), MaxTopBlobs(), {});
     if (EqualNumBottomTopBlobs() && bottoms != tops) {
-      throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") got ",
-                           bottoms, " bottom and ", tops,
+      throw ValueError(Str("got ", bottoms, " bottom and ", tops,
                            " top blob(s), expected as many of one as of the other"));
     }
   }
 
   void CheckInPlace(const vector<Blob<Dtype>*>& bottom,
                     const vector<Blob<Dtype>*>& top) const {
+    const LayerTraits traits = Traits();
     for (size_t t = 0; t < top.size(); ++t) {
       for (size_t b = 0; b < bottom.size(); ++b) {
-        if (top[t] != bottom[b] || WorksInPlace(b, t) != InPlace::kRefused) continue;
+        if (top[t] != bottom[b] || traits.InPlaceOf(b) != InPlace::kRefused) continue;
         const vector<string> names = BottomNames();
         string others;
         for (size_t other = 0; other < bottom.size(); ++other) {
-          if (WorksInPlace(other, t) == InPlace::kRefused) continue;
+          if (traits.InPlaceOf(other) == InPlace::kRefused) continue;
           others += Str(others.empty() ? ", only of bottom[" : " or bottom[", other, "]",
                         other < names.size() ? " (" + names[other] + ")" : "");
         }
-        throw ValueError(Str(
-            "layer '", layer_param_.name(), "' (", type(), "): top[", t, "] is bottom[",
-            b, "]", in_place(b, t) ? " '" + layer_param_.top(t) + "'" : "",
-            ", but this layer cannot work in place", others,
-            "; give the top its own name, such as top: \"", layer_param_.name(),
-            "\", and use that in the layers behind"));
+        throw ValueError(Str("top[", t, "] is bottom[", b, "]",
+                             in_place(b, t) ? " '" + layer_param_.top(t) + "'" : "",
+                             ", but this layer cannot work in place", others,
+                             "; give the top its own name, such as top: \"",
+                             layer_param_.name(),
+                             "\", and use that in the layers behind"));
       }
     }
   }
@@ -271,8 +197,7 @@ class Layer {
     const int weights = layer_param_.loss_weight_size();
     if (weights == 0) return;
     if (static_cast<int>(top.size()) != weights) {
-      throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") has ",
-                           weights, " loss_weight value(s), expected ", top.size(),
+      throw ValueError(Str(weights, " loss_weight value(s), expected ", top.size(),
                            ", one for every top, or none"));
     }
     for (size_t i = 0; i < top.size(); ++i) {
@@ -284,6 +209,18 @@ class Layer {
   }
 
  private:
+  // Does a part of the layer's work, whose errors are this layer's.
+  template <typename Work>
+  void Named(Work work) const {
+    try {
+      work();
+    } catch (Error& error) {
+      const string& written = layer_param_.type();
+      error.SetWho(NameOf(layer_param_.name(), written.empty() ? type() : written));
+      throw;
+    }
+  }
+
   void CheckCount(const char* what, int got, int exact, int least, int most,
                   const vector<string>& names) const {
     string expected;
@@ -300,8 +237,7 @@ class Layer {
     for (size_t i = 0; i < names.size(); ++i) {
       order += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
     }
-    throw ValueError(Str("layer '", layer_param_.name(), "' (", type(), ") got ", got,
-                         " ", what, " blob(s), expected ", expected,
+    throw ValueError(Str("got ", got, " ", what, " blob(s), expected ", expected,
                          names.empty() ? "" : ": " + order + ", in that order"));
   }
 
@@ -311,12 +247,14 @@ class Layer {
 template <typename Dtype>
 inline Dtype Layer<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  Reshape(bottom, top);
-  if (Caffe::mode() == Caffe::GPU) {
-    Forward_gpu(bottom, top);
-  } else {
-    Forward_cpu(bottom, top);
-  }
+  Named([&] {
+    Reshape(bottom, top);
+    if (Caffe::mode() == Caffe::GPU) {
+      Forward_gpu(bottom, top);
+    } else {
+      Forward_cpu(bottom, top);
+    }
+  });
   Dtype loss = 0;
   for (size_t top_id = 0; top_id < top.size(); ++top_id) {
     if (!this->loss(top_id)) continue;
@@ -336,11 +274,28 @@ template <typename Dtype>
 inline void Layer<Dtype>::Backward(const vector<Blob<Dtype>*>& top,
                                    const vector<bool>& propagate_down,
                                    const vector<Blob<Dtype>*>& bottom) {
-  if (Caffe::mode() == Caffe::GPU) {
-    Backward_gpu(top, propagate_down, bottom);
-  } else {
-    Backward_cpu(top, propagate_down, bottom);
+  Named([&] {
+    if (Caffe::mode() == Caffe::GPU) {
+      Backward_gpu(top, propagate_down, bottom);
+    } else {
+      Backward_cpu(top, propagate_down, bottom);
+    }
+  });
+}
+
+/// What holds of `layer`. A class that derives from the one that told its traits may
+/// compute otherwise: only that it works in place, and shares memory, is believed of it.
+template <typename Dtype>
+LayerTraits TraitsOf(const Layer<Dtype>& layer) {
+  LayerTraits told = layer.Traits();
+  if (told.of && *told.of == typeid(layer)) return told;
+  LayerTraits believed;
+  for (InPlace in_place : told.in_place) {
+    believed.in_place.push_back(in_place == InPlace::kRefused ? in_place
+                                                              : InPlace::kChanges);
   }
+  believed.shares_bottom = told.shares_bottom;
+  return believed;
 }
 
 }  // namespace caffe

@@ -2,30 +2,32 @@
 #define CAFFE_NET_HPP_
 
 #include <map>
-#include <set>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "caffe/blob.hpp"
 #include "caffe/common.hpp"
+#include "caffe/graph.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
 
 namespace caffe {
 
-template <typename Dtype>
-class InferencePlan;
-template <typename Dtype>
-class MemoryPlan;
+class HostMemoryPool;
 template <typename Dtype>
 class OverwrittenData;
+template <typename Dtype>
+class Schedule;
 
 /// How stored weights and a net fit, by the names of layers.
 struct WeightsReport {
   vector<string> matched;          ///< layers that got weights
   vector<string> without_weights;  ///< layers of the net that got none
   vector<string> without_layer;    ///< stored layers that the net lacks
+  /// Of the stored blobs, by layer.
+  map<string, vector<vector<int>>> shapes;
 };
 
 /// A directed acyclic graph of layers, run in the order of the prototxt.
@@ -39,7 +41,7 @@ class Net {
   explicit Net(const NetParameter& param);
   explicit Net(const string& param_file, Phase phase, const int level = 0,
                const vector<string>* stages = NULL);
-  virtual ~Net() {}
+  virtual ~Net();
 
   void Init(const NetParameter& param);
 
@@ -77,7 +79,7 @@ class Net {
   /// Reading another blob, running a range of layers or Backward throws RuntimeError.
   /// A net with callbacks or debug_info, or on the GPU, runs as it is.
   void Optimize();
-  bool optimized() const { return plan_ != nullptr; }
+  bool optimized() const;
 
   /// Off: Forward and Backward of the whole net keep only what training needs. Data is
   /// freed when no later Backward reads it, or if it is cheap to recompute; a diff when
@@ -87,7 +89,7 @@ class Net {
   /// Backward and, in phase TEST, the first: there data is freed as soon as the layers
   /// behind it have run forward.
   /// A net with debug_info, with callbacks that read blobs, or on the GPU keeps all.
-  void set_keep_blobs(bool value);
+  void set_keep_blobs(bool value) { keep_blobs_ = value; }
   bool keep_blobs() const { return keep_blobs_; }
 
   /// As NetParameter.precision says, until it is set here; BF16 is an explicit choice,
@@ -119,57 +121,63 @@ class Net {
   void ToProto(NetParameter* param, bool write_diff = false) const;
   void ToHDF5(const string& filename, bool write_diff = false) const;
 
-  inline const string& name() const { return name_; }
-  inline const vector<string>& layer_names() const { return layer_names_; }
-  inline const vector<string>& blob_names() const { return blob_names_; }
-  inline const vector<shared_ptr<Blob<Dtype>>>& blobs() const { return blobs_; }
-  inline const vector<shared_ptr<Layer<Dtype>>>& layers() const { return layers_; }
-  inline Phase phase() const { return phase_; }
-  inline const vector<vector<Blob<Dtype>*>>& bottom_vecs() const { return bottom_vecs_; }
-  inline const vector<vector<Blob<Dtype>*>>& top_vecs() const { return top_vecs_; }
+  inline const string& name() const { return graph_.name; }
+  inline const vector<string>& layer_names() const { return graph_.layer_names; }
+  inline const vector<string>& blob_names() const { return graph_.blob_names; }
+  inline const vector<shared_ptr<Blob<Dtype>>>& blobs() const { return graph_.blobs; }
+  inline const vector<shared_ptr<Layer<Dtype>>>& layers() const { return graph_.layers; }
+  inline Phase phase() const { return graph_.phase; }
+  inline const vector<vector<Blob<Dtype>*>>& bottom_vecs() const {
+    return graph_.bottom_vecs;
+  }
+  inline const vector<vector<Blob<Dtype>*>>& top_vecs() const { return graph_.top_vecs; }
   inline const vector<int>& top_ids(int i) const {
     CHECK_GE(i, 0);
-    CHECK_LT(i, static_cast<int>(top_id_vecs_.size()));
-    return top_id_vecs_[i];
+    CHECK_LT(i, static_cast<int>(graph_.top_ids.size()));
+    return graph_.top_ids[i];
   }
   inline const vector<int>& bottom_ids(int i) const {
     CHECK_GE(i, 0);
-    CHECK_LT(i, static_cast<int>(bottom_id_vecs_.size()));
-    return bottom_id_vecs_[i];
+    CHECK_LT(i, static_cast<int>(graph_.bottom_ids.size()));
+    return graph_.bottom_ids[i];
   }
   inline const vector<vector<bool>>& bottom_need_backward() const {
-    return bottom_need_backward_;
+    return graph_.bottom_need_backward;
   }
-  inline const vector<Dtype>& blob_loss_weights() const { return blob_loss_weights_; }
-  inline const vector<bool>& layer_need_backward() const { return layer_need_backward_; }
-  inline const vector<shared_ptr<Blob<Dtype>>>& params() const { return params_; }
+  inline const vector<Dtype>& blob_loss_weights() const {
+    return graph_.blob_loss_weights;
+  }
+  inline const vector<bool>& layer_need_backward() const {
+    return graph_.layer_need_backward;
+  }
+  inline const vector<shared_ptr<Blob<Dtype>>>& params() const { return graph_.params; }
   inline const vector<Blob<Dtype>*>& learnable_params() const {
-    return learnable_params_;
+    return graph_.learnable_params;
   }
-  inline const vector<float>& params_lr() const { return params_lr_; }
-  inline const vector<bool>& has_params_lr() const { return has_params_lr_; }
-  inline const vector<float>& params_weight_decay() const { return params_weight_decay_; }
-  inline const vector<bool>& has_params_decay() const { return has_params_decay_; }
-  const map<string, int>& param_names_index() const { return param_names_index_; }
-  inline const vector<int>& param_owners() const { return param_owners_; }
+  inline const vector<float>& params_lr() const { return graph_.params_lr; }
+  inline const vector<bool>& has_params_lr() const { return graph_.has_params_lr; }
+  inline const vector<float>& params_weight_decay() const {
+    return graph_.params_weight_decay;
+  }
+  inline const vector<bool>& has_params_decay() const { return graph_.has_params_decay; }
+  const map<string, int>& param_names_index() const { return graph_.param_names_index; }
+  inline const vector<int>& param_owners() const { return graph_.param_owners; }
   inline const vector<string>& param_display_names() const {
-    return param_display_names_;
+    return graph_.param_display_names;
   }
-  inline int num_inputs() const { return static_cast<int>(net_input_blobs_.size()); }
-  inline int num_outputs() const { return static_cast<int>(net_output_blobs_.size()); }
-  inline const vector<Blob<Dtype>*>& input_blobs() const { return net_input_blobs_; }
-  inline const vector<Blob<Dtype>*>& output_blobs() const { return net_output_blobs_; }
-  inline const vector<int>& input_blob_indices() const { return net_input_blob_indices_; }
-  inline const vector<int>& output_blob_indices() const {
-    return net_output_blob_indices_;
-  }
+  inline int num_inputs() const { return static_cast<int>(graph_.inputs.size()); }
+  inline int num_outputs() const { return static_cast<int>(graph_.outputs.size()); }
+  inline const vector<Blob<Dtype>*>& input_blobs() const { return graph_.inputs; }
+  inline const vector<Blob<Dtype>*>& output_blobs() const { return graph_.outputs; }
+  inline const vector<int>& input_blob_indices() const { return graph_.input_ids; }
+  inline const vector<int>& output_blob_indices() const { return graph_.output_ids; }
   bool has_blob(const string& blob_name) const;
   /// Throws ValueError with the closest name when there is no such blob.
   const shared_ptr<Blob<Dtype>> blob_by_name(const string& blob_name) const;
   bool has_layer(const string& layer_name) const;
   const shared_ptr<Layer<Dtype>> layer_by_name(const string& layer_name) const;
 
-  void set_debug_info(const bool value);
+  void set_debug_info(const bool value) { debug_info_ = value; }
 
   /// Keeps the layers that the net's state selects.
   static void FilterNet(const NetParameter& param, NetParameter* param_filtered);
@@ -180,8 +188,8 @@ class Net {
   class Callback {
    public:
     virtual ~Callback() = default;
-    /// False of one that looks at parameters only: a net without its blobs
-    /// (set_keep_blobs) may have it.
+    /// False of one that looks at parameters only. With one that reads blobs the net runs
+    /// layer by layer and keeps them all.
     virtual bool reads_blobs() const { return true; }
 
    protected:
@@ -190,9 +198,9 @@ class Net {
     friend class Net;
   };
   const vector<Callback*>& before_forward() const { return before_forward_; }
-  void add_before_forward(Callback* value);
+  void add_before_forward(Callback* value) { before_forward_.push_back(value); }
   const vector<Callback*>& after_forward() const { return after_forward_; }
-  void add_after_forward(Callback* value);
+  void add_after_forward(Callback* value) { after_forward_.push_back(value); }
   void remove_after_forward(Callback* value) { std::erase(after_forward_, value); }
   const vector<Callback*>& before_backward() const { return before_backward_; }
   void add_before_backward(Callback* value) { before_backward_.push_back(value); }
@@ -200,90 +208,32 @@ class Net {
   void add_after_backward(Callback* value) { after_backward_.push_back(value); }
   void remove_after_backward(Callback* value) { std::erase(after_backward_, value); }
 
-  /// Whether layer i's work is done by the layer before it. Ends for good when
-  /// somebody can look between the two: a range of layers that begins or stops
-  /// there, a forward callback, debug_info.
-  bool layer_absorbed(int i) const { return absorbed_[i]; }
+  /// How Forward and Backward of the whole net run now: `caffe time -schedule`.
+  Schedule<Dtype>& schedule();
+  /// What the net consists of.
+  const Graph<Dtype>& graph() const { return graph_; }
   /// Host bytes held by all activations and parameters, data and diff.
   size_t MemoryBytes() const;
 
- protected:
-  void AppendTop(const NetParameter& param, const int layer_id, const int top_id,
-                 set<string>* available_blobs, map<string, int>* blob_name_to_idx);
-  int AppendBottom(const NetParameter& param, const int layer_id, const int bottom_id,
-                   set<string>* available_blobs, map<string, int>* blob_name_to_idx);
-  void AppendParam(const NetParameter& param, const int layer_id, const int param_id);
-
-  void ForwardDebugInfo(const int layer_id);
-  void BackwardDebugInfo(const int layer_id);
-  void UpdateDebugInfo(const int param_id);
-
  private:
-  void SetUpLayer(const NetParameter& param, int layer_id, set<string>* available_blobs,
-                  map<string, int>* blob_name_to_idx);
-  void FindBackwardLayers();
-  void AbsorbInPlaceLayers();
-  void TellLayers();
-  vector<int> MemoryRoots() const;
-  Dtype RunPlan();
-  void MakeMemoryPlan();
-  void UpdateMemoryPlan();
-  [[noreturn]] void ThrowOptimized(const string& asked) const;
-  void Separate(int layer_id);
-  void SeparateAll();
+  bool IsLookedAt() const;
+  Schedule<Dtype>& PlainSchedule();
+  Schedule<Dtype>& ScheduleFor(bool whole, const string& asked);
+  void PrepareLayers();
+  void Call(const vector<Callback*>& callbacks, int layer);
   void SettlePinned();
-  int LayerIndex(const string& layer_name) const;
-  void CheckStoredBlobs(const LayerParameter& source, int target_id) const;
-  [[noreturn]] void RethrowFor(const LayerParameter& layer, const Error& error) const;
-  void ReportWeights(const set<string>& stored);
 
-  string name_;
-  Phase phase_;
-  vector<shared_ptr<Layer<Dtype>>> layers_;
-  vector<string> layer_names_;
-  map<string, int> layer_names_index_;
-  vector<bool> layer_need_backward_;
-  vector<bool> absorbed_;
-  vector<shared_ptr<Blob<Dtype>>> blobs_;
-  vector<string> blob_names_;
-  map<string, int> blob_names_index_;
-  vector<bool> blob_need_backward_;
-  vector<vector<Blob<Dtype>*>> bottom_vecs_;
-  vector<vector<int>> bottom_id_vecs_;
-  vector<vector<bool>> bottom_need_backward_;
-  vector<vector<Blob<Dtype>*>> top_vecs_;
-  vector<vector<int>> top_id_vecs_;
-  vector<Dtype> blob_loss_weights_;
-  vector<vector<int>> param_id_vecs_;
-  vector<int> param_owners_;
-  vector<string> param_display_names_;
-  vector<pair<int, int>> param_layer_indices_;
-  map<string, int> param_names_index_;
-  vector<int> net_input_blob_indices_;
-  vector<int> net_output_blob_indices_;
-  vector<Blob<Dtype>*> net_input_blobs_;
-  vector<Blob<Dtype>*> net_output_blobs_;
-  vector<shared_ptr<Blob<Dtype>>> params_;
-  vector<Blob<Dtype>*> learnable_params_;
-  vector<int> learnable_param_ids_;
-  vector<float> params_lr_;
-  vector<bool> has_params_lr_;
-  vector<float> params_weight_decay_;
-  vector<bool> has_params_decay_;
-  bool debug_info_;
-  shared_ptr<InferencePlan<Dtype>> plan_;
+  Graph<Dtype> graph_;
+  bool debug_info_ = false;
+  bool optimized_ = false;
   bool keep_blobs_ = true;
   NetParameter::Precision precision_ = NetParameter::FLOAT32;
-  shared_ptr<MemoryPlan<Dtype>> memory_plan_;
+  std::unique_ptr<OverwrittenData<Dtype>> overwritten_data_;
+  /// Of ranges of layers and people who look; of the whole net.
+  std::unique_ptr<Schedule<Dtype>> plain_, whole_;
   shared_ptr<HostMemoryPool> pool_;
   WeightsReport weights_report_;
-  /// Blobs that Split made, by name, with the names that the user knows.
-  map<string, string> split_blobs_;
-  shared_ptr<OverwrittenData<Dtype>> overwritten_data_;
-  vector<Callback*> before_forward_;
-  vector<Callback*> after_forward_;
-  vector<Callback*> before_backward_;
-  vector<Callback*> after_backward_;
+  vector<Callback*> before_forward_, after_forward_, before_backward_, after_backward_;
 
   DISABLE_COPY_AND_ASSIGN(Net);
 };

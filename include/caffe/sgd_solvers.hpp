@@ -10,6 +10,8 @@ namespace caffe {
 
 template <typename Dtype>
 struct GradientTerms;
+template <typename Dtype>
+struct SolverStateFile;
 
 /// Stochastic gradient descent with momentum, and the base of the others:
 ///
@@ -83,6 +85,8 @@ class SGDSolver : public Solver<Dtype> {
  private:
   /// The factor that ClipGradients applies, 1 when the norm is small enough.
   Dtype ClipFactor() const;
+  /// Goes on from a file that has been read, and is right, as a whole.
+  void TakeState(const string& state_file, const SolverStateFile<Dtype>& file);
 
   DISABLE_COPY_AND_ASSIGN(SGDSolver);
 };

@@ -13,9 +13,9 @@
 
 namespace caffe {
 
-class ProcessGroup;
+class SnapshotRecord;
 template <typename Dtype>
-class GradientSum;
+class TrainingGroup;
 
 /// What a client of the solver can ask for between two iterations.
 namespace SolverAction {
@@ -90,7 +90,7 @@ class Solver {
   /// Number of updates the weights have had.
   int iter() const { return iter_; }
   /// Snapshots that were due in Step or Solve and could not be written.
-  int snapshot_failures() const { return snapshot_failures_; }
+  int snapshot_failures() const;
   /// Mean of the losses of the last average_loss iterations.
   Dtype smoothed_loss() const { return smoothed_loss_; }
 
@@ -133,7 +133,9 @@ class Solver {
 
  protected:
   /// <snapshot_prefix>_iter_<iter><extension>
-  string SnapshotFilename(const string& extension);
+  string SnapshotFilename(const string& extension) {
+    return param_.snapshot_prefix() + "_iter_" + std::to_string(iter_) + extension;
+  }
   string SnapshotToBinaryProto();
   string SnapshotToHDF5();
   void TestAll();
@@ -150,8 +152,6 @@ class Solver {
 
   /// Fills everything but the history.
   void ExportState(const string& model_filename, SolverState* state) const;
-  /// Throws unless `state` was written by this type of solver and is sane.
-  void CheckState(const string& state_file, const SolverState& state) const;
   /// Loads the weights `state` names and takes everything but the history.
   void ImportState(const string& state_file, const SolverState& state);
 
@@ -167,55 +167,20 @@ class Solver {
 
   ActionCallback action_request_function_;
   /// Set when a stop was asked for in the last Step.
-  bool requested_early_exit_;
+  bool requested_early_exit_ = false;
 
   Timer iteration_timer_;
-  float iterations_last_;
+  float iterations_last_ = 0;
 
  private:
   /// Snapshot for Step and Solve, which go on when it fails.
   void TrySnapshot();
   void DisplayIteration(Dtype loss);
-  void WriteSnapshot();
-  /// What is to be done about a loss that is not finite; `cause` says where it began.
-  void OnNotFiniteLoss(Dtype loss, string cause);
-  /// Throws RuntimeFailure if a weight is not finite, unless on_nan is CONTINUE.
-  void CheckWeightsFinite() const;
-  /// Which snapshot to go on from, with weights whose loss was finite.
-  string LastGoodSnapshot() const;
-  /// The newest one, for when another cannot be written.
-  string LastSnapshot() const;
-  /// Copies the weights of SolverParameter.weights into a new net.
-  void LoadWeights(Net<Dtype>* net) const;
-  /// The layer states and the random stream of `state`, and what they belong to.
-  void RestorePosition(const SolverState& state);
-  /// The random streams of the group and the data layers' positions as of now.
-  std::unique_ptr<SolverState> CapturePosition() const;
+  /// Counts the loss of all processes; `cause` says where one that is not finite began.
+  void TakeLoss(Dtype loss, const string& cause);
 
-  // What the processes of a group do together, in solver_parallel.cpp; alone nothing.
-
-  /// Whether this process tests and snapshots, or waits for rank 0 to do so.
-  bool TakesPart() const;
-  /// Starts summing gradients, of nets that must be alike, from equal weights.
-  void MatchNets();
-  /// At the start of Step: the same iterations everywhere, from equal weights.
-  void MatchSteps(int iters);
-  void BroadcastWeights();
-  /// Averages what training changes without a rate: the statistics of batch norms.
-  void AverageStatistics();
-  Dtype MeanOfGroup(Dtype value) const;
-  bool AnyOfGroup(bool value) const;
-  SolverAction::Enum OfRankZero(SolverAction::Enum action) const;
-  /// The text of the first rank that has one.
-  string FirstOfGroup(string text) const;
-
-  ProcessGroup* group_;
-  shared_ptr<GradientSum<Dtype>> gradient_sum_;
-  bool weights_match_;
-  int snapshot_failures_;
-  bool last_snapshot_failed_;
-  string last_good_snapshot_;
-  string untried_snapshot_;  ///< newer, with weights that have had no loss yet
+  std::unique_ptr<TrainingGroup<Dtype>> group_;
+  std::unique_ptr<SnapshotRecord> snapshots_;
   bool warned_not_finite_;
   /// Where a run goes on from a snapshot that is being written. In a test, and when one
   /// was interrupted, that is where it began, since the resumed run repeats it.

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "caffe/common.hpp"
-#include "caffe/host_memory.hpp"
 
 namespace caffe {
 

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "caffe/net/schedule.hpp"
 #include "caffe/util/benchmark.hpp"
 
 namespace caffe::python {
@@ -13,29 +14,32 @@ LayerTimes TimeLayers(NetHandle& handle) {
   handle.users->BeginAnew();
   Computing computing(handle.session);
   Net<float>& net = *handle.net;
-  CHECK(!net.optimized()) << "layers of an optimised net do not run one by one";
-  const std::size_t count = net.layers().size();
+  Schedule<float>& schedule = net.schedule();
   LayerTimes times;
   // What does not run by itself was not measured.
   const double none = std::numeric_limits<double>::quiet_NaN();
-  times.forward_ms.assign(count, none);
-  times.backward_ms.assign(count, none);
+  times.forward_ms.assign(net.layers().size(), none);
+  times.backward_ms.assign(net.layers().size(), none);
+  const HostMemoryPool::Scope scope(schedule.pool());
   Timer total, timer;
   total.Start();
-  // By the layers' own methods: the net's would add its housekeeping to each.
-  for (std::size_t i = 0; i < count; ++i) {
-    if (net.layer_absorbed(static_cast<int>(i))) continue;
+  // Step by step: the net's own loop would add its housekeeping to each.
+  for (int i = 0; i < schedule.size(); ++i) {
     timer.Start();
-    net.layers()[i]->Forward(net.bottom_vecs()[i], net.top_vecs()[i]);
-    times.forward_ms[i] = timer.MicroSeconds() / 1000.;
+    schedule.operation(i).Forward();
+    schedule.AfterForward(i);
+    times.forward_ms[schedule.step(i).layers[0]] = timer.MicroSeconds() / 1000.;
   }
-  for (std::size_t i = count; i-- > 0;) {
-    if (net.layer_absorbed(static_cast<int>(i)) || !net.layer_need_backward()[i])
-      continue;
+  schedule.EndForward();
+  if (schedule.policy() != Policy::kInference) schedule.BeginBackward();
+  for (int i = schedule.size(); i-- > 0 && schedule.policy() != Policy::kInference;) {
+    const int layer = schedule.step(i).layers[0];
+    if (!net.layer_need_backward()[layer]) continue;
     timer.Start();
-    net.layers()[i]->Backward(net.top_vecs()[i], net.bottom_need_backward()[i],
-                              net.bottom_vecs()[i]);
-    times.backward_ms[i] = timer.MicroSeconds() / 1000.;
+    schedule.BeforeBackward(i);
+    schedule.operation(i).Backward();
+    schedule.AfterBackward(i);
+    times.backward_ms[layer] = timer.MicroSeconds() / 1000.;
   }
   times.total_ms = total.MicroSeconds() / 1000.;
   Settle(net);

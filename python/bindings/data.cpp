@@ -2,15 +2,23 @@
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <opencv2/core/core.hpp>
+#include <optional>
 #include <string>
+#include <tuple>
 
-#include "caffe/util/compute_image_mean.hpp"
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/compute_image_mean.hpp"
+#include "caffe/data/convert_imageset.hpp"
+#include "caffe/data/file_record.hpp"
+#include "caffe/util/db.hpp"
 #include "caffe/util/image_io.hpp"
 
 namespace nb = nanobind;
@@ -35,25 +43,125 @@ Image Decode(const nb::bytes& bytes, bool color) {
                owner);
 }
 
-/// Calls `function(done, total)` a few times a second and at the end, and lets
-/// Ctrl-C end the work.
-DataProgress Progress(const nb::object& function) {
+std::uint64_t Entries(const string& source, const string& backend) {
+  const std::unique_ptr<db::DB> database(db::GetDB(backend));
+  database->Open(source, db::READ);
+  return database->Count();
+}
+
+/// Calls `function(done, total)`, at the end and before that every so many milliseconds,
+/// and lets Ctrl-C end the work.
+DataProgress Progress(const nb::object& function, int every_ms) {
   using Clock = std::chrono::steady_clock;
-  return
-      [&function, next = Clock::now()](std::uint64_t done, std::uint64_t total) mutable {
-        if (Clock::now() < next && done < total) return;
-        nb::gil_scoped_acquire gil;
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
-        if (!function.is_none()) function(done, total);
-        next = Clock::now() + std::chrono::milliseconds(100);
-      };
+  return [&function, every_ms, next = Clock::now()](std::uint64_t done,
+                                                    std::uint64_t total) mutable {
+    if (Clock::now() < next && done < total) return;
+    nb::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    if (!function.is_none()) function(done, total);
+    next = Clock::now() + std::chrono::milliseconds(every_ms);
+  };
+}
+
+constexpr int kEveryMs = 100;
+
+string BytesOf(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+
+/// As os.fsdecode: names of files need not be UTF-8.
+nb::str NameOf(const string& bytes) {
+  return nb::steal<nb::str>(PyUnicode_DecodeFSDefaultAndSize(
+      bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+}
+
+/// A file of images: (name, label, offset, size), the last two of a part of an archive.
+using ImageFile = std::tuple<nb::bytes, int, std::uint64_t, std::uint64_t>;
+
+ListedImage ListedImageOf(const ImageFile& file) {
+  return {BytesOf(std::get<0>(file)), std::get<1>(file), 0};
+}
+
+std::optional<ArchivePart> PartOf(const ImageFile& file, bool archive) {
+  if (!archive) return std::nullopt;
+  return ArchivePart{std::get<2>(file), std::get<3>(file)};
+}
+
+nb::str ImageFileProblem(const nb::bytes& source, bool archive, const ImageFile& file) {
+  const string path = BytesOf(source);
+  const ListedImage image = ListedImageOf(file);
+  const auto part = PartOf(file, archive);
+  string reason;
+  {
+    nb::gil_scoped_release release;
+    reason = FileRecord(path, image, part).reason;
+  }
+  return NameOf(reason);
+}
+
+BuildResult StoreImageFiles(const nb::bytes& database, const nb::bytes& source,
+                            bool archive, const nb::list& files,
+                            const BuildSettings& settings, int threads, int commit_images,
+                            const nb::object& progress, const nb::object& complete) {
+  const string path = BytesOf(source), target = BytesOf(database);
+  vector<ListedImage> images;
+  vector<std::optional<ArchivePart>> parts;
+  images.reserve(files.size());
+  parts.reserve(files.size());
+  for (const nb::handle item : files) {
+    const auto file = nb::cast<ImageFile>(item);
+    images.push_back(ListedImageOf(file));
+    parts.push_back(PartOf(file, archive));
+  }
+  BuildOptions options;
+  options.settings = settings;
+  options.threads = threads;
+  options.commit_images = commit_images;
+  nb::gil_scoped_release release;
+  DatabaseBuilder builder(target, "lmdb");
+  BuildResult result = builder.Build(
+      images,
+      [&](std::size_t number) { return FileRecord(path, images[number], parts[number]); },
+      options, Progress(progress, 0));
+  {
+    nb::gil_scoped_acquire gil;
+    complete(NameOf(builder.folder()), nb::cast(result));
+  }
+  builder.Publish();
+  return result;
 }
 
 void BindTools(nb::module_& m) {
   nb::class_<RejectedImage>(m, "RejectedImage", "An image that was left out.")
-      .def_ro("name", &RejectedImage::name, "Path as listed, or key.")
+      .def_prop_ro(
+          "name", [](const RejectedImage& image) { return NameOf(image.name); },
+          "Path as listed, or key.")
       .def_ro("line", &RejectedImage::line, "Line of the list, or 0.")
-      .def_ro("reason", &RejectedImage::reason, "One sentence.");
+      .def_prop_ro(
+          "reason", [](const RejectedImage& image) { return NameOf(image.reason); },
+          "One sentence.");
+
+  nb::class_<BuildResult>(m, "BuildResult", "What became of the images of a list.")
+      .def_ro("listed", &BuildResult::listed, "Images of the list.")
+      .def_ro("written", &BuildResult::written, "Images in the database.")
+      .def_ro("resumed", &BuildResult::resumed, "Those that an earlier run had written.")
+      .def_ro("bytes", &BuildResult::bytes, "Of keys and values.")
+      .def_ro("class_counts", &BuildResult::class_counts, "Images of each label.")
+      .def_ro("rejected", &BuildResult::rejected);
+  m.def("store_image_files", &StoreImageFiles, nb::arg("database"), nb::arg("source"),
+        nb::arg("archive"), nb::arg("files"), nb::arg("settings"), nb::arg("threads"),
+        nb::arg("commit_images"), nb::arg("progress").none(), nb::arg("complete"),
+        nb::sig("def store_image_files(database: bytes, source: bytes, archive: bool, "
+                "files: list[tuple[bytes, int, int, int]], "
+                "settings: Sequence[tuple[str, str]], threads: int, commit_images: int, "
+                "progress: Callable[[int, int], object] | None, "
+                "complete: Callable[[str, BuildResult], object]) -> BuildResult"),
+        "Builds an LMDB of image files as they are, each (name, label, offset, size) in "
+        "the folder or archive `source`; calls complete(folder, result) before the "
+        "folder gets its name.");
+  m.def("image_file_problem", &ImageFileProblem, nb::arg("source"), nb::arg("archive"),
+        nb::arg("file"),
+        nb::sig("def image_file_problem(source: bytes, archive: bool, "
+                "file: tuple[bytes, int, int, int]) -> str"),
+        "Why store_image_files would leave a file out; else empty.");
 
   nb::class_<ConvertImagesetOptions>(m, "ConvertImagesetOptions",
                                      "The flags of convert_imageset.")
@@ -64,23 +172,18 @@ void BindTools(nb::module_& m) {
       .def_rw("backend", &ConvertImagesetOptions::backend)
       .def_rw("gray", &ConvertImagesetOptions::gray)
       .def_rw("shuffle", &ConvertImagesetOptions::shuffle)
+      .def_rw("seed", &ConvertImagesetOptions::seed)
       .def_rw("resize_width", &ConvertImagesetOptions::resize_width)
       .def_rw("resize_height", &ConvertImagesetOptions::resize_height)
       .def_rw("check_size", &ConvertImagesetOptions::check_size)
       .def_rw("encoded", &ConvertImagesetOptions::encoded)
       .def_rw("encode_type", &ConvertImagesetOptions::encode_type)
       .def_rw("threads", &ConvertImagesetOptions::threads);
-  nb::class_<ConvertImagesetResult>(m, "ConvertImagesetResult")
-      .def_ro("listed", &ConvertImagesetResult::listed)
-      .def_ro("written", &ConvertImagesetResult::written)
-      .def_ro("bytes", &ConvertImagesetResult::bytes)
-      .def_ro("class_counts", &ConvertImagesetResult::class_counts)
-      .def_ro("rejected", &ConvertImagesetResult::rejected);
   m.def(
       "convert_imageset",
       [](const ConvertImagesetOptions& options, const nb::object& progress) {
         nb::gil_scoped_release release;
-        return ConvertImageset(options, Progress(progress));
+        return ConvertImageset(options, Progress(progress, kEveryMs));
       },
       nb::arg("options"), nb::arg("progress").none() = nb::none(),
       "Stores the images of a list in a database.");
@@ -104,7 +207,7 @@ void BindTools(nb::module_& m) {
       "compute_image_mean",
       [](const ComputeImageMeanOptions& options, const nb::object& progress) {
         nb::gil_scoped_release release;
-        return ComputeImageMean(options, Progress(progress));
+        return ComputeImageMean(options, Progress(progress, kEveryMs));
       },
       nb::arg("options"), nb::arg("progress").none() = nb::none(),
       "The mean image of a database.");
@@ -118,6 +221,8 @@ void BindData(nb::module_& m) {
                 "numpy.typing.NDArray[numpy.uint8]"),
         "The image in the bytes of a file: (height, width, 3), blue first, or one "
         "channel.");
+  m.def("db_entries", &Entries, nb::arg("source"), nb::arg("backend"),
+        nb::call_guard<nb::gil_scoped_release>(), "Number of entries of a database.");
   BindTools(m);
 }
 

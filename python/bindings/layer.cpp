@@ -24,8 +24,8 @@ void BindLayers(nb::module_& m) {
           },
           "Its learned blobs.")
       .def("__repr__", [](const LayerHandle& self) {
-        return Str("<caffe layer '", self.layer->layer_param().name(), "' (",
-                   self.layer->type(), ")>");
+        return Str("<caffe ",
+                   NameOf(self.layer->layer_param().name(), self.layer->type()), ">");
       });
 
   m.def(

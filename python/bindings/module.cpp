@@ -87,6 +87,10 @@ void BindLog(nb::module_& m) {
   m.def(
       "log",
       [](const string& message, int severity, const string& file, int line) {
+        if (severity < google::INFO || severity > google::ERROR) {
+          throw ValueError(Str("log: severity is ", severity,
+                               ", expected 0 (info), 1 (warning) or 2 (error)"));
+        }
         logging::Message(file.c_str(), line, static_cast<google::LogSeverity>(severity))
                 .stream()
             << message;

@@ -10,6 +10,7 @@
 #include "benchmark.hpp"
 #include "blob.hpp"
 #include "caffe/layers/memory_data_layer.hpp"
+#include "caffe/net/schedule.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "layer.hpp"
@@ -91,6 +92,30 @@ nb::list LossWeights(const NetHandle& self) {
     weights.append(i < all.size() ? all[i] : 0.f);
   }
   return weights;
+}
+
+nb::tuple ScheduleOf(NetHandle& self) {
+  const Schedule<float>& schedule = self.net->schedule();
+  const auto names = [](const vector<int>& ids, const vector<string>& all) {
+    nb::list list;
+    for (int id : ids) list.append(all[id]);
+    return list;
+  };
+  const GraphFacts& graph = self.net->graph();
+  nb::list steps;
+  for (int i = 0; i < schedule.size(); ++i) {
+    const Step& step = schedule.step(i);
+    nb::list recomputed;
+    for (const Step::Recomputation& again : step.recompute_before) {
+      recomputed.append(graph.blob_names[again.group]);
+    }
+    steps.append(nb::make_tuple(names(step.layers, graph.layer_names),
+                                names(step.free_after_forward, graph.blob_names),
+                                recomputed,
+                                names(step.free_after_backward, graph.blob_names),
+                                names(step.free_diffs, graph.blob_names)));
+  }
+  return nb::make_tuple(PolicyName(schedule.policy()), schedule.ToString(), steps);
 }
 
 using CallbackFunction = nb::typed<nb::callable, nb::object(int)>;
@@ -228,14 +253,6 @@ void BindNet(nb::module_& m) {
           "bottom_ids",
           [](const NetHandle& self, int i) { return self.net->bottom_ids(i); },
           nb::arg("layer"))
-      .def(
-          "layer_absorbed",
-          [](const NetHandle& self, int i) {
-            CHECK_GE(i, 0);
-            CHECK_LT(i, static_cast<int>(self.net->layers().size()));
-            return self.net->layer_absorbed(i);
-          },
-          nb::arg("layer"))
       .def("memory_bytes", [](const NetHandle& self) { return self.net->MemoryBytes(); })
       .def(
           "forward",
@@ -276,6 +293,14 @@ void BindNet(nb::module_& m) {
       .def_prop_ro("several_threads",
                    [](const NetHandle& self) { return self.users->several(); })
       .def("time_layers", &TimeLayers)
+      .def(
+          "schedule", &ScheduleOf,
+          "The policy, all as text, and of every step the names of its layers, of the "
+          "blobs freed after Forward, recomputed before Backward and freed after it, and "
+          "of those whose gradient is freed.",
+          nb::sig(
+              "def schedule(self) -> tuple[str, str, list[tuple[list[str], list[str], "
+              "list[str], list[str], list[str]]]]"))
       .def("optimize",
            [](NetHandle& self) {
              Computing computing(self.session);
@@ -321,21 +346,25 @@ void BindNet(nb::module_& m) {
             Settle(*self.net);
           },
           nb::arg("file"))
-      .def_prop_ro("weights_report",
-                   [](const NetHandle& self) {
-                     const WeightsReport& report = self.net->weights_report();
-                     // As bytes: stored names need not be UTF-8.
-                     const auto names = [](const vector<string>& from) {
-                       nb::list list;
-                       for (const string& name : from) {
-                         list.append(nb::bytes(name.data(), name.size()));
-                       }
-                       return list;
-                     };
-                     return nb::make_tuple(names(report.matched),
-                                           names(report.without_weights),
-                                           names(report.without_layer));
-                   })
+      .def_prop_ro(
+          "weights_report",
+          [](const NetHandle& self) {
+            const WeightsReport& report = self.net->weights_report();
+            // As bytes: stored names need not be UTF-8.
+            const auto names = [](const vector<string>& from) {
+              nb::list list;
+              for (const string& name : from) {
+                list.append(nb::bytes(name.data(), name.size()));
+              }
+              return list;
+            };
+            nb::list shapes;
+            for (const auto& [name, stored] : report.shapes) {
+              shapes.append(nb::make_tuple(nb::bytes(name.data(), name.size()), stored));
+            }
+            return nb::make_tuple(names(report.matched), names(report.without_weights),
+                                  names(report.without_layer), shapes);
+          })
       .def(
           "share_with",
           [](NetHandle& self, const NetHandle& other) {

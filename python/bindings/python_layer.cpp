@@ -55,8 +55,8 @@ class PythonLayer : public Layer<float>,
   }
 
   const char* type() const override { return "Python"; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return works_in_place_ ? InPlace::kChanges : InPlace::kRefused;
+  LayerTraits Traits() const override {
+    return {.in_place = {works_in_place_ ? InPlace::kChanges : InPlace::kRefused}};
   }
 
  protected:
@@ -81,10 +81,8 @@ class PythonLayer : public Layer<float>,
  private:
   nb::object CreateInstance() const {
     const PythonParameter& param = layer_param_.python_param();
-    const string who = Str("layer '", layer_param_.name(), "' (Python): ");
     if (!param.has_module() || !param.has_layer()) {
-      throw ValueError(
-          Str(who, "python_param needs `module` and `layer`, the class in it"));
+      throw ValueError("python_param needs `module` and `layer`, the class in it");
     }
     nb::object cls;
     try {
@@ -93,14 +91,14 @@ class PythonLayer : public Layer<float>,
       if (!error.matches(PyExc_ImportError) && !error.matches(PyExc_AttributeError))
         throw;
       nb::raise_from(error, PyExc_ValueError,
-                     "%scannot load class '%s' of module '%s': %s; the module must be "
+                     "%s: cannot load class '%s' of module '%s': %s; the module must be "
                      "importable, e.g. by PYTHONPATH",
-                     who.c_str(), param.layer().c_str(), param.module().c_str(),
-                     nb::str(error.value()).c_str());
+                     NameOf(layer_param_).c_str(), param.layer().c_str(),
+                     param.module().c_str(), nb::str(error.value()).c_str());
     }
     const nb::object base = nb::module_::import_("caffe.pycaffe").attr("Layer");
     if (!PyType_Check(cls.ptr()) || PyObject_IsSubclass(cls.ptr(), base.ptr()) != 1) {
-      throw ValueError(Str(who, "'", param.layer(), "' of module '", param.module(),
+      throw ValueError(Str("'", param.layer(), "' of module '", param.module(),
                            "' is not a class derived from caffe.Layer"));
     }
     // Set before __init__ runs, so that it can use them and need not call ours.
@@ -141,9 +139,7 @@ shared_ptr<Layer<Dtype>> CreatePythonLayer(const LayerParameter& param) {
   if constexpr (std::is_same_v<Dtype, float>) {
     return std::make_shared<PythonLayer>(param);
   } else {
-    throw NotImplementedFailure(
-        Str("layer '", param.name(),
-            "' (Python): only nets of float can have Python layers"));
+    throw NotImplementedFailure("only nets of float can have Python layers");
   }
 }
 

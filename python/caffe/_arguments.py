@@ -29,7 +29,8 @@ def whole_number(value: Any, who: str, name: str) -> int:
             f"{who}: {name} is {reprlib.repr(value)}, expected a whole number"
         ) from None
     if not -(2**31) <= number < 2**31:
-        raise ValueError(f"{who}: {name} is {number}, expected less than 2^31")
+        limit = "less than 2^31" if number > 0 else "at least -2^31"
+        raise ValueError(f"{who}: {name} is {number}, expected {limit}")
     return number
 
 

@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
 from caffe import _arguments
 from caffe.files import read_bytes
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, schema
 
 Array = npt.NDArray[Any]
 
@@ -47,18 +48,43 @@ def _dtype(double_values: Sequence[float]) -> type[np.floating[Any]]:
 
 
 def array_to_blobproto(arr: Array, diff: Array | None = None) -> caffe_pb2.BlobProto:
-    """A blob with the values of `arr`, and of `diff` as its gradient."""
-    blob = caffe_pb2.BlobProto()
-    blob.shape.dim.extend(arr.shape)
-    blob.data.extend(arr.astype(float).flat)
+    """A blob with the values of `arr`, and of `diff` as its gradient, as float32."""
+    if diff is not None and diff.shape != arr.shape:
+        raise ValueError(
+            f"array_to_blobproto: diff has shape {diff.shape}, expected {arr.shape} "
+            "like the data"
+        )
+    packed = _PackedBlob(data=_floats(arr))
     if diff is not None:
-        if diff.shape != arr.shape:
-            raise ValueError(
-                f"array_to_blobproto: diff has shape {diff.shape}, expected "
-                f"{arr.shape} like the data"
-            )
-        blob.diff.extend(diff.astype(float).flat)
+        packed.diff = _floats(diff)
+    blob = caffe_pb2.BlobProto.FromString(packed.SerializeToString())
+    blob.shape.dim.extend(arr.shape)
     return blob
+
+
+def _floats(values: Array) -> bytes:
+    with np.errstate(over="ignore"):  # infinity then, as in messages
+        return values.astype("<f4").tobytes()
+
+
+def _packed_blob() -> Any:
+    """A BlobProto whose values are bytes.
+
+    In a file it is the same, and it takes an array without an object for every number.
+    """
+    file = FileDescriptorProto(name="packed_blob.proto", package="caffe")
+    message = file.message_type.add(name="PackedBlob")
+    for name in ("data", "diff"):
+        message.field.add(
+            name=name,
+            number=caffe_pb2.BlobProto.DESCRIPTOR.fields_by_name[name].number,
+            label=FieldDescriptorProto.LABEL_OPTIONAL,
+            type=FieldDescriptorProto.TYPE_BYTES,
+        )
+    return schema.members(file)["PackedBlob"]
+
+
+_PackedBlob = _packed_blob()
 
 
 def arraylist_to_blobprotovector_str(arraylist: Sequence[Array]) -> bytes:

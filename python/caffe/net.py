@@ -1,46 +1,32 @@
-"""`caffe.Net`."""
+"""`caffe.Net`: runs, learns, loads and saves a net."""
 
 from __future__ import annotations
 
-import operator
 import os
 import reprlib
-import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from caffe import _arguments, _caffe
-from caffe.closest import suggestion
-from caffe.named import Named
-from caffe.proto.caffe_pb2 import TEST, TRAIN, NetParameter
+from caffe._log import log
+from caffe.net_arguments import constructor_values
+from caffe.net_arrays import batches, fill, joined
+from caffe.net_schedule import Schedule, schedule_of
+from caffe.net_structure import NetStructure
+from caffe.net_weights import WeightsReport, check_finite
+from caffe.proto.caffe_pb2 import NetParameter
 
 Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
 Network = Path | NetParameter
 Weights = Path | Sequence[Path]
-Value = TypeVar("Value")
 
 
-class WeightsReport(NamedTuple):
-    """How stored weights and a net fit, by the names of layers.
-
-    Attributes:
-        matched: Layers that got weights.
-        without_weights: Layers of the net that got none.
-        without_layer: Stored layers that the net lacks; not told of HDF5 files.
-    """
-
-    matched: list[str]
-    without_weights: list[str]
-    without_layer: list[str]
-
-
-class Net:
+class Net(NetStructure):
     """A network, ready to run.
 
     Values go in and out through `net.blobs["name"].data`, NumPy arrays that share the
@@ -103,7 +89,7 @@ class Net:
             **kwargs: The same by name.
         """
         who = f"caffe.{type(self).__name__}"
-        make, weights = _constructor_values(who, args, kwargs)
+        make, weights = constructor_values(who, args, kwargs)
         if isinstance(network_file, NetParameter):
             engine = _caffe.Net.from_message(network_file.SerializeToString(), *make)
         else:
@@ -125,150 +111,14 @@ class Net:
         return net
 
     def _attach(self, engine: _caffe.Net) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._open_turns = 0
         self._warned_of_threads = False
-        self._blob_names = engine.blob_names
-        self._layer_names = engine.layer_names
-        self._inputs = engine.inputs
-        self._outputs = engine.outputs
-        self._blob_loss_weights = engine.blob_loss_weights
-        self._layers = engine.layers
-        self._blobs = Named.of(
-            f"net '{engine.name}': no blob",
-            zip(self._blob_names, engine.blobs, strict=True),
-        )
-        self._params = Named.of(
-            f"net '{engine.name}': no layer with learned blobs",
-            (
-                (name, layer.blobs)
-                for name, layer in zip(self._layer_names, self._layers, strict=True)
-                if len(layer.blobs)
-            ),
-        )
-
-    @property
-    def name(self) -> str:
-        """Name in the prototxt."""
-        return self._engine.name
-
-    @property
-    def phase(self) -> int:
-        """`caffe.TRAIN` or `caffe.TEST`."""
-        return self._engine.phase
-
-    @property
-    def blobs(self) -> OrderedDict[str, _caffe.Blob]:
-        """All blobs by name, in the order in which they are computed."""
-        return self._blobs
-
-    @property
-    def params(self) -> OrderedDict[str, _caffe.BlobVec]:
-        """The learned blobs of the layers that have any, by layer name."""
-        return self._params
-
-    @property
-    def layers(self) -> list[_caffe.EngineLayer]:
-        """The layers in order; each has `type`, `name` and `blobs`."""
-        return self._layers
 
     @property
     def optimized(self) -> bool:
         """Whether layers are fused for inference, see `optimize` of the constructor."""
         return self._engine.optimized
-
-    @property
-    def layer_dict(self) -> OrderedDict[str, _caffe.EngineLayer]:
-        """The layers by name."""
-        return self._by_layer(self._layers)
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the input blobs: those of Input layers."""
-        return [self._blob_names[index] for index in self._inputs]
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the output blobs: those that no layer reads."""
-        return [self._blob_names[index] for index in self._outputs]
-
-    @property
-    def top_names(self) -> OrderedDict[str, list[str]]:
-        """Names of the blobs that each layer writes, by layer name."""
-        return self._blobs_by_layer(self._engine.top_ids)
-
-    @property
-    def bottom_names(self) -> OrderedDict[str, list[str]]:
-        """Names of the blobs that each layer reads, by layer name."""
-        return self._blobs_by_layer(self._engine.bottom_ids)
-
-    def _by_layer(self, values: Iterable[Value]) -> Named[Value]:
-        problem = f"net '{self.name}': no layer"
-        return Named.of(problem, zip(self._layer_names, values, strict=True))
-
-    def _blobs_by_layer(self, ids: Callable[[int], list[int]]) -> Named[list[str]]:
-        return self._by_layer(
-            [self._blob_names[blob] for blob in ids(index)]
-            for index in range(len(self._layers))
-        )
-
-    @property
-    def blob_loss_weights(self) -> OrderedDict[str, float]:
-        """Weight of each blob in the objective, by name."""
-        return Named.of(
-            f"net '{self.name}': no blob",
-            zip(self._blob_names, self._blob_loss_weights, strict=True),
-        )
-
-    def _layer_index(self, name: str) -> int:
-        if name not in self._layer_names:
-            copiers, _ = self._splits()
-            known = [layer for layer in self._layer_names if layer not in copiers]
-            raise ValueError(f"net '{self.name}': no layer {_unknown(name, known)}")
-        return self._layer_names.index(name)
-
-    def _fill(self, values: Mapping[str, Array], names: list[str], part: str) -> None:
-        """Copies arrays into the data or diff of the blobs, which must be `names`."""
-        if set(values) != set(names):
-            raise ValueError(
-                f"net '{self.name}': got arrays for {_listed(values)}, expected them "
-                f"for {_listed(names)}"
-            )
-        for name, value in values.items():
-            target = getattr(self._blobs[name], part)
-            shape = np.shape(value)
-            if shape[:1] != target.shape[:1] or not _stretches(shape, target.shape):
-                raise ValueError(
-                    f"net '{self.name}', blob '{name}': array has shape {shape}, "
-                    f"expected {target.shape}{self._cure(name, shape)}"
-                )
-            target[...] = value
-
-    def _cure(self, name: str, shape: tuple[int, ...]) -> str:
-        """What makes an array of the wrong shape fit, as the end of a sentence."""
-        expected = self._blobs[name].shape
-        if name not in self.inputs or len(shape) != len(expected) or 0 in shape:
-            return ""
-        if shape[1:] != expected[1:] and sorted(shape[1:]) == sorted(expected[1:]):
-            return "; transpose it, as caffe.io.Transformer does"
-        cure = f"; to run this shape, call net.blobs['{name}'].reshape{shape} first"
-        if shape[1:] == expected[1:]:
-            cure += ", or forward_all(), which takes any number"
-        return cure
-
-    def _check_blobs(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._blobs:
-                _, copies = self._splits()
-                known = [blob for blob in self._blob_names if blob not in copies]
-                raise ValueError(f"net '{self.name}': no blob {_unknown(name, known)}")
-
-    def _splits(self) -> tuple[set[str], set[str]]:
-        """The layers and blobs of blobs with several readers, which messages spare."""
-        layers = {
-            name for name, layer in self.layer_dict.items() if layer.type == "Split"
-        }
-        return layers, {blob for name in layers for blob in self.top_names[name]}
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -324,7 +174,7 @@ class Net:
         self._check_blobs(wanted)
         with self._engine.turn():
             if inputs:
-                self._fill(inputs, self.inputs, "data")
+                fill(self, inputs, self.inputs, "data")
             self._forward(first, last)
             if self._inputs and not inputs and first == 0:
                 self._warn_of_threads()
@@ -340,13 +190,11 @@ class Net:
             return
         if self._engine.several_threads:
             self._warned_of_threads = True
-            _caffe.log(
+            log(
                 f"net '{self.name}': several threads run it on inputs that lie in its "
                 "blobs; give the inputs to forward(), or write them, run and read the "
                 "results in one `with net.turn():`",
-                1,
-                __file__,
-                sys._getframe().f_lineno,
+                severity=1,
             )
 
     def _forward(self, start: int, end: int) -> float:
@@ -389,7 +237,7 @@ class Net:
         self._check_blobs(wanted)
         with self._engine.turn():
             if gradients:
-                self._fill(gradients, self.outputs, "diff")
+                fill(self, gradients, self.outputs, "diff")
             self._backward(first, last)
             return self._results(wanted, data=False)
 
@@ -415,11 +263,11 @@ class Net:
     def _run_all(
         self, blobs: Iterable[str], inputs: Mapping[str, Array]
     ) -> dict[str, Array]:
-        batches: dict[str, list[Array]] = {}
-        for batch in self._batches(inputs):
+        found: dict[str, list[Array]] = {}
+        for batch in batches(self, inputs):
             for name, array in self._run_forward(blobs, None, None, batch).items():
-                batches.setdefault(name, []).append(array.copy())
-        return self._joined(batches, inputs)
+                found.setdefault(name, []).append(array.copy())
+        return joined(found, inputs)
 
     def forward_backward_all(
         self,
@@ -443,7 +291,7 @@ class Net:
         inputs = {name: kwargs[name] for name in kwargs if name in self.inputs}
         outputs = {name: kwargs[name] for name in kwargs if name not in inputs}
         for batch, diff in zip(
-            self._batches(inputs), self._batches(outputs), strict=True
+            batches(self, inputs), batches(self, outputs), strict=True
         ):
             with self._engine.turn():
                 values = self._run_forward(blobs or (), None, None, batch)
@@ -452,39 +300,7 @@ class Net:
                 values = self._run_backward(diffs or (), None, None, diff)
                 for name, array in values.items():
                     gradients.setdefault(name, []).append(array.copy())
-        return self._joined(data, inputs), self._joined(gradients, inputs)
-
-    def _batches(self, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-        """Cuts arrays into batches; the last one is filled up with zeros."""
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if len(set(lengths.values())) != 1:
-            raise ValueError(
-                f"net '{self.name}': arrays of lengths {lengths}, expected one length "
-                "and at least one array"
-            )
-        (total,) = set(lengths.values())
-        (size,) = {
-            self._blobs[name].shape[0] for name in arrays if name in self._blobs
-        } or {1}
-        for begin in range(0, total, size):
-            batch = {}
-            for name, array in arrays.items():
-                part = np.asarray(array[begin : begin + size])
-                if len(part) < size:
-                    padding = np.zeros((size - len(part), *part.shape[1:]), part.dtype)
-                    part = np.concatenate([part, padding])
-                batch[name] = part
-            yield batch
-
-    @staticmethod
-    def _joined(
-        batches: Mapping[str, list[Array]], inputs: Mapping[str, Array]
-    ) -> dict[str, Array]:
-        total = len(next(iter(inputs.values())))
-        return {
-            name: np.concatenate(parts)[:total] if parts[0].ndim else np.stack(parts)
-            for name, parts in batches.items()
-        }
+        return joined(data, inputs), joined(gradients, inputs)
 
     def reshape(self) -> None:
         """Adapts all shapes to those of the input blobs."""
@@ -504,20 +320,12 @@ class Net:
             ValueError: A layer there has blobs of other shapes or another number.
         """
         self._engine.copy_from(_arguments.path(filename, "copy_from", "filename"))
-        return self._weights_report()
+        return WeightsReport.of(self._engine)
 
     def load_hdf5(self, filename: Path) -> WeightsReport:
         """Like `copy_from`, for HDF5 files of any name."""
         self._engine.copy_from_hdf5(_arguments.path(filename, "load_hdf5", "filename"))
-        return self._weights_report()
-
-    def _weights_report(self) -> WeightsReport:
-        return WeightsReport(
-            *(
-                [name.decode(errors="backslashreplace") for name in names]
-                for names in self._engine.weights_report
-            )
-        )
+        return WeightsReport.of(self._engine)
 
     def check_weights(self) -> None:
         """Makes sure that all learned values are numbers.
@@ -525,19 +333,7 @@ class Net:
         Raises:
             ValueError: Names the blobs with NaN or infinite values, and how many.
         """
-        damaged = [
-            f"layer '{layer}', blob {index}: {bad:,} of {blob.count:,}"
-            for layer, blobs in self.params.items()
-            for index, blob in enumerate(blobs)
-            if (bad := blob.count - int(np.isfinite(blob.data).sum()))
-        ]
-        if damaged:
-            more = f" and {len(damaged) - 3} more blobs" if len(damaged) > 3 else ""
-            raise ValueError(
-                f"net '{self.name}': values that are NaN or infinite in "
-                f"{'; '.join(damaged[:3])}{more}; the weights are damaged, or training "
-                "diverged"
-            )
+        check_finite(self)
 
     def share_with(self, other: Net) -> None:
         """Uses the learned blobs of `other` in the layers of the same names."""
@@ -621,6 +417,16 @@ class Net:
         """Bytes that activations and learned blobs occupy, data and gradients."""
         return self._engine.memory_bytes()
 
+    def schedule(self) -> Schedule:
+        """The steps in which `forward` and `backward` run the whole net now.
+
+        They depend on `optimize`, `keep_blobs`, and on who looks: callbacks and
+        `set_debug_info` have the net run layer by layer.
+
+        >>> print(net.schedule())  # doctest: +SKIP
+        """
+        return schedule_of(self._engine.schedule())
+
     def before_forward(self, function: Callable[[int], object]) -> None:
         """Calls `function(layer index)` before each layer runs forward."""
         self._engine.before_forward(
@@ -645,17 +451,6 @@ class Net:
             _arguments.function(function, "after_backward", "function")
         )
 
-    def _top_ids(self, layer: int) -> list[int]:
-        return self._engine.top_ids(layer)
-
-    def _bottom_ids(self, layer: int) -> list[int]:
-        return self._engine.bottom_ids(layer)
-
-    def __repr__(self) -> str:
-        return (
-            f"<caffe.{type(self).__name__} '{self.name}', {len(self._layers)} layers>"
-        )
-
 
 def read_net(path: Path) -> NetParameter:
     """A prototxt or a caffemodel as a message, without building the net.
@@ -668,108 +463,3 @@ def read_net(path: Path) -> NetParameter:
         OSError: The file cannot be read, or is something else.
     """
     return NetParameter.FromString(_caffe.read_net(os.fspath(path)))
-
-
-# The arguments behind network_file, in the order of either form.
-_NEW_FORM = ("phase", "level", "stages", "weights")
-_OLD_FORM = ("weights", "phase", "level", "stages")
-
-
-def _constructor_values(
-    who: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[tuple[int, int, list[str]], list[str]]:
-    """Phase, level, stages and weights, from either form of the constructor."""
-    is_old = bool(args) and isinstance(args[0], (str, bytes, os.PathLike, list, tuple))
-    form = _OLD_FORM if is_old else _NEW_FORM
-    if len(args) > len(form):
-        raise TypeError(
-            f"{who}: got {len(args) + 1} values, expected at most network_file, "
-            f"{', '.join(form)}"
-        )
-    given = dict(zip(form, args, strict=False))
-    for name, value in kwargs.items():
-        if name not in form:
-            known = [*form, "optimize"]
-            raise TypeError(f"{who}: no argument {_unknown(name, known)}")
-        if name in given:
-            raise TypeError(f"{who}: got {name} twice, by position and by name")
-        given[name] = value
-    weights = given.get("weights")
-    if isinstance(weights, str) and weights.upper() in ("TRAIN", "TEST"):
-        given.setdefault("phase", weights)  # meant as such, where none is given
-    if "phase" not in given:
-        raise TypeError(f"{who}: {_without_phase(weights)}")
-    make = (
-        _phase(given["phase"], who),
-        _level(given.get("level", 0), who),
-        _stages(given.get("stages"), who),
-    )
-    return make, _weights(weights, who)
-
-
-def _without_phase(weights: Any) -> str:
-    missing = "the phase is missing, expected caffe.TRAIN or caffe.TEST behind"
-    if weights is None:
-        return f"{missing} network_file"
-    form = f"caffe.Net(network_file, caffe.TEST, weights={reprlib.repr(weights)})"
-    return f"{missing} network_file, and weights by name, as in {form}"
-
-
-def _phase(value: Any, who: str) -> int:
-    wrong = f"{who}: phase is {reprlib.repr(value)}, expected caffe.TRAIN or caffe.TEST"
-    if isinstance(value, str) and value.upper() in ("TRAIN", "TEST"):
-        wrong += ", without quotes"
-    try:
-        phase = operator.index(value)
-    except TypeError:
-        raise TypeError(wrong) from None
-    if phase not in (TRAIN, TEST):
-        raise ValueError(wrong)
-    return phase
-
-
-def _level(value: Any, who: str) -> int:
-    if isinstance(value, (str, bytes, os.PathLike, list, tuple)):
-        raise TypeError(
-            f"{who}: level is {reprlib.repr(value)}, expected a whole number; give "
-            "weights and stages by name, as in weights='net.caffemodel'"
-        )
-    return _arguments.whole_number(value, who, "level")
-
-
-def _stages(value: Any, who: str) -> list[str]:
-    # A text is a sequence as well: of its letters.
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        stages = list(value)
-        if all(isinstance(stage, str) for stage in stages):
-            return stages
-    elif value is None:
-        return []
-    raise TypeError(
-        f"{who}: stages is {reprlib.repr(value)}, expected a list of names such as "
-        "['deploy']"
-    )
-
-
-def _weights(value: Any, who: str) -> list[str]:
-    if value is None:
-        return []
-    is_one = isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
-    files = [value] if is_one else value
-    return [_arguments.path(f, who, "weights", ", or a list of them") for f in files]
-
-
-def _stretches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    """Whether NumPy repeats an array of this shape to fill the target."""
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    return f"'{name}'{suggestion(name, known)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "no blob"

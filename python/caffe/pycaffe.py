@@ -7,7 +7,6 @@ in `caffe` itself.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from caffe._caffe import (
     solver_count,
     solver_rank,
 )
+from caffe._log import init_log, log, quiet
 from caffe.net import Net, read_net
 from caffe.solver import (
     AdaDeltaSolver,
@@ -54,12 +54,14 @@ __all__ = [
     "Solver",
     "Timer",
     "__version__",
+    "db_entries",
     "get_solver",
     "has_nccl",
     "init_log",
     "layer_type_list",
     "load_plugin",
     "log",
+    "quiet",
     "read_net",
     "set_device",
     "set_mode_cpu",
@@ -146,18 +148,21 @@ def load_plugin(path: str | os.PathLike[str]) -> list[str]:
     return _caffe.load_plugin(_arguments.path(path, "load_plugin", "path"))
 
 
-def init_log(level: int = 0, stderr: bool = True) -> None:
-    """Sets the lowest severity printed: 0 info, 1 warning, 2 error.
+def db_entries(source: str | os.PathLike[str], backend: str = "lmdb") -> int:
+    """Number of entries of a database, which data layers count their images by.
 
-    `stderr` is accepted for Caffe's sake: lines always go there.
+    Args:
+        source: Its folder, as in `data_param.source`.
+        backend: "lmdb" or "leveldb", or in capitals as in a prototxt. All of a LevelDB
+            is read to count it.
+
+    Raises:
+        OSError: It is missing, damaged or of the other kind.
+        ValueError: Another backend.
+        NotImplementedError: This build has no LevelDB.
     """
-    _caffe.set_log_level(level)
-
-
-def log(message: str) -> None:
-    """Prints a line in the format of the engine's own, with the caller's position."""
-    caller = sys._getframe(1)
-    _caffe.log(message, 0, caller.f_code.co_filename, caller.f_lineno)
+    folder = _arguments.path(source, "db_entries", "source")
+    return _caffe.db_entries(folder, str(backend).lower())
 
 
 def has_nccl() -> bool:

@@ -11,13 +11,13 @@ import contextlib
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from caffe import _caffe
+from caffe._log import log
 from caffe.event_records import Stored, restart, scalars, stored, version
 from caffe.files import (
     make_folder,
@@ -121,7 +121,7 @@ def put_aside(folder: Path, first_step: int) -> list[Path]:
     for path in paths:
         if path.is_file() and (aside := _put_aside(path, first_step)):
             taken.append(aside)
-            _log(f"TensorBoard: iteration {first_step} and later are now in '{aside}'")
+            log(f"TensorBoard: iteration {first_step} and later are now in '{aside}'")
     return taken
 
 
@@ -132,7 +132,7 @@ def _put_aside(path: Path, first_step: int) -> Path | None:
         if not replaced:
             return None
         if try_lock(file.fileno()) is False:
-            _log(
+            log(
                 f"'{path}': a living process writes it; TensorBoard shows its values "
                 f"from iteration {first_step} on beside those to come",
                 severity=1,
@@ -213,11 +213,11 @@ class EventFile:
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one value for each tag."""
         try:
-            self._append(scalars(step, dict(values)))
+            self._append(scalars(step, values))
         except OSError as error:
             if not self._warned:
                 self._warned = True
-                _log(
+                log(
                     f"Iteration {step}: '{self._path}' cannot be written "
                     f"({error.strerror}); TensorBoard misses values, training goes on",
                     severity=1,
@@ -237,8 +237,3 @@ class EventFile:
                     file.truncate(self._end)
                 raise
         self._end += len(data)
-
-
-def _log(message: str, severity: int = 0) -> None:
-    caller = sys._getframe(1)
-    _caffe.log(message, severity, __file__, caller.f_lineno)

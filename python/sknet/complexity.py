@@ -14,7 +14,14 @@ from typing import Any
 
 from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
-from sknet.shapes import Shape, canonical, conv_geometry, conv_outputs, infer
+from sknet.shapes import (
+    Shape,
+    canonical,
+    conv_geometry,
+    conv_outputs,
+    engines_shapes,
+    infer,
+)
 
 
 @dataclass
@@ -190,6 +197,8 @@ def analyse(
     net: Any,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     phase: str = "TEST",
+    *,
+    engine: bool = False,
 ) -> Complexity:
     """Counts the layers that `net` (a NetParameter) has in `phase`.
 
@@ -198,6 +207,8 @@ def analyse(
         input_shapes: Shapes of blobs that no layer's parameters give, or to replace
             those of Input and data layers.
         phase: "TRAIN" or "TEST".
+        engine: Take the shapes from the engine, which knows layers of plugins and in
+            Python, too; without it nothing compiled is needed.
 
     Raises:
         ValueError: Names the layer and blob that do not fit.
@@ -207,13 +218,25 @@ def analyse(
             f"net '{net.name}': has `layers` of Caffe's first format, expected "
             "`layer`; caffe.read_net() reads such a file into that"
         )
+    number = caffe_pb2.Phase.Value(phase)
+    layers = [layer for layer in net.layer if used_in(layer, number)]
+    if not layers:
+        raise ValueError(
+            f"net '{net.name}': no layers in phase {phase}, expected at least one; is "
+            "this the definition of a net?"
+        )
     replaced = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
     blobs = {**_net_inputs(net), **replaced}
+    known = dict(blobs)
+    for layer in layers:
+        if not layer.bottom and not all(name in replaced for name in layer.top):
+            tops = zip(layer.top, infer(layer, []), strict=True)
+            known.update((name, replaced.get(name, shape)) for name, shape in tops)
+    if engine:
+        known = engines_shapes(net.name, layers, known, number)
     counted: set[str] = set()
     result = Complexity(net.name, batch_size=1)
-    for layer in net.layer:
-        if not used_in(layer, caffe_pb2.Phase.Value(phase)):
-            continue
+    for layer in layers:
         for name in layer.bottom:
             if name not in blobs:
                 raise ValueError(
@@ -221,22 +244,14 @@ def analyse(
                     "layer above it has that top"
                 )
         bottoms = [blobs[name] for name in layer.bottom]
-        if not layer.bottom and all(name in replaced for name in layer.top):
-            shapes = [replaced[name] for name in layer.top]
+        if engine or not layer.bottom:
+            shapes = [known[name] for name in layer.top]
         else:
             shapes = infer(layer, bottoms)
-            if not layer.bottom:
-                tops = zip(layer.top, shapes, strict=True)
-                shapes = [replaced.get(name, shape) for name, shape in tops]
         blobs.update(zip(layer.top, shapes, strict=True))
         cost = _cost(layer, bottoms, shapes)
         _forget_shared(layer, cost, counted)
         result.layers.append(LayerCost(layer, shapes, cost))
-    if not result.layers:
-        raise ValueError(
-            f"net '{net.name}': no layers in phase {phase}, expected at least one; is "
-            "this the definition of a net?"
-        )
     result.inputs = {name: blobs[name] for name in net.input}
     for name in (*net.input, *(top for layer in net.layer for top in layer.top)):
         if blobs.get(name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from importlib import metadata
 
 
 def missing(package: str, purpose: str, extra: str) -> str:
@@ -12,6 +11,8 @@ def missing(package: str, purpose: str, extra: str) -> str:
     It names the packages of the extra themselves, so that it helps in a checkout and
     after the installation of a wheel: no index has this package and its extras.
     """
+    from importlib import metadata  # slow, and not needed where nothing is missing
+
     try:
         lines = metadata.requires("sknet-caffe") or []
     except metadata.PackageNotFoundError:

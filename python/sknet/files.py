@@ -1,38 +1,17 @@
-"""Tables and figures as files, and the digest of one."""
+"""Tables and figures as files; the rest is `caffe.files`."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe.files import (
-    check_writable,
-    make_folder,
-    read_bytes,
-    read_text,
-    reading,
-    sync_folder,
-    temporary_folder,
-    write_atomically,
-)
+from caffe.files import write_atomically
+from sknet.extras import missing
 
-__all__ = [
-    "check_writable",
-    "make_folder",
-    "read_bytes",
-    "read_text",
-    "reading",
-    "save_figure",
-    "sha256_of",
-    "sync_folder",
-    "temporary_folder",
-    "write_atomically",
-    "write_csv",
-]
+_DPI = 120
 
 
 def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
@@ -48,6 +27,19 @@ def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]]) 
     write_atomically(path, text.getvalue())
 
 
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of Matplotlib's, so many inches large.
+
+    Raises:
+        ImportError: Matplotlib is missing; the message says how to get it.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Writes a figure of Matplotlib's in the format that the file's ending names.
 
@@ -56,17 +48,4 @@ def save_figure(figure: Any, path: Path) -> None:
         OSError: The file cannot be written; the message is a sentence.
     """
     kind = path.suffix[1:] or "png"
-    write_atomically(path, lambda file: figure.savefig(file, dpi=120, format=kind))
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal.
-
-    Raises:
-        OSError: The file cannot be read; the message is a sentence.
-    """
-    digest = hashlib.sha256()
-    with reading(path), path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    write_atomically(path, lambda file: figure.savefig(file, dpi=_DPI, format=kind))

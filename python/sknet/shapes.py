@@ -1,20 +1,60 @@
-"""Output shapes of layers, computed from a definition alone.
+"""Output shapes of layers: the engine's, or by rules where nothing is compiled.
 
-Serves places without the compiled engine; the engine has its own rules, in C++, and the
-tests hold one against the other.
+The rules serve `sknet.models`' own nets; tests hold them against the engine for every
+type of layer that it has.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from caffe.net_spec import CONVOLUTIONS
+from caffe.proto import caffe_pb2
 
 Shape = tuple[int, ...]
 ShapeRule = Callable[[Any, Sequence[Shape]], list[Shape]]
+
+
+def engines_shapes(
+    net: str, layers: Sequence[Any], sources: Mapping[str, Shape], phase: int
+) -> dict[str, Shape]:
+    """Shapes of all blobs of a net, as the engine computes them.
+
+    Args:
+        net: Its name.
+        layers: Its LayerParameters; inputs take the place of those without a bottom, so
+            that no file need be there.
+        sources: Shapes of the tops of these, and of inputs that no layer makes.
+        phase: caffe.TRAIN or caffe.TEST.
+
+    Raises:
+        ValueError: The engine's, for layers that it does not know or that do not fit.
+    """
+    import caffe
+
+    def add_input(name: str, tops: Iterable[str]) -> None:
+        layer = whole.layer.add(name=name, type="Input", top=tops)
+        for top in tops:
+            layer.input_param.shape.add(dim=sources[top])
+
+    whole = caffe_pb2.NetParameter(name=net)
+    if given := sources.keys() - {top for layer in layers for top in layer.top}:
+        add_input("input", sorted(given))
+    for layer in layers:
+        if layer.bottom:
+            whole.layer.append(layer)
+        else:
+            add_input(layer.name, layer.top)
+    for layer in whole.layer:  # zeros, because random numbers take seconds
+        for field in ("convolution_param", "inner_product_param"):
+            if layer.HasField(field):
+                getattr(layer, field).ClearField("weight_filler")
+    with caffe.quiet():
+        built = caffe.Net(whole, phase)
+    return {name: tuple(blob.shape) for name, blob in built.blobs.items()}
 
 
 def infer(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -239,10 +279,6 @@ def _slice(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     ]
 
 
-def _split(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
-    return [bottoms[0]] * len(layer.top)
-
-
 def _reshape(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.reshape_param
     bottom = bottoms[0]
@@ -276,7 +312,7 @@ def _tile(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 def _same(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
-    return [bottoms[0]]
+    return [bottoms[0]] * len(layer.top)
 
 
 def _scalar(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -357,7 +393,6 @@ _RULES: dict[str, ShapeRule] = {
     "Silence": lambda layer, bottoms: [],
     "Slice": _slice,
     "SoftmaxWithLoss": _scalar,
-    "Split": _split,
     "Tile": _tile,
     **dict.fromkeys(
         (
@@ -376,6 +411,7 @@ _RULES: dict[str, ShapeRule] = {
             "Scale",
             "Sigmoid",
             "Softmax",
+            "Split",
             "TanH",
         ),
         _same,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# More would bury a summary.
+_SHOWN_REJECTS = 20
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns under a ruled header; numbers are set to the right."""
@@ -23,3 +26,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _is_number(cell: str) -> bool:
     return cell.replace(",", "").replace(".", "").rstrip(" M%").isdigit() or not cell
+
+
+def print_rejected(images: Sequence[str], where: str, indent: str = "") -> None:
+    """Lists the first images that were left out; `where` has all."""
+    for image in images[:_SHOWN_REJECTS]:
+        print(f"{indent}rejected {image}")
+    if (more := len(images) - _SHOWN_REJECTS) > 0:
+        print(f"{indent}rejected {more} more, see {where}")

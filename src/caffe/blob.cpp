@@ -16,6 +16,13 @@ string ShapeText(const vector<int>& shape) {
   return out.str();
 }
 
+void RefuseAxis(int axis, const vector<int>& shape) {
+  const int axes = static_cast<int>(shape.size());
+  throw ValueError(
+      Str("axis ", axis, " of shape ", ShapeText(shape), ", expected ",
+          axes == 0 ? string("none: it has no axes") : Str(-axes, " to ", axes - 1)));
+}
+
 namespace {
 
 // The shape a stored blob has by the legacy fields or the current one.

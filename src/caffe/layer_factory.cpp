@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "caffe/layer.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/proto/check_numbers.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/forks.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/registration_log.hpp"
 
 namespace caffe {
@@ -44,11 +44,14 @@ shared_ptr<Layer<Dtype>> LayerRegistry<Dtype>::CreateLayer(const LayerParameter&
   const auto found = Registry().find(type);
   const auto spelling = Spellings().find(type);
   const bool is_type = found != Registry().end();
-  if (!is_type && spelling == Spellings().end()) {
-    throw ValueError(Str("layer '", param.name(), "': ", UnknownType(type)));
+  try {
+    if (!is_type && spelling == Spellings().end()) throw ValueError(UnknownType(type));
+    CheckNumbers(param, NameOf(param));
+    return is_type ? found->second(param) : spelling->second(param);
+  } catch (Error& error) {
+    error.SetWho(NameOf(param));
+    throw;
   }
-  CheckNumbers(param, NameOf(param));
-  return is_type ? found->second(param) : spelling->second(param);
 }
 
 template <typename Dtype>

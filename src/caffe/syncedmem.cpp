@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "caffe/host_memory.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {

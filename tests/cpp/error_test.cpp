@@ -19,21 +19,63 @@ TEST(ErrorTest, CarriesItsKindAndText) {
   EXPECT_STREQ(FileError("net.prototxt: is missing").what(), "net.prototxt: is missing");
 }
 
-template <typename E>
-class RethrowTest : public testing::Test {};
-using Errors =
-    testing::Types<ValueError, FileError, RuntimeFailure, NotImplementedFailure>;
-TYPED_TEST_SUITE(RethrowTest, Errors);
+TEST(ErrorTest, SaysWhereWhoAndWhat) {
+  ValueError error("pad is -1, expected 0 or more");
+  EXPECT_EQ(error.who(), "");
+  error.SetWho("layer 'conv' (Convolution)");
+  error.Prefix("net.prototxt");
+  error.Prefix("solver.prototxt");
+  EXPECT_EQ(error.who(), "layer 'conv' (Convolution)");
+  EXPECT_EQ(error.message(), "pad is -1, expected 0 or more");
+  EXPECT_STREQ(error.what(),
+               "solver.prototxt: net.prototxt: layer 'conv' (Convolution): pad is -1, "
+               "expected 0 or more");
+  error.SetMessage("kernel_size is 0");
+  EXPECT_STREQ(
+      error.what(),
+      "solver.prototxt: net.prototxt: layer 'conv' (Convolution): kernel_size is "
+      "0");
+}
 
-// Who catches a subclass must still get it after Net has added the layer's name.
-TYPED_TEST(RethrowTest, KeepsTheClass) {
-  const TypeParam original("pad is -1");
+TEST(ErrorTest, WhoIsSaidOnce) {
+  FileError error("layer 'a' (Data)", "its source is missing");
+  error.SetWho("layer 'b' (Data)");
+  EXPECT_EQ(error.who(), "layer 'a' (Data)");
+  EXPECT_STREQ(error.what(), "layer 'a' (Data): its source is missing");
+}
+
+// A record's name is part of what a data layer says; a net's file is not.
+TEST(ErrorTest, APrefixStandsBeforeWhatIsKnown) {
+  FileError error("not an image");
+  error.Prefix("image 'a.png'");
+  error.SetWho("layer 'data' (ImageData)");
+  error.Prefix("net.prototxt");
+  EXPECT_EQ(error.message(), "image 'a.png': not an image");
+  EXPECT_STREQ(error.what(),
+               "net.prototxt: layer 'data' (ImageData): image 'a.png': not an image");
+}
+
+class TooDeep : public NotImplementedFailure {
+ public:
+  using NotImplementedFailure::NotImplementedFailure;
+};
+
+// Who catches a class of their own must still get it after a layer has added its name.
+TEST(ErrorTest, KeepsItsClassWhenItGoesOn) {
+  const auto named = [] {
+    try {
+      throw TooDeep("9 levels");
+    } catch (Error& error) {
+      error.SetWho("layer 'x' (Deep)");
+      throw;
+    }
+  };
   try {
-    RethrowWithPrefix(original, "layer 'conv': ");
+    named();
     FAIL() << "returned";
-  } catch (const TypeParam& error) {
-    EXPECT_STREQ(error.what(), "layer 'conv': pad is -1");
-    EXPECT_EQ(error.kind(), original.kind());
+  } catch (const TooDeep& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNotImplemented);
+    EXPECT_STREQ(error.what(), "layer 'x' (Deep): 9 levels");
   }
 }
 

@@ -141,7 +141,8 @@ TYPED_TEST(LayerFactoryTest, EveryTypeOfCaffeIsHereOrSaidToBeMissing) {
     param.set_type(type);
     EXPECT_THAT(
         MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
-        AllOf(HasSubstr(Str("layer 'x': type '", type, "' is a layer of BVLC's Caffe, ",
+        AllOf(HasSubstr(Str("layer 'x' (", type, "): type '", type,
+                            "' is a layer of BVLC's Caffe, ",
                             "which this version does not have; load it as a plugin")),
               Not(HasSubstr("closest"))));
   }

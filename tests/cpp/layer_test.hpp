@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "caffe/layer.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 #include "fill.hpp"
 #include "tolerance.hpp"
 
@@ -36,7 +36,7 @@ inline LayerParameter LayerFromText(const std::string& text, Phase phase = TRAIN
 /// Writes plain values into a packed half, by the definition of the layout.
 inline void FillPacked(Blob<float>* blob, const Doubles& plain, int block,
                        Half half = Half::kData) {
-  float* packed = half == Half::kData ? Write(blob, block) : WriteDiff(blob, block);
+  float* packed = (half == Half::kData ? DataOf(blob) : DiffOf(blob)).Write(block);
   const int channels = blob->shape(1);
   const int spatial = blob->count(2);
   for (int n = 0; n < blob->shape(0); ++n) {
@@ -276,7 +276,7 @@ inline void ExpectPackedMatchesPlain(const std::string& text, const Shapes& shap
   if (options.stays_packed) {
     EXPECT_EQ(ReorderCount(), reorders) << "Forward converts between layouts";
     for (const Blob<float>* blob : packed.top) {
-      EXPECT_EQ(BlockOf(*blob), packs(*blob) ? block : 1) << "top";
+      EXPECT_EQ(DataOf(blob).block(), packs(*blob) ? block : 1) << "top";
     }
   }
   // Reading the values converts, so Backward first.
@@ -297,7 +297,7 @@ inline void ExpectPackedMatchesPlain(const std::string& text, const Shapes& shap
     if (options.stays_packed) {
       EXPECT_EQ(ReorderCount(), reorders) << "Backward converts between layouts";
       for (const Blob<float>* blob : packed.bottom) {
-        EXPECT_EQ(DiffBlockOf(*blob), packs(*blob) ? block : 1) << "bottom diff";
+        EXPECT_EQ(DiffOf(blob).block(), packs(*blob) ? block : 1) << "bottom diff";
       }
     }
   }

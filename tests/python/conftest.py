@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 _UNBUILT = {
     "onnxruntime": [
         "sknet/test_end_to_end.py",
-        "sknet/test_export.py",
-        "sknet/test_export_check.py",
-        "sknet/test_export_command.py",
+        "sknet/convert/test_export.py",
+        "sknet/convert/test_export_check.py",
+        "sknet/convert/test_export_command.py",
         "test_documentation.py",
         "test_walk.py",
     ],
-    "openvino": ["sknet/test_export.py"],
+    "openvino": ["sknet/convert/test_export.py"],
 }
 _waiting = {
     package: files

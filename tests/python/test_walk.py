@@ -22,7 +22,7 @@ from conftest import ROOT
 from photographs import CLASSES, write_ilsvrc
 from PIL import Image
 
-from sknet.augmentation import centre_crop, read_image, resize_shorter, to_input
+from sknet.data.augmentation import centre_crop, read_image, resize_shorter, to_input
 
 SMALL = ["sknet26", "--depths", "1,1,1,1", "--widths", "32,32,32,64", "--crop", "64"]
 RECIPE = ["--batch", "16", "--iter-size", "1", "--base-lr", "0.02"]

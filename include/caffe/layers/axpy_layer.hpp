@@ -31,12 +31,7 @@ class AxpyLayer : public Layer<Dtype> {
   virtual vector<string> BottomNames() const {
     return {"a (the per-channel scale, N x C)", "x", "y"};
   }
-  InPlace WorksInPlace(int bottom_index, int /*top_index*/) const override {
-    return bottom_index == 2 ? InPlace::kChanges : InPlace::kRefused;
-  }
-  DataUse BackwardUseOfBottom(int i) const override { return this->UseBy(*this, i < 2); }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

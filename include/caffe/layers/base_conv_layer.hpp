@@ -40,8 +40,8 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   inline int MinTopBlobs() const override { return 1; }
   inline bool EqualNumBottomTopBlobs() const override { return true; }
 
-  void Prepare(const LayerContext& context) override {
-    bf16_ = context.precision == NetParameter::BF16;
+  void Prepare(const LayerOptions& options) override {
+    bf16_ = options.precision == NetParameter::BF16;
   }
 
   /// The engine and kernel in use, e.g. "onednn jit:avx512_core".

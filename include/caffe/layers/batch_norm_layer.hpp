@@ -32,18 +32,8 @@ class BatchNormLayer : public Layer<Dtype> {
   inline const char* type() const override { return "BatchNorm"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return InPlace::kChanges;
-  }
-  void Prepare(const LayerContext& context) override { context_ = context; }
-  bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    // In place it reads a copy if the data will have changed.
-    return this->UseBy(
-        *this, !use_global_stats_ && (!this->in_place() || context_.preserves(0)));
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
+  void Prepare(const LayerOptions& options) override { options_ = options; }
   void Recompute(const vector<Blob<Dtype>*>& bottom,
                  const vector<Blob<Dtype>*>& top) override;
 
@@ -57,7 +47,7 @@ class BatchNormLayer : public Layer<Dtype> {
   Dtype moving_average_fraction_;
   int channels_;
   double eps_;
-  LayerContext context_;
+  LayerOptions options_;
   /// What forward used per channel.
   vector<double> used_mean_, inverse_std_;
   /// The normalised values, kept when another layer writes over the top.

@@ -25,11 +25,7 @@ class ConcatLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "Concat"; }
   virtual inline int MinBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -21,10 +21,7 @@ class ConvolutionLayer : public BaseConvolutionLayer<Dtype> {
   explicit ConvolutionLayer(const LayerParameter& param)
       : BaseConvolutionLayer<Dtype>(param) {}
   inline const char* type() const override { return "Convolution"; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, true);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -50,21 +50,13 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   inline const char* type() const override { return "CuDNNBatchNorm"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return InPlace::kChanges;
-  }
+  LayerTraits Traits() const override;
 
   /// Takes over a plain ReLU in place behind it while training.
-  bool AbsorbInPlace(const Layer<Dtype>& follower) override;
-  void ReleaseInPlace() override { relu_ = false; }
-  void Prepare(const LayerContext& context) override { context_ = context; }
-  bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    // In place it reads a copy if the data will have changed.
-    return this->UseBy(*this, !this->in_place() || context_.preserves(0));
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
-  bool CanRecompute() const override { return true; }
+  /// Whether Forward, Backward and Recompute do the work of a ReLU behind, in place, in
+  /// the same passes over memory. Not for a layer that works in place itself.
+  void set_relu(bool value) { relu_ = value; }
+  void Prepare(const LayerOptions& options) override { options_ = options; }
   void Recompute(const vector<Blob<Dtype>*>& bottom,
                  const vector<Blob<Dtype>*>& top) override;
 
@@ -85,7 +77,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   bool frozen_;
   double momentum_, eps_;
   bool relu_;
-  LayerContext context_;
+  LayerOptions options_;
   /// What forward used per channel.
   shared_ptr<BatchNormChannels<Dtype>> channels_;
   /// The input of an in-place layer, kept only if it cannot be recovered from the top.

@@ -20,10 +20,7 @@ class DeconvolutionLayer : public BaseConvolutionLayer<Dtype> {
   explicit DeconvolutionLayer(const LayerParameter& param)
       : BaseConvolutionLayer<Dtype>(param) {}
   inline const char* type() const override { return "Deconvolution"; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, true);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

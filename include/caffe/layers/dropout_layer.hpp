@@ -26,14 +26,7 @@ class DropoutLayer : public NeuronLayer<Dtype> {
                           const vector<Blob<Dtype>*>& top);
 
   virtual inline const char* type() const { return "Dropout"; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return typeid(*this) == typeid(DropoutLayer) ? InPlace::kKeepsSign
-                                                 : InPlace::kChanges;
-  }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -27,7 +27,7 @@ class DummyDataLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "DummyData"; }
   virtual inline int ExactNumBottomBlobs() const { return 0; }
   virtual inline int MinTopBlobs() const { return 1; }
-  void Prepare(const LayerContext& context) override { context_ = context; }
+  void Prepare(const LayerOptions& options) override { options_ = options; }
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
@@ -41,7 +41,7 @@ class DummyDataLayer : public Layer<Dtype> {
   vector<shared_ptr<Filler<Dtype>>> fillers_;  ///< one per top
   vector<bool> refill_;                        ///< whether its values are random
   vector<int> filled_count_;                   ///< elements filled, for constants
-  LayerContext context_;
+  LayerOptions options_;
 };
 
 }  // namespace caffe

@@ -42,27 +42,9 @@ class ElementwiseLayer : public NeuronLayer<Dtype> {
   explicit ElementwiseLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   virtual void LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                           const vector<Blob<Dtype>*>& top);
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    switch (functor_.Source()) {
-      case GradientSource::kOutput:
-        return Use(DataUse::kNone);
-      case GradientSource::kSign:
-        return Use(this->in_place() ? DataUse::kReadSign : DataUse::kRead);
-      case GradientSource::kInput:
-        return Use(this->in_place() ? DataUse::kNone : DataUse::kRead);
-    }
-    return DataUse::kUnknown;
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override {
-    return Use(functor_.Source() == GradientSource::kSign ? DataUse::kNone
-                                                          : DataUse::kRead);
-  }
+  LayerTraits Traits() const override;
 
  protected:
-  DataUse Use(DataUse use) const {
-    return typeid(*this) == typeid(Concrete<Dtype>) ? use : DataUse::kUnknown;
-  }
-
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                            const vector<Blob<Dtype>*>& top);
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,

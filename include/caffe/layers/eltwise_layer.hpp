@@ -31,20 +31,7 @@ class EltwiseLayer : public Layer<Dtype> {
   virtual inline int MinBottomBlobs() const { return 2; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
   /// Other operations need their inputs for the gradient.
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return this->layer_param_.eltwise_param().operation() ==
-                   EltwiseParameter_EltwiseOp_SUM
-               ? InPlace::kChanges
-               : InPlace::kRefused;
-  }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, op_ != EltwiseParameter_EltwiseOp_SUM);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override {
-    return this->UseBy(*this,
-                       op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_);
-  }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

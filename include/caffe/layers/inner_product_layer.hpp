@@ -29,10 +29,7 @@ class InnerProductLayer : public Layer<Dtype> {
   inline const char* type() const override { return "InnerProduct"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, true);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -41,10 +41,7 @@ class InterpLayer : public Layer<Dtype> {
   vector<string> BottomNames() const override {
     return {"the images", "the blob whose height and width to take (optional)"};
   }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
   inline bool AllowForceBackward(const int bottom_index) const override {
     return bottom_index == 0;
   }

@@ -35,6 +35,10 @@ class LossLayer : public Layer<Dtype> {
   }
 
  protected:
+  /// loss_param's normalization; where it is absent by the old `normalize`, and by
+  /// `otherwise` where that is, too.
+  LossParameter_NormalizationMode NormalizationMode(
+      LossParameter_NormalizationMode otherwise) const;
   /// What the summed loss of `outer_num` samples with `inner_num` positions each is
   /// divided by, at least 1. `valid_count` positions have a label that counts.
   static Dtype LossNormalizer(LossParameter_NormalizationMode mode, int outer_num,

@@ -20,9 +20,7 @@ class NeuronLayer : public Layer<Dtype> {
 
   virtual inline int ExactNumBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return InPlace::kChanges;
-  }
+  LayerTraits Traits() const override;
 };
 
 }  // namespace caffe

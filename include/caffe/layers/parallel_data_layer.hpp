@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caffe/layers/base_data_layer.hpp"
+#include "caffe/resumable.hpp"
 
 namespace caffe {
 
@@ -19,6 +20,9 @@ struct Record {
   string name;               ///< key or path
   string bytes;              ///< contents, unless they are yet to be read
   int label = 0;
+
+  /// As messages name it: "database 'train', key '00000007'".
+  string Origin() const { return Str(source, '\'', name, '\''); }
 };
 
 /// A sample ready to be transformed: an image, or else a raw datum.
@@ -33,7 +37,7 @@ struct DecodedSample;
 ///
 /// Subclasses call StopThreads in their destructor.
 template <typename Dtype>
-class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype> {
+class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumable {
  public:
   explicit ParallelDataLayer(const LayerParameter& param);
   ~ParallelDataLayer() override;
@@ -55,8 +59,6 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype> {
   /// Decodes it; called on many threads. Throws FileError if that cannot be done.
   virtual std::unique_ptr<DecodedSample> Decode(const Record& record) = 0;
 
-  /// Throws `error` again with the record's source and name before its message.
-  [[noreturn]] static void RethrowNamed(const Error& error, const Record& record);
   /// Checks and sets the number of samples of a batch, which field `field` gives.
   void SetBatchSize(const char* field, unsigned size);
   /// Shapes the tops by the first sample, `first`, and the batch size. To be called by

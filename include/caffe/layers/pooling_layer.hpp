@@ -38,10 +38,7 @@ class PoolingLayer : public Layer<Dtype> {
                ? 2
                : 1;
   }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -26,11 +26,7 @@ class ReductionLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "Reduction"; }
   virtual inline int ExactNumBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, op_ == ReductionParameter_ReductionOp_ASUM ||
-                                  op_ == ReductionParameter_ReductionOp_SUMSQ);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -34,13 +34,7 @@ class ReLULayer : public ElementwiseLayer<Dtype, ReLUFunctor, ReLULayer> {
   explicit ReLULayer(const LayerParameter& param)
       : ElementwiseLayer<Dtype, ReLUFunctor, ReLULayer>(param) {}
   virtual inline const char* type() const { return "ReLU"; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return typeid(*this) == typeid(ReLULayer) &&
-                   this->layer_param_.relu_param().negative_slope() >= 0
-               ? InPlace::kKeepsSign
-               : InPlace::kChanges;
-  }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
 };
 
 }  // namespace caffe

@@ -26,10 +26,7 @@ class ReshapeLayer : public Layer<Dtype> {
   virtual inline const char* type() const { return "Reshape"; }
   virtual inline int ExactNumBottomBlobs() const { return 1; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
+  LayerTraits Traits() const override;
 
  protected:
   // Nothing to compute: the memory is shared.

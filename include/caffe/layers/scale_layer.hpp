@@ -32,15 +32,7 @@ class ScaleLayer : public Layer<Dtype> {
   virtual inline int MinBottomBlobs() const { return 1; }
   virtual inline int MaxBottomBlobs() const { return 2; }
   virtual inline int ExactNumTopBlobs() const { return 1; }
-  InPlace WorksInPlace(int bottom_index, int /*top_index*/) const override {
-    return bottom_index == 0 ? InPlace::kChanges : InPlace::kRefused;
-  }
-  bool ChannelAffine(vector<double>* multiplier, vector<double>* shift) const override;
-  DataUse BackwardUseOfBottom(int i) const override {
-    return this->UseBy(*this, i > 0 || !this->in_place());
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, false); }
-  bool CanRecompute() const override { return true; }
+  LayerTraits Traits() const override;
 
  protected:
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -22,13 +22,7 @@ class SoftmaxLayer : public Layer<Dtype> {
   inline const char* type() const override { return "Softmax"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
-  InPlace WorksInPlace(int /*bottom_index*/, int /*top_index*/) const override {
-    return InPlace::kChanges;
-  }
-  DataUse BackwardUseOfBottom(int /*i*/) const override {
-    return this->UseBy(*this, false);
-  }
-  DataUse BackwardUseOfTop(int /*i*/) const override { return this->UseBy(*this, true); }
+  LayerTraits Traits() const override;
 
  protected:
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,

@@ -1,14 +1,18 @@
 #ifndef CAFFE_UTIL_HDF5_H_
 #define CAFFE_UTIL_HDF5_H_
 
+#include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <hdf5.h>
 
 #include "caffe/blob.hpp"
-#include "caffe/util/atomic_file.hpp"
 
 namespace caffe {
+
+class AtomicFile;
 
 // Reading and writing HDF5. Everything here throws FileError naming file and dataset
 // instead of printing HDF5's error stack; sizes are checked before memory is allocated.
@@ -32,7 +36,7 @@ class Hdf5File {
   hid_t id_;
 };
 
-/// A new HDF5 file that appears at its path complete or not at all; see AtomicFile.
+/// A new HDF5 file that appears at its path complete or not at all.
 /// It is built in memory: HDF5 cannot close a file cleanly once a write has failed.
 class Hdf5Writer {
  public:
@@ -45,7 +49,7 @@ class Hdf5Writer {
   void Commit();
 
  private:
-  AtomicFile file_;
+  std::unique_ptr<AtomicFile> file_;
   hid_t id_;
 };
 
@@ -95,6 +99,9 @@ int hdf5_get_num_links(hid_t loc_id);
 string hdf5_get_name_by_idx(hid_t loc_id, int idx);
 /// True if a link of this name exists.
 bool hdf5_has_link(hid_t loc_id, const string& name);
+/// The shapes of the datasets below a group, by the path of the group that holds them, in
+/// the order of their names; those directly in it by "".
+std::map<string, std::vector<std::vector<int>>> hdf5_find_shapes(hid_t loc_id);
 
 }  // namespace caffe
 

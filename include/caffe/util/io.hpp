@@ -36,7 +36,7 @@ inline void ReadProtoFromTextFileOrDie(const string& filename, Message* proto) {
 /// The same for text in memory; `source` stands for the file in messages.
 void ParseProtoTextOrDie(const string& text, const string& source, Message* proto);
 
-/// Writes atomically; see caffe/util/atomic_file.hpp.
+/// The file appears complete or not at all, and an older one stays until then.
 void WriteProtoToTextFile(const Message& proto, const char* filename);
 inline void WriteProtoToTextFile(const Message& proto, const string& filename) {
   WriteProtoToTextFile(proto, filename.c_str());

@@ -40,7 +40,8 @@ _USAGE = f"""\
 usage: convert_imageset [flags] ROOTFOLDER/ LISTFILE DB_NAME
 
 Stores images in a database that Data layers read. A line of LISTFILE is the path of an
-image below ROOTFOLDER, a space, and its label.
+image below ROOTFOLDER, a space, and its label. A command that was interrupted or killed
+goes on where it was when given again.
 
 {describe(FLAGS)}
 
@@ -70,8 +71,6 @@ def _run(arguments: list[str]) -> int:
     set_up_log(flags, NAME)
     from caffe import _caffe
 
-    if flags.seed >= 0:
-        _caffe.set_random_seed(flags.seed)
     if flags.shuffle:
         log("Shuffling data")
     ends = finishing(NAME, "the images in hand, without a database")
@@ -94,6 +93,7 @@ def _options(flags: Values, words: list[str]) -> _caffe.ConvertImagesetOptions:
     options.backend = flags.backend
     options.gray = flags.gray
     options.shuffle = flags.shuffle
+    options.seed = flags.seed
     options.resize_width = flags.resize_width
     options.resize_height = flags.resize_height
     options.check_size = flags.check_size
@@ -103,12 +103,14 @@ def _options(flags: Values, words: list[str]) -> _caffe.ConvertImagesetOptions:
     return options
 
 
-def _summarise(result: _caffe.ConvertImagesetResult, database: str) -> None:
+def _summarise(result: _caffe.BuildResult, database: str) -> None:
     counts = sorted(result.class_counts.items())
     log(
         f"Wrote {result.written} of {result.listed} images in {len(counts)} classes, "
         f"{result.bytes / 1e6:.1f} MB, to {database}"
     )
+    if result.resumed:
+        log(f"An earlier run had written {result.resumed} of them")
     for label, count in counts[:_SHOWN_CLASSES]:
         log(f"Class {label}: {count} images")
     if hidden := counts[_SHOWN_CLASSES:]:

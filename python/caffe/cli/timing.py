@@ -24,17 +24,28 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN
 
 
 def run(flags: Values) -> int:
-    """Times a net: every layer forward and backward, and all of them together."""
+    """Times a net: every layer forward and backward, and all of them together.
+
+    With -schedule the net runs as `caffe train` (phase TRAIN) or `caffe test` (TEST)
+    would run it, and the steps of that are printed first.
+    """
     refuse_several_processes("caffe time")
     phase = TEST if flags.phase == "TEST" else TRAIN
-    net = load_net(flags, phase, split(flags.weights))
+    net = load_net(
+        flags, phase, split(flags.weights), optimize=flags.schedule and phase == TEST
+    )
+    if flags.schedule:
+        net.keep_blobs = False
+        for line in str(net.schedule()).splitlines():
+            log(line)
     last = len(net.layers) - 1
     # A first run allocates memory and is not counted.
     with finishing("caffe time", "the first iteration"):
         log("Performing Forward")
         log(f"Initial loss: {net._forward(0, last):g}")
-        log("Performing Backward")
-        net._backward(last, 0)
+        if not net.optimized:
+            log("Performing Backward")
+            net._backward(last, 0)
     log("*** Benchmark begins ***")
     log(f"Testing for {flags.iterations} iterations.")
     names = list(net.top_names)
@@ -83,6 +94,7 @@ COMMAND = Command(
         WEIGHTS,
         ITERATIONS,
         Flag("phase", "TRAIN", "Phase of the net.", ("TRAIN", "TEST")),
+        Flag("schedule", False, "Print and time the steps that train or test runs."),
         GPU,
         LEVEL,
         STAGE,

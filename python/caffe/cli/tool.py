@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from caffe._log import log as log  # for all commands
 from caffe.cli.flags import Flag, UsageError, Values
 from caffe.cli.signals import say_interrupted, status_of
 from caffe.files import sentence
@@ -58,14 +59,6 @@ def set_up_log(flags: Values, command: str) -> None:
         log_file = str(Path(flags.log_dir) / f"{command.split()[0]}.INFO")
     if log_file:
         _caffe.set_log_file(log_file)
-
-
-def log(message: str) -> None:
-    """Prints a line of log."""
-    from caffe import _caffe
-
-    caller = sys._getframe(1)
-    _caffe.log(message, 0, caller.f_code.co_filename, caller.f_lineno)
 
 
 def load_plugins(files: str) -> None:

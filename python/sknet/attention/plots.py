@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from sknet.attention.analysis import Attention, ImageAttention
 from sknet.attention.units import Unit, last_of_stages
-from sknet.extras import missing
-from sknet.files import save_figure, write_csv
+from sknet.files import new_figure, save_figure, write_csv
 
 Array = npt.NDArray[Any]
 
@@ -51,7 +50,7 @@ def grouped(values: Array, size: int) -> tuple[Array, Array]:
 
 def plot_image(attention: Attention, image: ImageAttention, path: Path) -> None:
     """Thumbnails, curve and bars of one image."""
-    figure = _figure(10, 4.2)
+    figure = new_figure(10, 4.2)
     # The thumbnails share the left half with the curve below them.
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.5))
     small = grid[0, 0].subgridspec(1, len(attention.scales), wspace=0.05)
@@ -71,7 +70,7 @@ def plot_image(attention: Attention, image: ImageAttention, path: Path) -> None:
 
 def plot_average(attention: Attention, path: Path) -> None:
     """Curve and bars of the mean over all images."""
-    figure = _figure(10, 3.4)
+    figure = new_figure(10, 3.4)
     left, right = figure.subplots(1, 2)
     _draw_curve(left, attention, attention.curve)
     _draw_bars(right, attention, attention.differences)
@@ -99,7 +98,7 @@ def classes_figure(attention: Attention, names: Sequence[str]) -> Any:
     labels = [_shortened(names[label]) for label in seen] if few else []
     # Names stand upright where they would meet.
     upright = len(labels) * max(map(len, labels), default=0) > _CHARACTERS
-    figure = _figure(9, 2.2 * len(shown) + 0.4)
+    figure = new_figure(9, 2.2 * len(shown) + 0.4)
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     size = 1 if few else max(1, round(len(attention.count) / _POINTS))
     for axes, unit in zip(panels, shown, strict=True):
@@ -134,14 +133,6 @@ def classes_figure(attention: Attention, names: Sequence[str]) -> Any:
 
 def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "\u2026"
-
-
-def _figure(width: float, height: float) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(missing("matplotlib", "drawing", "plot")) from None
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _times(scale: float) -> str:

@@ -8,18 +8,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
+from caffe.files import check_writable, make_folder, write_atomically
 from sknet.cli.evaluate import (
     add_net_arguments,
-    preprocessing_of,
     print_preprocessing,
-    print_rejected,
+    set_up,
 )
-from sknet.files import check_writable, make_folder, write_atomically
-from sknet.text import table
+from sknet.text import print_rejected, table
 
 
 def add_commands(commands: Any) -> None:
@@ -33,17 +30,11 @@ def add_commands(commands: Any) -> None:
         "kernel in the last unit of the second stage, the mean difference between the "
         "kernels in the last unit of every stage), average.png (the same over all "
         "images) and classes.png (the difference for every class); and the numbers as "
-        "curves.csv, differences.csv and classes.csv.",
+        "curves.csv, differences.csv and classes.csv. A flat folder without --labels "
+        "gives no plot of the classes.",
     )
     command.set_defaults(run=_attention)
     add_net_arguments(command)
-    command.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="file with a line `name label` for each image of a flat folder; without "
-        "it such a folder gives no plot of the classes",
-    )
     command.add_argument(
         "--scales",
         default="1.0,1.5,2.0",
@@ -56,13 +47,6 @@ def add_commands(commands: Any) -> None:
         default=6,
         metavar="N",
         help="plot the first N images one by one (6)",
-    )
-    command.add_argument(
-        "--resize",
-        type=int,
-        metavar="N",
-        help="resize the shorter side to N pixels before the centre crop of the net's "
-        "size; 0 takes images as stored (default: as `sknet evaluate` does)",
     )
     command.add_argument(
         "--json", type=Path, metavar="FILE", help="write the printed table as JSON"
@@ -91,6 +75,8 @@ def _scales(text: str) -> tuple[float, ...]:
 
 
 def _attention(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
     from sknet.attention import analyse, last_of_stages, sk_units
     from sknet.attention.plots import (
         plot_average,
@@ -98,33 +84,17 @@ def _attention(arguments: argparse.Namespace) -> None:
         plot_image,
         write_tables,
     )
-    from sknet.evaluation import (
-        load_network,
-        open_source,
-        protocol_for,
-        read_definition,
-    )
+    from sknet.data.class_map import names_of
 
     scales = _scales(arguments.scales)
-    definition = read_definition(arguments.net)
-    units = sk_units(definition.net)
-    preprocessing = preprocessing_of(arguments, definition.preprocessing)
-    protocol = protocol_for(None, definition.side, arguments.resize, definition.resize)
-    source = open_source(arguments.source, arguments.labels)
-    network = load_network(
-        definition, arguments.weights, protocol.crop, arguments.batch
-    )
-    assert network.weights is not None
-    for sentence in network.weights.sentences():
-        print(f"warning: {sentence}")
-    for sentence in preprocessing.doubts(definition.name):
-        print(f"warning: {sentence}")
+    setting = set_up(arguments, optimize=False)
+    network, source, protocol, preprocessing = setting
+    units = sk_units(network.definition.net)
     print_preprocessing(preprocessing)
     total = min(source.count, arguments.limit or source.count)
     mean = np.array(preprocessing.mean, np.float32).reshape(-1, 1, 1)
-    rejected: list[tuple[str, str]] | None = None
-    if arguments.on_bad_image == "skip":
-        rejected = []
+    skip = arguments.on_bad_image == "skip"
+    rejected: list[tuple[str, str]] | None = [] if skip else None
     make_folder(arguments.out)
     if arguments.json:
         check_writable(arguments.json)
@@ -151,11 +121,7 @@ def _attention(arguments: argparse.Namespace) -> None:
     plot_average(attention, arguments.out / "average.png")
     names = None
     if source.labelled:
-        names = (
-            source.classes.names
-            if source.classes
-            else [str(label) for label in range(network.classes)]
-        )
+        names = names_of(source.classes, network.classes)
         plot_classes(attention, arguments.out / "classes.png", names)
     else:
         print("note: the images have no labels, so there is no plot of the classes")
@@ -172,11 +138,13 @@ def _attention(arguments: argparse.Namespace) -> None:
     seen = int(attention.count.sum())
     print(f"mean attention difference, {kernels}, over {seen:,} images:\n")
     print(table(("scale", *(unit.name for unit in last)), rows))
-    print_rejected(rejected or [])
+    if rejected:
+        print()
+    print_rejected([f"'{name}': {why}" for name, why in rejected or []], "--json")
     print(f"\nplots and tables in {arguments.out}")
     if arguments.json:
         record = {
-            "net": definition.name,
+            "net": network.definition.name,
             "images": seen,
             "rejected": [{"name": n, "reason": why} for n, why in rejected or []],
             "difference": kernels,

@@ -54,9 +54,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _preview(arguments: argparse.Namespace) -> None:
-    from sknet.augment_preview import draw, sheet, training_transform
+    from sknet.data.augment_preview import draw, sheet, training_transform
+    from sknet.data.opencv import write_image
     from sknet.evaluation import open_source
-    from sknet.opencv import write_image
 
     for name in ("images", "draws", "crop"):
         value = getattr(arguments, name)

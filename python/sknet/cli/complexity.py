@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import caffe
+from caffe.files import write_atomically
 from sknet.complexity import CONVENTIONS, Complexity, activation_memory, analyse
-from sknet.files import write_atomically
 from sknet.models import create_model, deploy
 from sknet.text import table
 
@@ -61,14 +61,17 @@ def add_commands(commands: Any) -> None:
 
 def _complexity(arguments: argparse.Namespace) -> None:
     path = Path(arguments.net)
-    if path.is_file():
+    is_file = path.is_file()
+    if is_file:
         net = caffe.read_net(path)
         net.name = net.name or path.stem
     elif path.suffix or len(path.parts) > 1:  # no model is called so
         raise OSError(f"'{path}': no such file")
     else:
         net = deploy(create_model(arguments.net))
-    counts = analyse(net, dict(map(_input_shape, arguments.input)), arguments.phase)
+    shapes = dict(map(_input_shape, arguments.input))
+    # Our own nets need no compiled code, and their counts not its time.
+    counts = analyse(net, shapes, arguments.phase, engine=is_file)
     record = _record(counts, counts.name)
     if arguments.by_layer:
         _print_layers(counts)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import caffe
-from sknet.batch_norms import FORMS, convert, convert_text, find
-from sknet.files import read_bytes, write_atomically
+from caffe.files import read_bytes, write_atomically
+from sknet.convert import FORMS
 
 
 def add_commands(commands: Any) -> None:
@@ -48,6 +48,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _convert_bn(arguments: argparse.Namespace) -> None:
+    from sknet.convert.batch_norms import convert, convert_text, find
+
     if arguments.out_prototxt and not arguments.prototxt:
         raise ValueError("--out-prototxt needs --prototxt, the definition to convert")
     model = caffe.read_net(arguments.input)

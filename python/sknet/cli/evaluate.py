@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
-from sknet.files import check_writable, sha256_of, write_atomically, write_csv
-from sknet.text import table
+from caffe.files import check_writable, write_atomically
+from sknet.files import write_csv
+from sknet.text import print_rejected, table
 
 if TYPE_CHECKING:
-    from sknet.class_map import ClassMap
-    from sknet.evaluation import (
-        Definition,
-        Evaluation,
-        Network,
-        Preprocessing,
-        Protocol,
-    )
+    from sknet.evaluation import Preprocessing, Setting
 
 # More would bury the summary; --json has all.
 _SHOWN = 5
-_SHOWN_REJECTS = 20
 
 
 def add_commands(commands: Any) -> None:
@@ -44,24 +36,11 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(run=_evaluate)
     add_net_arguments(command)
     command.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="file with a line `name label` for each image of a flat folder",
-    )
-    command.add_argument(
         "--protocol",
         choices=["224", "320", "10crop"],
         help="centre crop of 224 from a shorter side of 256, or of 320 from 352, or "
         "four corners, centre and their mirror images (default: the centre crop of the "
         "net's own size)",
-    )
-    command.add_argument(
-        "--resize",
-        type=int,
-        metavar="N",
-        help="resize the shorter side to N pixels before the crop, whatever the "
-        "protocol; 0 takes images as stored",
     )
     command.add_argument(
         "--classes",
@@ -116,7 +95,7 @@ def add_net_arguments(command: Any) -> None:
     """Adds the arguments that name a net, its weights and images."""
     command.add_argument("net", help="a name from `sknet list`, or a prototxt file")
     command.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE", help="caffemodel"
+        "--weights", type=Path, required=True, metavar="FILE", help="caffemodel or HDF5"
     )
     command.add_argument(
         "--source",
@@ -124,6 +103,12 @@ def add_net_arguments(command: Any) -> None:
         required=True,
         metavar="LMDB|FOLDER",
         help="images: an LMDB, or a folder with a folder for each class, or of images",
+    )
+    command.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="file with a line `name label` for each image of a flat folder",
     )
     command.add_argument(
         "--mean",
@@ -141,6 +126,13 @@ def add_net_arguments(command: Any) -> None:
         "prototxt's, else 1)",
     )
     command.add_argument(
+        "--resize",
+        type=int,
+        metavar="N",
+        help="resize the shorter side to N pixels before the crop, whatever else says "
+        "so; 0 takes images as stored",
+    )
+    command.add_argument(
         "--batch", type=int, default=32, metavar="N", help="images at a time (32)"
     )
     command.add_argument(
@@ -155,22 +147,32 @@ def add_net_arguments(command: Any) -> None:
     )
 
 
-def preprocessing_of(
-    arguments: argparse.Namespace, default: Preprocessing
-) -> Preprocessing:
-    """The default with what the command line says instead."""
+def set_up(arguments: argparse.Namespace, **options: Any) -> Setting:
+    """Reads and builds what the arguments name, and tells of what may be wrong."""
+    from sknet.evaluation import set_up
+
     for name in ("batch", "limit"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name} is {value}, expected at least 1")
-    mean = default.mean if arguments.mean is None else tuple(arguments.mean)
-    if len(mean) not in (1, 3):
-        raise ValueError(f"--mean has {len(mean)} values, expected 1 or 3")
-    if arguments.mean is not None:
-        default = replace(default, mean=mean, mean_from="--mean")
-    if arguments.scale is not None:
-        default = replace(default, scale=arguments.scale, scale_from="--scale")
-    return default
+    names = ("labels", "resize", "mean", "scale", "batch")
+    setting = set_up(
+        arguments.net,
+        arguments.weights,
+        arguments.source,
+        **{name: getattr(arguments, name) for name in names},
+        **options,
+    )
+    for sentence in setting.network.notices:
+        print(f"note: {sentence}")
+    print_warnings(setting.doubts())
+    return setting
+
+
+def print_warnings(sentences: Sequence[str]) -> None:
+    """Tells reasons to doubt."""
+    for sentence in sentences:
+        print(f"warning: {sentence}")
 
 
 def print_preprocessing(preprocessing: Preprocessing) -> None:
@@ -180,49 +182,22 @@ def print_preprocessing(preprocessing: Preprocessing) -> None:
     print(f"scale        {preprocessing.scale:g} (by {preprocessing.scale_from})")
 
 
-def _resize_from(arguments: argparse.Namespace, definition: Definition) -> str:
-    if arguments.resize is not None:
-        return "--resize"
-    if arguments.protocol in ("224", "320"):
-        return f"--protocol {arguments.protocol}"
-    return definition.resize_from
-
-
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from sknet.class_map import read_class_list
-    from sknet.evaluation import (
-        check,
-        evaluate,
-        load_network,
-        open_source,
-        protocol_for,
-        read_definition,
-    )
+    from sknet.data.class_map import read_class_list
+    from sknet.evaluation import check, evaluate, record_of
 
-    definition = read_definition(arguments.net)
-    preprocessing = preprocessing_of(arguments, definition.preprocessing)
-    protocol = protocol_for(
-        arguments.protocol, definition.side, arguments.resize, definition.resize
-    )
     learned = read_class_list(arguments.classes) if arguments.classes else None
-    source = open_source(arguments.source, arguments.labels)
-    network = load_network(
-        definition,
-        arguments.weights,
-        protocol.crop,
-        arguments.batch * protocol.crops,
+    setting = set_up(
+        arguments,
+        protocol=arguments.protocol,
         strict=arguments.strict,
         optimize=not arguments.no_optimize,
         precision=arguments.precision,
     )
-    assert network.weights is not None
-    _print_notices(network.notices)
-    _print_warnings(network.weights.sentences())
-    doubts = preprocessing.doubts(definition.name)
-    _print_warnings(doubts)
     if arguments.check:
+        network, source, *_ = setting
         check(network, source, learned)
-        print(f"{definition.name}: {source.count:,} images can be evaluated")
+        print(f"{network.definition.name}: {source.count:,} images can be evaluated")
         return
     files = (arguments.json, arguments.per_class, arguments.confusion, arguments.resume)
     for path in filter(None, files):
@@ -230,23 +205,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     ends = finishing("sknet evaluate", "this batch")
     with ends, reporting("Evaluating") as report:
         result = evaluate(
-            network,
-            source,
-            protocol,
-            preprocessing,
-            batch=arguments.batch,
-            weights_digest=sha256_of(arguments.weights),
+            *setting,
             limit=arguments.limit,
             learned=learned,
             checkpoint=arguments.resume,
             skip_bad=arguments.on_bad_image == "skip",
             report=report,
         )
-    _print_warnings(result.warnings)
-    result.warnings[:0] = doubts
-    classes = learned or source.classes
-    record = _record(arguments, network, protocol, preprocessing, result, classes)
-    _print(record, preprocessing)
+    print_warnings(result.warnings)
+    record = record_of(result)
+    _print(record, setting.preprocessing)
     if arguments.json:
         write_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
     if arguments.per_class:
@@ -260,95 +228,6 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         matrix = result.scores.confusion_matrix().tolist()
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
         write_csv(arguments.confusion, ["label \\ answer", *names], rows)
-
-
-def _print_notices(sentences: list[str]) -> None:
-    for sentence in sentences:
-        print(f"note: {sentence}")
-
-
-def _print_warnings(sentences: list[str]) -> None:
-    for sentence in sentences:
-        print(f"warning: {sentence}")
-
-
-def _record(
-    arguments: argparse.Namespace,
-    network: Network,
-    protocol: Protocol,
-    preprocessing: Preprocessing,
-    result: Evaluation,
-    classes: ClassMap | None,
-) -> dict[str, Any]:
-    scores, report = result.scores, network.weights
-    assert report is not None
-    names = classes.names if classes else tuple(map(str, range(scores.classes)))
-    confusions = sorted(scores.confusions.items(), key=lambda item: (-item[1], item[0]))
-    return {
-        "net": network.definition.name,
-        "learned_params": network.learned_params,
-        "weights": str(arguments.weights),
-        "source": str(arguments.source),
-        "images": scores.images,
-        "rejected": [{"name": name, "reason": why} for name, why in result.rejected],
-        "protocol": {
-            "text": str(protocol),
-            "crop": protocol.crop,
-            "resize": protocol.resize,
-            "crops": protocol.crops,
-            "resize_from": _resize_from(arguments, network.definition),
-            "mean": preprocessing.mean,
-            "mean_from": preprocessing.mean_from,
-            "scale": preprocessing.scale,
-            "scale_from": preprocessing.scale_from,
-        },
-        "top1": result.summary(1),
-        "top5": result.summary(5),
-        "paper": _paper(network, protocol, result),
-        "images_per_s": result.images_per_s,
-        "resumed_images": result.resumed,
-        "notices": network.notices,
-        "warnings": [*report.sentences(), *result.warnings],
-        "weights_report": {
-            "matched": len(report.matched),
-            "layers_without_weights": report.missing,
-            "weights_without_layer": report.unused,
-        },
-        "per_class": [
-            {
-                "label": label,
-                "class": names[label],
-                "images": images,
-                "top1_correct": top1,
-                "top5_correct": top5,
-            }
-            for label, (images, top1, top5) in enumerate(scores.per_class())
-        ],
-        "confusions": [
-            {"label": label, "answer": answer, "images": n}
-            for (label, answer), n in confusions
-        ],
-    }
-
-
-def _paper(
-    network: Network, protocol: Protocol, result: Evaluation
-) -> dict[str, Any] | None:
-    """The paper's top-1 error for this net and crop; None if it has none."""
-    from sknet.tables import paper_row
-
-    row = paper_row(network.definition.name)
-    error = row.errors.get(str(protocol.crop)) if row else None
-    if row is None or error is None or protocol.crops != 1:
-        return None
-    ours = result.summary(1)
-    low, high = ours["interval_percent"]
-    return {
-        "model": row.name,
-        "top1_error_percent": error,
-        "difference_percent": ours["error_percent"] - error,
-        "inside_interval": low <= error <= high,
-    }
 
 
 def _print(record: dict[str, Any], preprocessing: Preprocessing) -> None:
@@ -394,14 +273,6 @@ def _print(record: dict[str, Any], preprocessing: Preprocessing) -> None:
         error = 100 * (1 - entry["top1_correct"] / entry["images"])
         print(f"  {entry['class']}: {error:.1f} % of {entry['images']:,} images")
 
-    print_rejected([tuple(entry.values()) for entry in record["rejected"]])
-
-
-def print_rejected(rejected: Sequence[tuple[str, str]]) -> None:
-    """Lists images that were left out."""
     if rejected:
         print()
-    for name, reason in rejected[:_SHOWN_REJECTS]:
-        print(f"rejected '{name}': {reason}")
-    if (more := len(rejected) - _SHOWN_REJECTS) > 0:
-        print(f"rejected {more} more, see --json")
+    print_rejected([f"'{e['name']}': {e['reason']}" for e in rejected], "--json")

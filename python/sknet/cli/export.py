@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sknet.files import write_atomically
+from caffe.files import write_atomically
 from sknet.text import table
 
 if TYPE_CHECKING:
-    from sknet.export import BlobDifference
+    from sknet.convert.export import BlobDifference
 
 # Two orders of summation over the longest sums of the registry stay ten times below
 # this share of a layer's largest value; a wrong formula is far above.
@@ -88,9 +88,9 @@ def _onnx(arguments: argparse.Namespace) -> int:
     import caffe
     from sknet.cli.complexity import _input_shape
     from sknet.cli.evaluate import print_preprocessing
+    from sknet.convert.export import compare, export_onnx, inference_form
     from sknet.evaluation import Preprocessing
     from sknet.evaluation.network import read_prototxt, stated_transform
-    from sknet.export import compare, export_onnx, inference_form
     from sknet.models import list_models
     from sknet.prototxt import to_text
 

@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sknet.files import write_atomically
+from caffe.files import write_atomically
+from sknet.convert.torch_sources import SOURCES, source
+from sknet.models.transform_comment import to_comment
 from sknet.prototxt import to_text
-from sknet.torch_import import convert, read_state_dict
-from sknet.torch_sources import SOURCES, source
-from sknet.transform_comment import to_comment
 
 
 def add_commands(commands: Any) -> None:
@@ -65,6 +64,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _torch(arguments: argparse.Namespace) -> None:
+    from sknet.convert.torch_import import convert, read_state_dict
+
     origin = source(arguments.model)
     if arguments.image_size is not None and arguments.image_size < 1:
         raise ValueError(f"--image-size {arguments.image_size}: expected above 0")

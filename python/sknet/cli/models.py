@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from caffe.files import write_atomically
 from caffe.proto import caffe_pb2
-from sknet.cards import write_models
-from sknet.files import write_atomically
 from sknet.models import (
     Model,
     Recipe,
@@ -27,6 +26,7 @@ from sknet.models import (
 )
 from sknet.models.recipe import SCHEDULES
 from sknet.models.sknet import Branch
+from sknet.paper.cards import write_models
 from sknet.prototxt import to_text
 from sknet.text import table
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from caffe.cli.progress import reporting
 from caffe.cli.waiting import finishing
+from sknet.text import print_rejected
 
 if TYPE_CHECKING:
-    from sknet.class_map import ClassMap
-    from sknet.prepare import Image, Result, Source
-
-# More would bury the summary; classes.json has all.
-_SHOWN_REJECTS = 20
+    from sknet.data.class_map import ClassMap
+    from sknet.data.image_files import Image
+    from sknet.data.prepare import Result
 
 
 def add_commands(commands: Any) -> None:
@@ -92,7 +91,7 @@ def _doubts(
     val: Sequence[Image],
 ) -> Iterator[str]:
     """What may be wrong with the validation images' labels."""
-    from sknet.class_map import named
+    from sknet.data.class_map import named
 
     if arguments.val_labels and list(classes.names) != sorted(classes.names):
         yield (
@@ -109,27 +108,31 @@ def _doubts(
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    from sknet.class_map import read_class_list
-    from sknet.prepare import Folder, build, scan_train, scan_val, shuffled
+    from sknet.data.class_map import named, read_class_list
+    from sknet.data.image_files import scan_train, scan_val, shuffled
+    from sknet.data.prepare import build
 
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers is {arguments.workers}, expected at least 1")
     wanted = read_class_list(arguments.classes) if arguments.classes else None
-    classes, train = scan_train(arguments.train, wanted)
-    val_source, val = scan_val(arguments.val, classes, arguments.val_labels)
+    others: list[str] = []
+    classes, train = scan_train(arguments.train, wanted, others)
+    val = scan_val(arguments.val, classes, arguments.val_labels, others)
     filled, known = len({image.label for image in train}), len(classes.names)
     print(
         f"{f'{filled:,} of the ' if filled < known else ''}{known:,} classes: "
         f"{len(train):,} training and {len(val):,} validation images"
     )
+    if others:
+        print(f"passed over {len(others):,} files that are no images ({named(others)})")
     for doubt in _doubts(arguments, classes, train, val):
         print(f"warning: {doubt}")
     left_out = 0
     repaired: list[Path] = []
     seed: int = arguments.seed
-    parts: Sequence[tuple[str, Source, Sequence[Image], int | None]] = (
-        ("train", Folder(arguments.train), shuffled(train, seed), seed),
-        ("val", val_source, val, None),
+    parts: Sequence[tuple[str, Path, Sequence[Image], int | None]] = (
+        ("train", arguments.train, shuffled(train, seed), seed),
+        ("val", arguments.val, val, None),
     )
     for part, source, images, drawn in parts:
         ends = finishing("sknet prepare", "the images in hand")
@@ -173,16 +176,9 @@ def _summarise(result: Result, images: Sequence[Image]) -> None:
     counts.update(image.label for image in images if image.name not in rejected)
     print(f"  {min(counts.values()):,} to {max(counts.values()):,} images in a class")
     lines = [
-        f"rejected '{name}' in an earlier run, but it can be stored now"
+        f"'{name}' in an earlier run, but it can be stored now"
         for name in result.repaired
     ]
-    lines += [
-        f"rejected '{name}': {reason}"
-        for name, reason in result.rejected
-        if name not in result.repaired
-    ]
-    for line in lines[:_SHOWN_REJECTS]:
-        print(f"  {line}")
-    more = len(lines) - _SHOWN_REJECTS
-    if more > 0:
-        print(f"  rejected {more} more, see {result.database}/classes.json")
+    left = (entry for entry in result.rejected if entry[0] not in result.repaired)
+    lines += [f"'{name}': {reason}" for name, reason in left]
+    print_rejected(lines, f"{result.database}/classes.json", indent="  ")

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from sknet.cli.tables import add_measured
+
 _CROPS = ("224", "320")
 
 
@@ -25,14 +27,7 @@ def add_commands(commands: Any) -> None:
         help="errors of centre crops of this size (224); the Inception nets' 320 are "
         "of 299",
     )
-    command.add_argument(
-        "--measured",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="results of `sknet evaluate --json`, drawn as rings",
-    )
+    add_measured(command, "drawn as rings")
     command.add_argument(
         "-o",
         "--output",
@@ -47,8 +42,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _scatter(arguments: argparse.Namespace) -> None:
-    from sknet.scatter import plot, points, write_table
-    from sknet.tables import read_measured
+    from sknet.paper.scatter import plot, points, write_table
+    from sknet.paper.tables import read_measured
 
     measured = read_measured(arguments.measured)
     found = points(arguments.crop, measured)

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sknet.files import write_atomically
-from sknet.tables import measured_errors, read_measured, table_2, table_rows
+from caffe.files import write_atomically
+from sknet.paper.tables import measured_errors, read_measured, table_2, table_rows
 from sknet.text import table
 
 _SUBJECTS = {
@@ -41,14 +41,19 @@ def add_commands(commands: Any) -> None:
             "--json", type=Path, metavar="FILE", help="write the rows as JSON too"
         )
         if number == 2:
-            command.add_argument(
-                "--measured",
-                type=Path,
-                nargs="+",
-                default=[],
-                metavar="FILE",
-                help="results of `sknet evaluate --json`, to print beside the paper's",
-            )
+            add_measured(command, "to print beside the paper's")
+
+
+def add_measured(command: Any, use: str) -> None:
+    """Adds the argument that names results of ours."""
+    command.add_argument(
+        "--measured",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help=f"results of `sknet evaluate --json`, {use}",
+    )
 
 
 def _print_table(arguments: argparse.Namespace) -> None:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sknet.class_map import read_record
 from sknet.cli.models import add_model_options, model_of, training_of
+from sknet.data.class_map import read_record
 from sknet.models import solver
-from sknet.run_folder import RunFolder, is_complete
+from sknet.training.run_folder import RunFolder
 
 NAME = "train"
 # Options of `caffe train` that a run folder answers itself.
@@ -122,7 +122,7 @@ def _train(arguments: argparse.Namespace) -> None:
     flags = list(arguments.caffe_flags)
     if newest := folder.newest_snapshot():
         state, iteration = newest
-        if is_complete(definition, iteration):
+        if iteration >= definition.max_iter:
             print(
                 f"complete: iteration {iteration:,} of {definition.max_iter:,} is in "
                 f"{state.parent}; more --epochs train on"

@@ -43,8 +43,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _train_curve(arguments: argparse.Namespace) -> None:
-    from sknet.training_curve import curves, plot, write_csv, write_json
-    from sknet.training_log import read
+    from sknet.training.curve import curves, plot, write_csv, write_json
+    from sknet.training.log import read
 
     runs = {name: read(path) for name, path in _names(arguments.logs).items()}
     rows = []

@@ -13,24 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from sknet.class_map import ClassMap
+from caffe.files import read_text, write_atomically
+from sknet.data.class_map import ClassMap
 from sknet.evaluation.images import ImageSource
 from sknet.evaluation.network import Network
 from sknet.evaluation.protocol import Preprocessing, Protocol
 from sknet.evaluation.reading import Rejected
-from sknet.evaluation.scores import Scores, wilson_interval
-from sknet.files import read_text, write_atomically
+from sknet.evaluation.scores import Scores
+from sknet.evaluation.setting import Setting
 
-_FORMAT = "sknet evaluation checkpoint 2"
+_FORMAT = "sknet evaluation checkpoint 3"
 # Seconds between checkpoints.
 _INTERVAL = 30.0
 
 
 @dataclass
 class Evaluation:
-    """What came out.
+    """What came out; `record_of` has it all.
 
     Attributes:
+        setting: What was evaluated, and how.
+        learned: The classes in the order of the net's outputs, if they were given.
         scores: The counts.
         images_per_s: Throughput of this run, without set-up; 0 if it did nothing.
         resumed: Images that an earlier run had done.
@@ -38,21 +41,13 @@ class Evaluation:
         rejected: Images that could not be decoded and were left out, (name, reason).
     """
 
+    setting: Setting
+    learned: ClassMap | None
     scores: Scores
     images_per_s: float
     resumed: int
     warnings: list[str] = field(default_factory=list)
     rejected: list[tuple[str, str]] = field(default_factory=list)
-
-    def summary(self, top: int) -> dict[str, Any]:
-        """Top-1 or top-5: images right, error and its 95 % interval in percent."""
-        correct = self.scores.top1_correct if top == 1 else self.scores.top5_correct
-        low, high = wilson_interval(correct, self.scores.images)
-        return {
-            "correct": correct,
-            "error_percent": 100 * (1 - correct / self.scores.images),
-            "interval_percent": [100 * (1 - high), 100 * (1 - low)],
-        }
 
 
 def evaluate(
@@ -61,8 +56,7 @@ def evaluate(
     protocol: Protocol,
     preprocessing: Preprocessing,
     *,
-    batch: int,
-    weights_digest: str = "",
+    batch: int | None = None,
     limit: int | None = None,
     learned: ClassMap | None = None,
     checkpoint: Path | None = None,
@@ -72,12 +66,11 @@ def evaluate(
     """Classifies the images and counts.
 
     Args:
-        network: A net whose batch holds `batch` x crops.
+        network: From `load_network` or, with the next three, `set_up`.
         source: Labelled images.
         protocol: Crops of an image; the probabilities of several are averaged.
         preprocessing: Of the weights' training.
-        batch: Images at a time.
-        weights_digest: Tells weights apart in a checkpoint.
+        batch: Images at a time, by default as many as the net's batch holds.
         limit: Number of images, by default all.
         learned: The classes in the order of the net's outputs, to translate labels.
         checkpoint: File that keeps the counts every half minute, and from which an
@@ -92,10 +85,13 @@ def evaluate(
     """
     translation, warnings = check(network, source, learned)
     total = source.count if limit is None else min(limit, source.count)
+    if batch is None:
+        batch = network.batch // protocol.crops
+    net = network.definition.net.SerializeToString(deterministic=True)
     identity = {
         "format": _FORMAT,
-        "net": _digest(network.definition.net),
-        "weights": weights_digest,
+        "net": hashlib.sha256(net).hexdigest(),
+        "weights": network.weights_digest() if checkpoint else "",
         "source": source.identity,
         "precision": network.net.precision,
         "protocol": str(protocol),
@@ -166,11 +162,8 @@ def evaluate(
             "--classes, the classes in the order of the net's outputs"
         )
     speed = done / seconds if done else 0.0
-    return Evaluation(scores, speed, before, warnings, rejected)
-
-
-def _digest(net: Any) -> str:
-    return hashlib.sha256(net.SerializeToString(deterministic=True)).hexdigest()
+    setting = Setting(network, source, protocol, preprocessing)
+    return Evaluation(setting, learned, scores, speed, before, warnings, rejected)
 
 
 def check(

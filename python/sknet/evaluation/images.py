@@ -14,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
-from caffe.proto import caffe_pb2
-from sknet.class_map import ClassMap, class_folders, named, read_record
+from caffe.files import read_text
+from sknet.data.class_map import ClassMap, class_folders, named, read_record
+from sknet.data.image_files import image_names
 from sknet.evaluation.protocol import Preprocessing, Protocol
-from sknet.evaluation.reading import quiet, read_images
-from sknet.files import read_text, reading
+from sknet.evaluation.reading import ImageReader
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
-
-_EXTENSIONS = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,8 @@ class ImageSource:
         stop = self.count if stop is None else min(stop, self.count)
         values: list[Array] = []
         labels: list[int] = []
-        for number, image, label in read_images(
-            self, protocol, preprocessing, batch, start, stop, rejected
-        ):
+        reader = ImageReader(self, protocol, preprocessing, batch, rejected)
+        for number, image, label in reader.read(start, stop):
             if classes is not None:
                 self._check_label(number, label, classes)
             values.append(_crops(image, protocol))
@@ -158,13 +155,13 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
         files = [
             (f"{name}/{image}", label)
             for label, name in enumerate(folders)
-            for image in _images_in(path / name)
+            for image in image_names(path / name)[0]
         ]
         empty = set(folders) - {name.partition("/")[0] for name, _ in files}
         if empty and files:
             raise ValueError(f"source '{path}': no images in folder {named(empty)}")
     else:
-        files = [(name, 0) for name in _images_in(path)]
+        files = [(name, 0) for name in image_names(path)[0]]
     if not files:
         raise ValueError(
             f"source '{path}': no images, expected an LMDB, a folder of images or a "
@@ -178,21 +175,9 @@ def open_source(path: Path, labels_file: Path | None = None) -> ImageSource:
 
 
 def _open_lmdb(path: Path) -> ImageSource:
-    # The engine's reader trusts nothing in the file; LMDB's own, which only tells the
-    # number of entries, comes after it.
-    layer = caffe_pb2.LayerParameter(name="images", type="Data", top=["data", "label"])
-    layer.data_param.source = str(path)
-    layer.data_param.backend = caffe_pb2.DataParameter.LMDB
-    layer.data_param.batch_size = 1
-    # Whether its images can be decoded is found when they are read.
-    layer.data_param.on_bad_image = caffe_pb2.DataParameter.ZERO
-    with quiet():
-        caffe.Net(caffe_pb2.NetParameter(layer=[layer]), caffe.TEST)
-    try:
-        with lmdb.open(str(path), readonly=True, lock=False) as database:
-            count = int(database.stat()["entries"])
-    except lmdb.Error as error:
-        raise OSError(f"source '{path}': {error}") from None
+    # The engine's reader, unlike LMDB's own, trusts nothing in the file.
+    if not (count := caffe.db_entries(path)):
+        raise ValueError(f"source '{path}': an LMDB without images, expected some")
     record = read_record(path)
     classes = record[0] if record else None
     if record and record[1].get("images", count) != count:
@@ -203,15 +188,6 @@ def _open_lmdb(path: Path) -> ImageSource:
     size = (path / "data.mdb").stat().st_size
     identity = hashlib.sha256(f"{path.resolve()} {count} {size}".encode()).hexdigest()
     return ImageSource(path, count, identity, classes)
-
-
-def _images_in(folder: Path) -> list[str]:
-    with reading(folder):
-        return sorted(
-            entry.name
-            for entry in folder.iterdir()
-            if entry.suffix.lower() in _EXTENSIONS and entry.is_file()
-        )
 
 
 def _listed(path: Path, labels_file: Path) -> list[tuple[str, int]]:

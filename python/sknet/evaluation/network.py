@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
+from caffe.net_weights import WeightsReport
 from caffe.proto import caffe_pb2
-from sknet.class_map import named
-from sknet.complexity import analyse, used_in
+from sknet.complexity import Complexity, analyse, used_in
+from sknet.data.class_map import named
 from sknet.evaluation.protocol import DEFAULT, Preprocessing
-from sknet.evaluation.reading import quiet
 from sknet.models import create_model, deploy
 from sknet.models.definitions import validation_transform
-from sknet.transform_comment import from_comment
+from sknet.models.transform_comment import from_comment
+from sknet.shapes import Shape
 
 # Layers that bring images in; what they give is replaced by the crops.
 _SOURCES = {"Input", "Data", "ImageData", "MemoryData", "HDF5Data", "WindowData"}
-_INPUT = "data"
-_SUFFIX = ".caffemodel"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_definition(model: str) -> Definition:
 
 def read_prototxt(path: Path) -> Any:
     """A NetParameter without weights, of old formats, too."""
-    with quiet():
+    with caffe.quiet():
         net = caffe.read_net(path)
     for layer in net.layer:
         layer.ClearField("blobs")
@@ -108,19 +109,12 @@ def stated_transform(net: Any, path: Path) -> tuple[Any, str]:
 def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     layers = [layer for layer in net.layer if used_in(layer, caffe.TEST)]
     sources = [layer for layer in layers if layer.type in _SOURCES]
-    image = ""
-    shape: Sequence[int] = ()
-    if net.input:
-        image = net.input[0]
-        shape = net.input_shape[0].dim if net.input_shape else net.input_dim[:4]
-    elif sources:
-        image = sources[0].top[0]
-        if sources[0].type == "Input":
-            shape = next(iter(sources[0].input_param.shape), caffe_pb2.BlobShape()).dim
-    if not image:
+    if not sources:
         raise ValueError(
             f"net '{net.name}': no input, expected an Input or a data layer"
         )
+    image = sources[0].top[0]
+    shapes = [tuple(shape.dim) for shape in sources[0].input_param.shape]
     kept: list[Any] = []
     known = {image}
     # What depends on labels (loss, accuracy) is left out with them.
@@ -134,7 +128,7 @@ def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     in_place = [layer.top[0] for layer in kept[-1:] if layer.top]
     if not outputs and not in_place:
         raise ValueError(f"net '{net.name}': no layer computes scores from '{image}'")
-    side = _side(net.name, list(shape), transform)
+    side = _side(net.name, shapes[0] if shapes else (), transform)
     return Definition(
         caffe_pb2.NetParameter(name=net.name, layer=kept),
         net.name,
@@ -147,41 +141,27 @@ def _classifier(net: Any, transform: Any, origin: str) -> Definition:
     )
 
 
-def _side(name: str, shape: list[int], transform: Any) -> int:
+def _side(name: str, shape: Shape, transform: Any) -> int:
     if len(shape) == 4 and shape[2] == shape[3] and shape[1] == 3:
-        return int(shape[2])
+        return shape[2]
     if transform is not None and transform.crop_size:
         return int(transform.crop_size)
     raise ValueError(
-        f"net '{name}': input shape {tuple(shape) or 'unknown'}, expected (N, 3, side, "
+        f"net '{name}': input shape {shape or 'unknown'}, expected (N, 3, side, "
         "side), or a data layer with a crop_size; evaluate its deploy form"
     )
 
 
-@dataclass(frozen=True)
-class WeightsReport:
-    """How a file of weights and a net fit, by the names of layers.
-
-    Attributes:
-        matched: Layers that got weights.
-        missing: Layers of the net that got none.
-        unused: Layers of the file that the net lacks.
-    """
-
-    matched: list[str] = field(repr=False)
-    missing: list[str]
-    unused: list[str]
-
-    def sentences(self) -> list[str]:
-        """What does not fit, in a sentence for each direction."""
-        return [
-            f"{len(names)} {what}: {named(names, 10)}"
-            for names, what in (
-                (self.missing, "layers of the net have no weights in the file"),
-                (self.unused, "layers of the file are not in the net"),
-            )
-            if names
-        ]
+def misfits(report: WeightsReport) -> list[str]:
+    """What does not fit of weights and a net, in a sentence for each direction."""
+    return [
+        f"{len(names)} {what}: {named(names, 10)}"
+        for names, what in (
+            (report.without_weights, "layers of the net have no weights in the file"),
+            (report.without_layer, "layers of the file are not in the net"),
+        )
+        if names
+    ]
 
 
 @dataclass
@@ -193,7 +173,8 @@ class Network:
         definition: What it was made from.
         side: Height and width of its input.
         classes: Number of classes.
-        weights: How the weights fit.
+        weights: How they fit; empty without a file.
+        weights_file: Where they come from.
         notices: What was changed, in sentences.
         scores: Blob of the scores, the values that a softmax makes probabilities of.
     """
@@ -202,21 +183,30 @@ class Network:
     definition: Definition
     side: int
     classes: int
-    weights: WeightsReport | None
+    weights: WeightsReport
+    weights_file: Path | None
     notices: list[str]
     scores: str
 
     @property
     def learned_params(self) -> int | None:
         """Parameters without the statistics of batch norms; None if not countable."""
-        side = self.definition.side
         try:
-            counts = analyse(
-                self.definition.net, {self.definition.image: (1, 3, side, side)}
-            )
+            return _counted(self.definition).total.learned
         except ValueError:  # a layer from a plugin, perhaps
             return None
-        return counts.total.learned
+
+    @property
+    def batch(self) -> int:
+        """Crops in a forward pass."""
+        return int(self.net.blobs[self.definition.image].shape[0])
+
+    def weights_digest(self) -> str:
+        """Equal for equal values in all layers."""
+        digest = hashlib.sha256()
+        for blob in itertools.chain.from_iterable(self.net.params.values()):
+            digest.update(np.ascontiguousarray(blob.data).data)
+        return digest.hexdigest()
 
     def forward(self, crops: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Logarithms of the classes' probabilities.
@@ -229,7 +219,7 @@ class Network:
         Returns:
             (N, classes).
         """
-        blob = self.net.blobs[_INPUT]
+        blob = self.net.blobs[self.definition.image]
         blob.data[: len(crops)] = crops
         self.net.forward()
         scores = self.net.blobs[self.scores].data[: len(crops)]
@@ -255,7 +245,7 @@ def load_network(
 
     Args:
         definition: From `read_definition`.
-        weights: A caffemodel; None leaves the fillers' values.
+        weights: A caffemodel or HDF5 file; None leaves the fillers' values.
         side: Height and width of the crops.
         batch: Crops in a forward pass.
         strict: Whether every layer has to get weights, and all weights a layer.
@@ -270,9 +260,9 @@ def load_network(
     net = caffe_pb2.NetParameter()
     net.CopyFrom(definition.net)
     if side != definition.side:
-        native = _built(net, definition.image, definition.side, 1)
+        maps = _maps(definition)
         for layer in net.layer:
-            if _covers_map(layer, native):
+            if _covers_map(layer, maps):
                 param = layer.pooling_param
                 notices.append(
                     f"layer '{layer.name}' averages {param.kernel_size}x"
@@ -282,7 +272,6 @@ def load_network(
                 for name in ("kernel_size", "stride", "pad"):
                     param.ClearField(name)
                 param.global_pooling = True
-        del native
     scores = definition.scores
     last = net.layer[-1] if net.layer else None
     if last is not None and last.type == "Softmax" and last.top[0] == scores:
@@ -296,81 +285,78 @@ def load_network(
             f"net '{definition.name}': output '{definition.scores}' has shape {shape}, "
             f"expected ({batch}, classes); name a classifier"
         )
-    report = None
+    report = WeightsReport([], [], [])
     if weights is not None:
         report = _fill(built, definition, weights, strict)
-    return Network(built, definition, side, shape[1], report, notices, scores)
+    return Network(built, definition, side, shape[1], report, weights, notices, scores)
+
+
+def _counted(definition: Definition, *, engine: bool = False) -> Complexity:
+    image = (1, 3, definition.side, definition.side)
+    return analyse(definition.net, {definition.image: image}, engine=engine)
+
+
+def _maps(definition: Definition) -> dict[str, Shape]:
+    """Shapes of the blobs at the size the net was made for, by rules if they do."""
+    try:
+        counts = _counted(definition)
+    except ValueError:  # a layer from a plugin, perhaps, which the engine knows
+        counts = _counted(definition, engine=True)
+    return {
+        definition.image: (1, 3, definition.side, definition.side),
+        **{
+            top: shape
+            for entry in counts.layers
+            for top, shape in zip(entry.layer.top, entry.shapes, strict=True)
+        },
+    }
 
 
 def _built(
     net: Any, image: str, side: int, batch: int, *, optimize: bool = False
 ) -> caffe.Net:
     whole = caffe_pb2.NetParameter(name=net.name)
-    layer = whole.layer.add(name="evaluation/input", type="Input", top=[_INPUT])
+    layer = whole.layer.add(name="evaluation/input", type="Input", top=[image])
     layer.input_param.shape.add(dim=[batch, 3, side, side])
     whole.layer.extend(net.layer)
-    for later in whole.layer:
-        for index, name in enumerate(later.bottom):
-            if name == image:
-                later.bottom[index] = _INPUT
-    with quiet():
+    with caffe.quiet():
         return caffe.Net(whole, caffe.TEST, optimize=optimize)
 
 
-def _covers_map(layer: Any, native: caffe.Net) -> bool:
+def _covers_map(layer: Any, maps: Mapping[str, Shape]) -> bool:
     param = layer.pooling_param
-    if (
-        layer.type != "Pooling"
-        or param.pool != caffe_pb2.PoolingParameter.AVE
-        or param.global_pooling
-        or not param.kernel_size
-        or param.pad
-    ):
-        return False
-    bottom = native.blobs[native.bottom_names[layer.name][0]]
-    return (bottom.height, bottom.width) == (param.kernel_size, param.kernel_size)
+    return (
+        layer.type == "Pooling"
+        and param.pool == caffe_pb2.PoolingParameter.AVE
+        and not param.global_pooling
+        and param.kernel_size > 0
+        and not param.pad
+        and maps[layer.bottom[0]][2:] == (param.kernel_size, param.kernel_size)
+    )
 
 
 def _fill(
     net: caffe.Net, definition: Definition, weights: Path, strict: bool
 ) -> WeightsReport:
-    if weights.suffix != _SUFFIX:
-        raise ValueError(
-            f"weights '{weights}': expected a {_SUFFIX} file; HDF5 weights become one "
-            "by caffe.Net.copy_from and caffe.Net.save"
-        )
-    with quiet():
+    with caffe.quiet():
         try:
-            net.copy_from(str(weights))
+            report = net.copy_from(weights)
         except ValueError as error:
             raise ValueError(
                 f"weights '{weights}' do not belong to net '{definition.name}': {error}"
             ) from None
-        stored = caffe.read_net(weights).layer
-    names = {layer.name for layer in stored if layer.blobs}
-    # What NVIDIA's and intel's batch norms store in one layer the engine has in two.
-    names |= {
-        f"{layer.name}/scale"
-        for layer in stored
-        if layer.type == "BatchNorm" and len(layer.blobs) > 3
-    }
-    layers = list(net.params)
-    report = WeightsReport(
-        matched=[name for name in layers if name in names],
-        missing=[name for name in layers if name not in names],
-        unused=sorted(names - set(layers)),
-    )
-    if 2 * len(report.matched) < len(layers):
+    layers = len(report.matched) + len(report.without_weights)
+    if 2 * len(report.matched) < layers:
         raise ValueError(
             f"weights '{weights}' do not belong to net '{definition.name}': they fill "
-            f"{len(report.matched)} of its {len(layers)} layers; the file has for "
-            f"example {named(report.unused) or 'nothing'}, the net "
-            f"{named(report.missing)}"
+            f"{len(report.matched)} of its {layers} layers; the file has for example "
+            f"{named(report.without_layer) or 'nothing'}, the net "
+            f"{named(report.without_weights)}"
         )
-    if strict and (report.missing or report.unused):
+    if strict and (sentences := misfits(report)):
         raise ValueError(
             f"weights '{weights}' and net '{definition.name}' differ: "
-            + "; ".join(report.sentences())
+            + "; ".join(sentences)
             + " (without --strict that is a warning)"
         )
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sknet.models.recipe import IMAGENET_MEAN, shorter_side
@@ -46,6 +47,19 @@ class Preprocessing:
         mean = tuple(transform.mean_value) or (0.0,)
         return cls(mean, transform.scale, origin, origin)
 
+    def replaced(
+        self, mean: Sequence[float] | None, scale: float | None
+    ) -> Preprocessing:
+        """This with another mean (one value or three) and scale, where given."""
+        changed = self
+        if mean is not None:
+            if len(mean) not in (1, 3):
+                raise ValueError(f"--mean has {len(mean)} values, expected 1 or 3")
+            changed = replace(changed, mean=tuple(mean), mean_from="--mean")
+        if scale is not None:
+            changed = replace(changed, scale=scale, scale_from="--scale")
+        return changed
+
     def doubts(self, net: str) -> list[str]:
         """What nothing but a default says of how `net` was trained, in a sentence."""
         mean = " ".join(f"{value:g}" for value in self.mean)
@@ -74,11 +88,13 @@ class Protocol:
         resize: Side to which the shorter side of the image is resized before, the other
             following (bilinear, without smoothing); 0 takes images as they are stored.
         crops: 1, the centre, or 10, corners and centre and their mirror images.
+        resize_from: What says so of `resize`, in words.
     """
 
     crop: int
     resize: int
     crops: int = 1
+    resize_from: str = field(default=DEFAULT, compare=False)
 
     def __post_init__(self) -> None:
         """Rejects crops that no image has."""
@@ -115,6 +131,7 @@ def protocol_for(
     net_side: int,
     resize: int | None = None,
     own: int | None = None,
+    own_from: str = DEFAULT,
 ) -> Protocol:
     """A named protocol.
 
@@ -124,6 +141,7 @@ def protocol_for(
         resize: Side to resize the shorter side to; by default `shorter_side`'s.
         own: What takes the place of that default for crops of the net's own size, 0
             for a net that takes images as they are.
+        own_from: What says so of the net, in words.
 
     Raises:
         ValueError: No such protocol, or a crop that does not fit.
@@ -135,6 +153,9 @@ def protocol_for(
         )
     given = PROTOCOLS[name] if name else None
     crop = given or net_side
-    if resize is None:
+    origin = f"--protocol {name}" if given else own_from
+    if resize is not None:
+        origin = "--resize"
+    else:
         resize = shorter_side(crop) if given or own is None else own
-    return Protocol(crop, resize, 10 if name == "10crop" else 1)
+    return Protocol(crop, resize, 10 if name == "10crop" else 1, origin)

@@ -10,8 +10,8 @@ from caffe.net_spec import params as P
 from caffe.proto import caffe_pb2
 from sknet.models.recipe import Recipe, recipe_for, shorter_side
 from sknet.models.registry import Model, create_model, list_models
+from sknet.models.transform_comment import to_comment
 from sknet.prototxt import to_text
-from sknet.transform_comment import to_comment
 
 
 def released(model: Model, batch_size: int | None = None) -> caffe_pb2.NetParameter:

@@ -9,8 +9,6 @@
 namespace caffe {
 namespace {
 
-constexpr int kTries = 10;
-
 int AtLeastOne(double size) { return std::max(1, static_cast<int>(std::lround(size))); }
 
 CropBox Centred(int height, int width, int in_height, int in_width) {
@@ -224,7 +222,7 @@ CropBox DrawCrop(const RandomResizedCrop& range, int height, int width,
   const double min_area = range.min_area(), max_area = range.max_area();
   const double min_log = std::log(static_cast<double>(range.min_aspect()));
   const double max_log = std::log(static_cast<double>(range.max_aspect()));
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < kCropTries; ++i) {
     const double share = min_area + (max_area - min_area) * draws.uniform();
     const double aspect = std::exp(min_log + (max_log - min_log) * draws.uniform());
     const double area = share * height * width;

@@ -28,7 +28,15 @@ struct CropBox {
 /// contradict each other.
 void CheckAugmentation(const TransformationParameter& param);
 
-/// Draws area and aspect, up to ten times, then row and column.
+/// Crops that DrawCrop tries before it takes the largest one.
+inline constexpr int kCropTries = 10;
+/// Channels that an image may have for max_jitter, which draws a number for each.
+inline constexpr int kMaxJitteredChannels = 32;
+/// Numbers that one image draws at most: mirror, area and aspect of every try, row and
+/// column, angle, jitter.
+inline constexpr int kMaxDraws = 1 + 2 * kCropTries + 2 + 1 + kMaxJitteredChannels;
+
+/// Draws area and aspect, up to kCropTries times, then row and column.
 CropBox DrawCrop(const RandomResizedCrop& range, int height, int width,
                  const RandomDraws& draws);
 

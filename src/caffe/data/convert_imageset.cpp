@@ -1,28 +1,16 @@
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/convert_imageset.hpp"
 
-#include <cstdio>
-#include <memory>
+#include <charconv>
 #include <opencv2/imgcodecs.hpp>
 
 #include "caffe/data/image_list.hpp"
-#include "caffe/data/ordered_results.hpp"
-#include "caffe/data/partial_folder.hpp"
-#include "caffe/util/db.hpp"
 #include "caffe/util/image_io.hpp"
+#include "caffe/util/rng.hpp"
 
 namespace caffe {
 namespace {
 
-// A transaction keeps its entries in memory until it is committed.
-constexpr std::uint64_t kCommitEntries = 1000;
-constexpr std::uint64_t kCommitBytes = std::uint64_t{64} << 20;
-
-// One image ready to be stored, or the reason why not.
-struct Converted {
-  string value;
-  string reason;
-  int channels = 0, height = 0, width = 0;
-};
+constexpr char kSeed[] = "-seed";
 
 string Extension(const string& path) {
   const size_t dot = path.rfind('.');
@@ -31,8 +19,8 @@ string Extension(const string& path) {
              : path.substr(dot + 1);
 }
 
-Converted Convert(const ConvertImagesetOptions& options, const ListedImage& image) {
-  Converted result;
+ImageRecord Convert(const ConvertImagesetOptions& options, const ListedImage& image) {
+  ImageRecord result;
   string encoding;
   if (options.encoded || !options.encode_type.empty()) {
     encoding = options.encode_type.empty() ? Extension(image.path) : options.encode_type;
@@ -75,91 +63,52 @@ void CheckOptions(const ConvertImagesetOptions& options) {
   }
 }
 
-// Writes to the database in transactions.
-class Writer {
- public:
-  Writer(const string& backend, const string& path) : db_(db::GetDB(backend)) {
-    db_->Open(path, db::NEW);
-    transaction_.reset(db_->NewTransaction());
+// The seed of the run that goes on, or of the one that began it, or a new one.
+std::uint64_t SeedOf(const ConvertImagesetOptions& options,
+                     const DatabaseBuilder& builder) {
+  if (options.seed >= 0) return static_cast<std::uint64_t>(options.seed);
+  std::uint64_t seed = (*caffe_rng())() >> 1;  // as large as the option can be
+  if (const auto begun = builder.BegunWith(kSeed)) {
+    std::from_chars(begun->data(), begun->data() + begun->size(), seed);
   }
-  void Put(const string& key, const string& value) {
-    transaction_->Put(key, value);
-    ++entries_;
-    bytes_ += key.size() + value.size();
-    if (entries_ >= kCommitEntries || bytes_ >= kCommitBytes) Commit();
-  }
-  void Commit() {
-    transaction_->Commit();
-    transaction_.reset(db_->NewTransaction());
-    entries_ = bytes_ = 0;
-  }
-  void Close() {
-    Commit();
-    transaction_.reset();
-    db_->Close();
-  }
-
- private:
-  std::unique_ptr<db::DB> db_;
-  std::unique_ptr<db::Transaction> transaction_;
-  std::uint64_t entries_ = 0;
-  std::uint64_t bytes_ = 0;
-};
+  return seed;
+}
 
 }  // namespace
 
-ConvertImagesetResult ConvertImageset(const ConvertImagesetOptions& options,
-                                      const DataProgress& progress) {
+BuildResult ConvertImageset(const ConvertImagesetOptions& options,
+                            const DataProgress& progress) {
   CheckOptions(options);
   vector<ListedImage> images = ReadImageList(options.list_file);
-  if (options.shuffle) caffe::shuffle(images.begin(), images.end());
-
-  PartialFolder folder(options.database);
-  Writer writer(options.backend, folder.path());
-  OrderedResults<Converted> converted(options.threads);
-  ConvertImagesetResult result;
-  result.listed = images.size();
-  Converted first;  // the first one stored, for check_size
-  std::size_t submitted = 0;
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    while (submitted < images.size() && !converted.full()) {
-      const ListedImage& next = images[submitted++];
-      converted.Submit([&options, &next] { return Convert(options, next); });
-    }
-    Converted image = converted.Next();
-    char number[24];
-    std::snprintf(number, sizeof(number), "%08zu_", i);
-    const string key = number + images[i].path;
-    if (image.reason.empty() && options.check_size && result.written > 0 &&
-        (image.channels != first.channels || image.height != first.height ||
-         image.width != first.width)) {
-      image.reason =
-          Str("'", images[i].path, "' is ", image.channels, " x ", image.height, " x ",
-              image.width, ", expected ", first.channels, " x ", first.height, " x ",
-              first.width, " (channels, height, width) like the first image");
-    }
-    if (image.reason.empty()) {
-      try {
-        writer.Put(key, image.value);
-      } catch (const ValueError& error) {
-        image.reason = error.what();  // a path too long for a key
-      }
-    }
-    if (image.reason.empty()) {
-      result.bytes += key.size() + image.value.size();
-      ++result.class_counts[images[i].label];
-      if (result.written++ == 0) first = std::move(image);
-    } else {
-      result.rejected.push_back({images[i].path, images[i].line, image.reason});
-    }
-    if (progress) progress(i + 1, images.size());
+  DatabaseBuilder builder(options.database, options.backend);
+  BuildOptions build;
+  build.check_size = options.check_size;
+  build.threads = options.threads;
+  build.settings = {
+      {"another root folder", options.root_folder},
+      {"-backend", options.backend},
+      {"-gray", Str(options.gray)},
+      {"-shuffle", Str(options.shuffle)},
+      {"-resize_width", Str(options.resize_width)},
+      {"-resize_height", Str(options.resize_height)},
+      {"-check_size", Str(options.check_size)},
+      {"-encoded", Str(options.encoded)},
+      {"-encode_type", options.encode_type},
+  };
+  if (options.shuffle) {
+    const std::uint64_t seed = SeedOf(options, builder);
+    build.settings.emplace_back(kSeed, Str(seed));
+    rng_t order(seed);
+    shuffle(images.begin(), images.end(), &order);
   }
+  const BuildResult result = builder.Build(
+      images, [&](std::size_t number) { return Convert(options, images[number]); }, build,
+      progress);
   if (result.written == 0) {
     throw FileError(Str("none of the ", images.size(), " images of '", options.list_file,
                         "' could be stored; the first: ", result.rejected[0].reason));
   }
-  writer.Close();
-  folder.Commit();
+  builder.Publish();
   return result;
 }
 

@@ -23,9 +23,6 @@ struct DataTransformer<Dtype>::Choice {
 
 namespace {
 
-// One image draws 24 numbers at most, and one for every channel; see kDrawsPerSample.
-constexpr int kMaxJitteredChannels = 32;
-
 string ImageText(int channels, int height, int width) {
   return Str(channels, " x ", height, " x ", width, " (channels, height, width)");
 }
@@ -85,7 +82,7 @@ int DataTransformer<Dtype>::Rand(int n) {
 }
 
 // For an image that CheckFit has passed. The order of the draws begins with Caffe's:
-// mirror, row, column.
+// mirror, row, column. There are kMaxDraws at most.
 template <typename Dtype>
 typename DataTransformer<Dtype>::Choice DataTransformer<Dtype>::Choose(
     int channels, int height, int width, const RandomDraws& draws) const {

@@ -122,8 +122,9 @@ cv::Mat ReadImageOrDie(const string& filename, const string& bytes, int height, 
     cv::Mat image =
         DecodeImage(bytes, is_color ? ImageColors::kColor : ImageColors::kGray);
     return height > 0 && width > 0 ? ResizeImage(image, height, width) : image;
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, Str("'", filename, "': "));
+  } catch (Error& error) {
+    error.Prefix(Str("'", filename, "'"));
+    throw;
   }
 }
 

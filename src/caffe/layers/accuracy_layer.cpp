@@ -1,7 +1,6 @@
 #include "caffe/layers/accuracy_layer.hpp"
 
 #include "caffe/layers/labels.hpp"
-#include "caffe/layers/layer_name.hpp"
 
 namespace caffe {
 
@@ -22,9 +21,9 @@ void AccuracyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   outer_num_ = scores.outer;
   inner_num_ = scores.inner;
   if (top_k_ < 1 || top_k_ > scores.classes) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": top_k is ",
-                         this->layer_param_.accuracy_param().top_k(), ", expected 1 to ",
-                         scores.classes, ", the number of classes in bottom[0]"));
+    throw ValueError(Str("top_k is ", this->layer_param_.accuracy_param().top_k(),
+                         ", expected 1 to ", scores.classes,
+                         ", the number of classes in bottom[0]"));
   }
   top[0]->Reshape(vector<int>());
   if (top.size() > 1) top[1]->Reshape({scores.classes});
@@ -72,8 +71,7 @@ void AccuracyLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& /*top*/,
                                         const vector<bool>& propagate_down,
                                         const vector<Blob<Dtype>*>& /*bottom*/) {
   if (!propagate_down[0] && !propagate_down[1]) return;
-  throw NotImplementedFailure(Str(NameOf(this->layer_param_),
-                                  " has no gradient; set propagate_down: false twice"));
+  throw NotImplementedFailure("it has no gradient; set propagate_down: false twice");
 }
 
 INSTANTIATE_CLASS(AccuracyLayer);

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "caffe/layers/layer_name.hpp"
-
 namespace caffe {
 
 template <typename Dtype>
@@ -23,8 +21,8 @@ void ArgMaxLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                  const vector<Blob<Dtype>*>& top) {
   const size_t candidates = has_axis_ ? bottom[0]->shape(axis_) : bottom[0]->count(1);
   if (top_k_ < 1 || top_k_ > candidates) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": top_k is ", top_k_,
-                         ", expected 1 to ", candidates, ", the number of values in ",
+    throw ValueError(Str("top_k is ", top_k_, ", expected 1 to ", candidates,
+                         ", the number of values in ",
                          has_axis_ ? Str("axis ", axis_) : string("one sample"),
                          " of bottom[0] of shape ", ShapeText(bottom[0]->shape())));
   }
@@ -40,6 +38,13 @@ void ArgMaxLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     shape[2] = k;
   }
   top[0]->Reshape(shape);
+}
+
+template <typename Dtype>
+LayerTraits ArgMaxLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ArgMaxLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
 }
 
 template <typename Dtype>
@@ -86,8 +91,7 @@ void ArgMaxLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& /*top*/,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& /*bottom*/) {
   if (!propagate_down[0]) return;
-  throw NotImplementedFailure(
-      Str(NameOf(this->layer_param_), " has no gradient; set propagate_down: false"));
+  throw NotImplementedFailure("it has no gradient; set propagate_down: false");
 }
 
 INSTANTIATE_CLASS(ArgMaxLayer);

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "caffe/layers/axpy_arithmetic.hpp"
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -34,15 +34,22 @@ void AxpyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits AxpyLayer<Dtype>::Traits() const {
+  return {.of = &typeid(AxpyLayer),
+          .in_place = {InPlace::kRefused, InPlace::kRefused, InPlace::kChanges},
+          .bottom_use = {DataUse::kRead, DataUse::kRead, DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void AxpyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  const int block = std::max(BlockOf(*bottom[1]), BlockOf(*bottom[2]));
+  const int block = std::max(DataOf(bottom[1]).block(), DataOf(bottom[2]).block());
   const Dtype* a = bottom[0]->cpu_data();
-  const Dtype* x = Read(*bottom[1], block);
-  const bool in_place = top[0] == bottom[2];
-  const Dtype* y = in_place ? nullptr : Read(*bottom[2], block);
-  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) y = out;
+  const Dtype* x = DataOf(bottom[1]).Read(block);
+  const Dtype* y = DataOf(bottom[2]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[2]), block);
   AxpyForward(AxpyTiles(bottom[0]->count(), bottom[1]->count(2), block), a, x, y, out);
 }
 
@@ -50,15 +57,15 @@ template <typename Dtype>
 void AxpyLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                     const vector<bool>& propagate_down,
                                     const vector<Blob<Dtype>*>& bottom) {
-  const int block = DiffBlockOf(*top[0]);
+  const int block = DiffOf(top[0]).block();
   const Dtype* a = bottom[0]->cpu_data();
-  const Dtype* x = propagate_down[0] ? Read(*bottom[1], block) : nullptr;
-  const Dtype* d_out = ReadDiff(*top[0], block);
+  const Dtype* x = propagate_down[0] ? DataOf(bottom[1]).Read(block) : nullptr;
+  const Dtype* d_out = DiffOf(top[0]).Read(block);
   // In place, dy is d_out already.
   const bool copies = propagate_down[2] && top[0] != bottom[2];
   Dtype* da = propagate_down[0] ? bottom[0]->mutable_cpu_diff() : nullptr;
-  Dtype* dx = propagate_down[1] ? WriteDiff(bottom[1], block) : nullptr;
-  Dtype* dy = copies ? WriteDiff(bottom[2], block) : nullptr;
+  Dtype* dx = propagate_down[1] ? DiffOf(bottom[1]).Write(block) : nullptr;
+  Dtype* dy = copies ? DiffOf(bottom[2]).Write(block) : nullptr;
   AxpyBackward(AxpyTiles(bottom[0]->count(), bottom[1]->count(2), block), a, x, d_out, da,
                dx, dy);
 }

@@ -6,7 +6,7 @@
 
 #include "caffe/filler.hpp"
 #include "caffe/ops/convolution.hpp"
-#include "caffe/ops/native/unfolded_convolution.hpp"
+#include "caffe/ops/convolution/unfolded.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -206,6 +206,8 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   problem.bias = bias_term_ && !reversed;
   problem.training = this->phase_ == TRAIN;
   problem.bf16 = bf16_;
+  problem.reference_only = this->layer_param_.convolution_param().engine() ==
+                           ConvolutionParameter_Engine_CAFFE;
   problem.batch_is_axis0 = channel_axis_ == 1;
   bottom_dim_ = bottom[0]->count(channel_axis_);
   top_dim_ = top[0]->count(channel_axis_);
@@ -219,8 +221,7 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                            problem.dst.end());
   problem_ = std::make_unique<ConvolutionProblem>(problem);
   unfolded_.reset();
-  op_ = MakeConvolution<Dtype>(problem, this->layer_param_.convolution_param().engine() ==
-                                            ConvolutionParameter_Engine_CAFFE);
+  op_ = MakeConvolution<Dtype>(problem);
 }
 
 template <typename Dtype>

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 namespace {
@@ -13,7 +13,7 @@ constexpr unsigned kMaxPrefetch = 1000;
 template <typename Dtype>
 void CopyToTop(const Blob<Dtype>& source, Blob<Dtype>* top) {
   top->ReshapeLike(source);
-  caffe_copy(source.count(), source.cpu_data(), Write(top, 1));
+  caffe_copy(source.count(), source.cpu_data(), DataOf(top).Write(1));
 }
 
 }  // namespace
@@ -63,8 +63,8 @@ BasePrefetchingDataLayer<Dtype>::BasePrefetchingDataLayer(const LayerParameter& 
     : BaseDataLayer<Dtype>(param) {
   const unsigned count = param.data_param().prefetch();
   if (count < 1 || count > kMaxPrefetch) {
-    throw ValueError(Str("layer '", param.name(), "' (", param.type(), "): prefetch is ",
-                         count, ", expected 1 to ", kMaxPrefetch, " batches"));
+    throw ValueError(
+        Str("prefetch is ", count, ", expected 1 to ", kMaxPrefetch, " batches"));
   }
   for (unsigned i = 0; i < count; ++i) prefetch_.emplace_back(new Batch<Dtype>());
   ResetPrefetch();

@@ -61,18 +61,26 @@ void BatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-bool BatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                          vector<double>* shift) const {
-  if (!use_global_stats_) return false;
-  const double factor = this->blobs_[2]->cpu_data()[0];
-  const double unit = factor == 0 ? 0 : 1 / factor;
-  multiplier->resize(channels_);
-  shift->resize(channels_);
-  for (int c = 0; c < channels_; ++c) {
-    (*multiplier)[c] = 1 / std::sqrt(this->blobs_[1]->cpu_data()[c] * unit + eps_);
-    (*shift)[c] = -this->blobs_[0]->cpu_data()[c] * unit * (*multiplier)[c];
-  }
-  return true;
+LayerTraits BatchNormLayer<Dtype>::Traits() const {
+  // In place it reads a copy if the data will have changed.
+  const bool reads = !use_global_stats_ && (!this->in_place() || options_.preserves(0));
+  LayerTraits traits{.of = &typeid(BatchNormLayer),
+                     .in_place = {InPlace::kChanges},
+                     .bottom_use = {reads ? DataUse::kRead : DataUse::kNone},
+                     .top_use = {DataUse::kNone},
+                     .can_recompute = true};
+  if (!use_global_stats_) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const double factor = this->blobs_[2]->cpu_data()[0];
+    const double unit = factor == 0 ? 0 : 1 / factor;
+    multiplier->resize(channels_);
+    shift->resize(channels_);
+    for (int c = 0; c < channels_; ++c) {
+      (*multiplier)[c] = 1 / std::sqrt(this->blobs_[1]->cpu_data()[c] * unit + eps_);
+      (*shift)[c] = -this->blobs_[0]->cpu_data()[c] * unit * (*multiplier)[c];
+    }
+  };
+  return traits;
 }
 
 template <typename Dtype>
@@ -120,12 +128,13 @@ void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   for (int c = 0; c < channels_; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
   Recompute(bottom, top);
   // In place the input is gone; the top replaces it, unless it will be gone as well.
-  x_norm_kept_ = bottom[0] == top[0] && !use_global_stats_ && context_.runs_backward &&
-                 !context_.preserves(0);
+  x_norm_kept_ = bottom[0] == top[0] && !use_global_stats_ && options_.runs_backward &&
+                 !options_.preserves(0);
   if (x_norm_kept_) {
     x_norm_.ReshapeLike(*top[0]);
-    const int block = BlockOf(*top[0]);
-    std::copy_n(Read(*top[0], block), top[0]->count(), Write(&x_norm_, block));
+    const int block = DataOf(top[0]).block();
+    std::copy_n(DataOf(top[0]).Read(block), top[0]->count(),
+                DataOf(&x_norm_).Write(block));
   }
 }
 

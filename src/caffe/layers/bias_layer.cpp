@@ -5,8 +5,8 @@
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -34,33 +34,37 @@ void BiasLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   axis_ = axes_ == 0
               ? 0
               : bottom[0]->CanonicalAxisIndex(this->layer_param_.bias_param().axis());
-  CheckCoefficientShape(this->layer_param_,
-                        learned ? NameOf(this->layer_param_) + ", the learned bias"
-                                : NameOfBottom(this->layer_param_, 1),
-                        bias.shape(), bottom[0]->shape(), axis_);
+  CheckCoefficientShape(
+      this->layer_param_,
+      learned ? string("the learned bias") : NameOfBottom(this->layer_param_, 1),
+      bias.shape(), bottom[0]->shape(), axis_);
   if (top[0] != bottom[0]) top[0]->ReshapeLike(*bottom[0]);
 }
 
 template <typename Dtype>
-bool BiasLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                     vector<double>* shift) const {
-  if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return false;
-  const Dtype* b = this->blobs_[0]->cpu_data();
-  shift->assign(b, b + this->blobs_[0]->count());
-  multiplier->assign(shift->size(), 1);
-  return true;
+LayerTraits BiasLayer<Dtype>::Traits() const {
+  LayerTraits traits{.of = &typeid(BiasLayer),
+                     .in_place = {InPlace::kChanges, InPlace::kRefused},
+                     .bottom_use = {DataUse::kNone},
+                     .top_use = {DataUse::kNone},
+                     .can_recompute = true};
+  if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const Dtype* b = this->blobs_[0]->cpu_data();
+    shift->assign(b, b + this->blobs_[0]->count());
+    multiplier->assign(shift->size(), 1);
+  };
+  return traits;
 }
 
 template <typename Dtype>
 void BiasLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                    const vector<Blob<Dtype>*>& top) {
-  const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
+  const int block = CoefficientBlock(axis_, axes_, DataOf(bottom[0]).block());
   const Dtype* b =
       bottom.size() == 1 ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) x = out;
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
     MapTile(tiles, [=](std::int64_t i, int j) {
@@ -73,8 +77,8 @@ template <typename Dtype>
 void BiasLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                     const vector<bool>& propagate_down,
                                     const vector<Blob<Dtype>*>& bottom) {
-  const int block = CoefficientBlock(axis_, axes_, DiffBlockOf(*top[0]));
-  const Dtype* d_out = ReadDiff(*top[0], block);
+  const int block = CoefficientBlock(axis_, axes_, DiffOf(top[0]).block());
+  const Dtype* d_out = DiffOf(top[0]).Read(block);
   const bool learned = bottom.size() == 1;
   if (learned ? this->param_propagate_down_[0] : propagate_down[1]) {
     Blob<Dtype>* bias = learned ? this->blobs_[0].get() : bottom[1];
@@ -86,7 +90,7 @@ void BiasLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     });
   }
   if (propagate_down[0] && bottom[0] != top[0]) {
-    caffe_copy(bottom[0]->count(), d_out, WriteDiff(bottom[0], block));
+    caffe_copy(bottom[0]->count(), d_out, DiffOf(bottom[0]).Write(block));
   }
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "caffe/blob.hpp"
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -28,7 +28,7 @@ inline vector<int> LearnedShape(const LayerParameter& param, const vector<int>& 
 }
 
 /// Throws unless `shape` equals the axes of `bottom` from `axis` on.
-inline void CheckCoefficientShape(const LayerParameter& param, const string& who,
+inline void CheckCoefficientShape(const LayerParameter& param, const string& what,
                                   const vector<int>& shape, const vector<int>& bottom,
                                   int axis) {
   bool fits = axis + shape.size() <= bottom.size();
@@ -36,7 +36,7 @@ inline void CheckCoefficientShape(const LayerParameter& param, const string& who
   if (fits) return;
   const auto begin = bottom.begin() + axis;
   const auto wanted = std::min(shape.size(), bottom.size() - axis);
-  throw ValueError(Str(who, ": shape ", ShapeText(shape), ", expected ",
+  throw ValueError(Str(what, ": shape ", ShapeText(shape), ", expected ",
                        ShapeText(vector<int>(begin, begin + wanted)), ", the axes of ",
                        NameOfBottom(param, 0), " of shape ", ShapeText(bottom),
                        " from axis ", axis, " on"));

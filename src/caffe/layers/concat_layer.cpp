@@ -1,11 +1,9 @@
 #include "caffe/layers/concat_layer.hpp"
 
-#include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -14,8 +12,7 @@ void ConcatLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                     const vector<Blob<Dtype>*>& /*top*/) {
   const ConcatParameter& param = this->layer_param_.concat_param();
   if (param.has_axis() && param.has_concat_dim()) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " has both axis and its old name concat_dim; give one"));
+    throw ValueError("it has both axis and its old name concat_dim; give one");
   }
 }
 
@@ -40,8 +37,8 @@ void ConcatLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     }
   }
   if (extent > INT_MAX) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": the extents on axis ",
-                         concat_axis_, " add up to ", extent, ", more than ", INT_MAX));
+    throw ValueError(Str("the extents on axis ", concat_axis_, " add up to ", extent,
+                         ", more than ", INT_MAX));
   }
   shape[concat_axis_] = static_cast<int>(extent);
   top[0]->Reshape(shape);
@@ -52,20 +49,17 @@ void ConcatLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits ConcatLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ConcatLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void ConcatLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                      const vector<Blob<Dtype>*>& top) {
-  if (bottom.size() == 1) return;
-  int block = 1;
-  for (const Blob<Dtype>* b : bottom) block = std::max(block, BlockOf(*b));
-  block = StripBlock(block, concat_axis_, bottom);
-  std::int64_t row;
-  auto strips = StripsOf<const Dtype*>(bottom, concat_axis_, &row);
-  for (size_t i = 0; i < bottom.size(); ++i) strips[i].part = Read(*bottom[i], block);
-  Dtype* whole = Write(top[0], block);
-  ForEachStrip(strips, top[0]->count(0, concat_axis_), row,
-               [=](const Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(part, length, whole + at);
-               });
+  if (bottom.size() > 1) Join(DataOf(bottom), concat_axis_, DataOf(top[0]));
 }
 
 template <typename Dtype>
@@ -73,17 +67,7 @@ void ConcatLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                       const vector<bool>& propagate_down,
                                       const vector<Blob<Dtype>*>& bottom) {
   if (bottom.size() == 1) return;
-  const int block = StripBlock(DiffBlockOf(*top[0]), concat_axis_, bottom);
-  std::int64_t row;
-  auto strips = StripsOf<Dtype*>(bottom, concat_axis_, &row);
-  for (size_t i = 0; i < bottom.size(); ++i) {
-    if (propagate_down[i]) strips[i].part = WriteDiff(bottom[i], block);
-  }
-  const Dtype* whole = ReadDiff(*top[0], block);
-  ForEachStrip(strips, top[0]->count(0, concat_axis_), row,
-               [=](Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(whole + at, length, part);
-               });
+  Cut(DiffOf(top[0]), concat_axis_, DiffOf(bottom), propagate_down);
 }
 
 INSTANTIATE_CLASS(ConcatLayer);

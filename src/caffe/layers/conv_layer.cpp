@@ -23,6 +23,13 @@ void ConvolutionLayer<Dtype>::compute_output_shape() {
 }
 
 template <typename Dtype>
+LayerTraits ConvolutionLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ConvolutionLayer),
+          .bottom_use = {DataUse::kRead},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void ConvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   const Dtype* bias = this->bias_term_ ? this->blobs_[1]->cpu_data() : nullptr;

@@ -85,45 +85,44 @@ void CuDNNBatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   if (input_copy_.shape() != bottom[0]->shape()) input_kept_ = false;
 }
 
-template <typename Dtype>
-bool CuDNNBatchNormLayer<Dtype>::AbsorbInPlace(const Layer<Dtype>& follower) {
-  const LayerParameter& param = follower.layer_param();
-  relu_ = this->phase_ == TRAIN && string(follower.type()) == "ReLU" &&
-          param.relu_param().negative_slope() == 0 &&
-          this->layer_param_.bottom(0) != this->layer_param_.top(0);
-  return relu_;
-}
-
 // In place the input is gone after forward. It can be recovered from the output if
 // that stays as it is and no channel was multiplied by (nearly) nothing.
 template <typename Dtype>
 bool CuDNNBatchNormLayer<Dtype>::KeepsInput(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) const {
-  if (bottom[0] != top[0] || !context_.runs_backward) return false;
+  if (bottom[0] != top[0] || !options_.runs_backward) return false;
   // With running values only the gradient of the scale needs the input.
   if (use_running() && !this->param_propagate_down_[0]) return false;
-  if (!context_.preserves(0)) return true;
+  if (!options_.preserves(0)) return true;
   const Dtype* scale = this->blobs_[0]->cpu_data();
   return std::any_of(scale, scale + this->blobs_[0]->count(),
                      [](Dtype s) { return std::fabs(s) < Dtype(1e-3); });
 }
 
 template <typename Dtype>
-bool CuDNNBatchNormLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                               vector<double>* shift) const {
-  if (!use_running()) return false;
-  const int channels = this->blobs_[0]->count();
-  const Dtype* scale = this->blobs_[0]->cpu_data();
-  const Dtype* bias = this->blobs_[1]->cpu_data();
-  const Dtype* mean = this->blobs_[2]->cpu_data();
-  const Dtype* variance = this->blobs_[3]->cpu_data();
-  multiplier->resize(channels);
-  shift->resize(channels);
-  for (int c = 0; c < channels; ++c) {
-    (*multiplier)[c] = scale[c] / std::sqrt(variance[c] + eps_);
-    (*shift)[c] = bias[c] - mean[c] * (*multiplier)[c];
-  }
-  return true;
+LayerTraits CuDNNBatchNormLayer<Dtype>::Traits() const {
+  // In place it reads a copy if the data will have changed.
+  const bool reads = !this->in_place() || options_.preserves(0);
+  LayerTraits traits{.of = &typeid(CuDNNBatchNormLayer),
+                     .in_place = {InPlace::kChanges},
+                     .bottom_use = {reads ? DataUse::kRead : DataUse::kNone},
+                     .top_use = {DataUse::kNone},
+                     .can_recompute = true};
+  if (!use_running()) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const int channels = this->blobs_[0]->count();
+    const Dtype* scale = this->blobs_[0]->cpu_data();
+    const Dtype* bias = this->blobs_[1]->cpu_data();
+    const Dtype* mean = this->blobs_[2]->cpu_data();
+    const Dtype* variance = this->blobs_[3]->cpu_data();
+    multiplier->resize(channels);
+    shift->resize(channels);
+    for (int c = 0; c < channels; ++c) {
+      (*multiplier)[c] = scale[c] / std::sqrt(variance[c] + eps_);
+      (*shift)[c] = bias[c] - mean[c] * (*multiplier)[c];
+    }
+  };
+  return traits;
 }
 
 template <typename Dtype>

@@ -52,8 +52,9 @@ void DataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
     // The shape has to come from somewhere.
     if (sample->blank) sample = NextGoodEntry(first);
     this->SetUpShapes(*sample, top);
-  } catch (const Error& error) {
-    this->RethrowNamed(error, record);
+  } catch (Error& error) {
+    error.Prefix(record.Origin());
+    throw;
   }
   // The record is fetched again by the first batch.
   cursor_placed_ = false;

@@ -23,6 +23,13 @@ void DeconvolutionLayer<Dtype>::compute_output_shape() {
 }
 
 template <typename Dtype>
+LayerTraits DeconvolutionLayer<Dtype>::Traits() const {
+  return {.of = &typeid(DeconvolutionLayer),
+          .bottom_use = {DataUse::kRead},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void DeconvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) {
   for (size_t i = 0; i < bottom.size(); ++i) {

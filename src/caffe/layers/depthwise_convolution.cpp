@@ -33,6 +33,13 @@ class DepthwiseSpelling : public ConvolutionLayer<Dtype> {
     ConvolutionLayer<Dtype>::LayerSetUp(bottom, top);
   }
 
+  LayerTraits Traits() const override {
+    LayerTraits traits = ConvolutionLayer<Dtype>::Traits();
+    traits.computes_as = traits.of;
+    traits.of = &typeid(DepthwiseSpelling);
+    return traits;
+  }
+
  private:
   void Check(const char* what, uint32_t got, int channels) const {
     if (static_cast<int64_t>(got) == channels) return;

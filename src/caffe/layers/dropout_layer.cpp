@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/rng.hpp"
 
@@ -51,14 +51,20 @@ void DropoutLayer<Dtype>::Apply(const Blob<Dtype>& blob, int block, const Dtype*
 }
 
 template <typename Dtype>
+LayerTraits DropoutLayer<Dtype>::Traits() const {
+  return {.of = &typeid(DropoutLayer),
+          .in_place = {InPlace::kKeepsSign},
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void DropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  const bool in_place = bottom[0] == top[0];
-  if (this->phase_ != TRAIN && in_place) return;
-  const int block = BlockOf(*bottom[0]);
-  const Dtype* src = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* dst = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) src = dst;
+  if (this->phase_ != TRAIN && bottom[0] == top[0]) return;
+  const int block = DataOf(bottom[0]).block();
+  const Dtype* src = DataOf(bottom[0]).Read(block);
+  Dtype* dst = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   if (this->phase_ == TRAIN) {
     // Takes `count` draws from the stream at once; the threads place themselves.
     Philox* stream = caffe_rng();
@@ -76,12 +82,10 @@ template <typename Dtype>
 void DropoutLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
-  const bool in_place = bottom[0] == top[0];
-  if (!propagate_down[0] || (this->phase_ != TRAIN && in_place)) return;
-  const int block = DiffBlockOf(*top[0]);
-  const Dtype* src = in_place ? nullptr : ReadDiff(*top[0], block);
-  Dtype* dst = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);
-  if (in_place) src = dst;
+  if (!propagate_down[0] || (this->phase_ != TRAIN && bottom[0] == top[0])) return;
+  const int block = DiffOf(top[0]).block();
+  const Dtype* src = DiffOf(top[0]).Read(block);
+  Dtype* dst = DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block);
   if (this->phase_ == TRAIN) {
     Apply(*bottom[0], block, src, dst);
   } else {

@@ -1,6 +1,5 @@
 #include "caffe/layers/dummy_data_layer.hpp"
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/shape_param.hpp"
 
 namespace caffe {
@@ -18,17 +17,16 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
   const int tops = static_cast<int>(top.size());
   const auto check = [&](const char* field, int entries, bool optional) {
     if (entries == 1 || entries == tops || (optional && entries == 0)) return;
-    throw ValueError(Str(NameOf(this->layer_param_), " has ", entries,
-                         " dummy_data_param.", field, " entries, expected 1 or ", tops,
-                         ", one for every top"));
+    throw ValueError(Str(entries, " dummy_data_param.", field, " entries, expected 1 or ",
+                         tops, ", one for every top"));
   };
   check("data_filler", param.data_filler_size(), true);
   const bool legacy = param.num_size() > 0 || param.channels_size() > 0 ||
                       param.height_size() > 0 || param.width_size() > 0;
   if (legacy && param.shape_size() > 0) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " has both dummy_data_param.shape and "
-                         "its old form num, channels, height, width; give one"));
+    throw ValueError(
+        "it has both dummy_data_param.shape and its old form num, channels, height, "
+        "width; give one");
   }
   if (legacy) {
     check("num", param.num_size(), false);
@@ -47,8 +45,7 @@ void DummyDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                        extent(param.height()), extent(param.width())});
     } else {
       const BlobShape& shape = param.shape(EntryFor(param.shape_size(), i));
-      top[i]->Reshape(
-          ShapeFromParam(this->layer_param_, "dummy_data_param.shape", shape));
+      top[i]->Reshape(ShapeFromParam("dummy_data_param.shape", shape));
     }
     FillerParameter filler;  // constant 0
     if (param.data_filler_size() > 0) {
@@ -76,7 +73,7 @@ void DummyDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
   for (size_t i = 0; i < top.size(); ++i) {
     // Constants are filled once, and again only when the caller changed the shape, or a
     // layer in place the values.
-    if (refill_[i] || filled_count_[i] != top[i]->count() || context_.overwrites(i)) {
+    if (refill_[i] || filled_count_[i] != top[i]->count() || options_.overwrites(i)) {
       Fill(i, top[i]);
     }
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "caffe/layers/elementwise_layer.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/vector_math.hpp"
 
@@ -23,21 +23,36 @@ void ElementwiseLayer<Dtype, Functor, Concrete>::LayerSetUp(
 
 template <typename Dtype, template <typename> class Functor,
           template <typename> class Concrete>
+LayerTraits ElementwiseLayer<Dtype, Functor, Concrete>::Traits() const {
+  LayerTraits traits{.of = &typeid(Concrete<Dtype>), .in_place = {InPlace::kChanges}};
+  const bool in_place = this->in_place();
+  switch (functor_.Source()) {
+    case GradientSource::kOutput:
+      traits.bottom_use = {DataUse::kNone};
+      traits.top_use = {DataUse::kRead};
+      break;
+    case GradientSource::kSign:
+      traits.bottom_use = {in_place ? DataUse::kReadSign : DataUse::kRead};
+      traits.top_use = {DataUse::kNone};
+      break;
+    case GradientSource::kInput:
+      traits.bottom_use = {in_place ? DataUse::kNone : DataUse::kRead};
+      traits.top_use = {DataUse::kRead};
+      break;
+  }
+  return traits;
+}
+
+template <typename Dtype, template <typename> class Functor,
+          template <typename> class Concrete>
 void ElementwiseLayer<Dtype, Functor, Concrete>::Forward_cpu(
     const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-  const int block = BlockOf(*bottom[0]);
-  const Dtype* x;
-  Dtype* y;
-  if (bottom[0] == top[0]) {
-    y = Modify(top[0], block);
-    x = y;
-    if (functor_.Source() == GradientSource::kInput) {
-      kept_input_.ReshapeLike(*bottom[0]);
-      caffe_copy(bottom[0]->count(), x, Write(&kept_input_, block));
-    }
-  } else {
-    x = Read(*bottom[0], block);
-    y = Write(top[0], block);
+  const int block = DataOf(bottom[0]).block();
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* y = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0] && functor_.Source() == GradientSource::kInput) {
+    kept_input_.ReshapeLike(*bottom[0]);
+    caffe_copy(bottom[0]->count(), x, DataOf(&kept_input_).Write(block));
   }
   const Functor<Dtype> f = functor_;
   ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
@@ -52,25 +67,19 @@ void ElementwiseLayer<Dtype, Functor, Concrete>::Backward_cpu(
     const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
     const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const int block = DiffBlockOf(*top[0]);
+  const int block = DiffOf(top[0]).block();
   const bool in_place = bottom[0] == top[0];
   const GradientSource source = functor_.Source();
   // With kSign the top is left alone where it can be: an in-place layer behind this
   // one may have changed it.
-  const Dtype* y = Read(source == GradientSource::kSign ? *bottom[0] : *top[0], block);
+  const Dtype* y =
+      DataOf(source == GradientSource::kSign ? bottom[0] : top[0]).Read(block);
   const Dtype* x = y;
   if (source == GradientSource::kInput) {
-    x = Read(in_place ? kept_input_ : *bottom[0], block);
+    x = DataOf(in_place ? &kept_input_ : bottom[0]).Read(block);
   }
-  Dtype* dx;
-  const Dtype* dy;
-  if (in_place) {
-    dx = ModifyDiff(bottom[0], block);
-    dy = dx;
-  } else {
-    dy = ReadDiff(*top[0], block);
-    dx = WriteDiff(bottom[0], block);
-  }
+  const Dtype* dy = DiffOf(top[0]).Read(block);
+  Dtype* dx = DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block);
   const Functor<Dtype> f = functor_;
   ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
 #pragma omp simd

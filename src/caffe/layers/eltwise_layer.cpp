@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -64,12 +64,11 @@ void EltwiseLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   op_ = param.operation();
   const int coeffs = param.coeff_size();
   if (coeffs != 0 && coeffs != static_cast<int>(bottom.size())) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has ", coeffs,
-                         " coeff value(s), expected ", bottom.size(),
+    throw ValueError(Str(coeffs, " coeff value(s), expected ", bottom.size(),
                          ", one for every bottom, or none"));
   }
   if (coeffs != 0 && op_ != EltwiseParameter_EltwiseOp_SUM) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has coeff values with operation ",
+    throw ValueError(Str("coeff values with operation ",
                          EltwiseParameter_EltwiseOp_Name(op_), "; only SUM takes them"));
   }
   coeffs_.assign(bottom.size(), Dtype(1));
@@ -90,17 +89,27 @@ void EltwiseLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits EltwiseLayer<Dtype>::Traits() const {
+  const bool sums = op_ == EltwiseParameter_EltwiseOp_SUM;
+  const bool divides = op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_;
+  return {.of = &typeid(EltwiseLayer),
+          .in_place = {sums ? InPlace::kChanges : InPlace::kRefused},
+          .bottom_use = {sums ? DataUse::kNone : DataUse::kRead},
+          .top_use = {divides ? DataUse::kRead : DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  int block = 1;
-  for (const Blob<Dtype>* b : bottom) block = std::max(block, BlockOf(*b));
+  const int block = CommonBlock(DataOf(bottom));
   vector<const Dtype*> x(bottom.size());
   Dtype* y = nullptr;
   for (size_t b = 0; b < bottom.size(); ++b) {
-    if (bottom[b] == top[0]) y = Modify(top[0], block);
-    x[b] = bottom[b] == top[0] ? y : Read(*bottom[b], block);
+    if (bottom[b] == top[0]) y = DataOf(top[0]).Modify(block);
+    x[b] = bottom[b] == top[0] ? y : DataOf(bottom[b]).Read(block);
   }
-  if (!y) y = Write(top[0], block);
+  if (!y) y = DataOf(top[0]).Write(block);
 
   ForEachRow(top[0]->count(), [&](std::int64_t first, std::int64_t n) {
     Dtype row[kRow];
@@ -146,14 +155,14 @@ template <typename Dtype>
 void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
-  const int block = DiffBlockOf(*top[0]);
+  const int block = DiffOf(top[0]).block();
   const size_t bottoms = bottom.size();
   const bool sum = op_ == EltwiseParameter_EltwiseOp_SUM;
   vector<const Dtype*> x(bottoms);
-  for (size_t b = 0; b < bottoms && !sum; ++b) x[b] = Read(*bottom[b], block);
+  for (size_t b = 0; b < bottoms && !sum; ++b) x[b] = DataOf(bottom[b]).Read(block);
   const bool divides = op_ == EltwiseParameter_EltwiseOp_PROD && !stable_prod_grad_;
-  const Dtype* y = divides ? Read(*top[0], block) : nullptr;
-  const Dtype* dy = ReadDiff(*top[0], block);
+  const Dtype* y = divides ? DataOf(top[0]).Read(block) : nullptr;
+  const Dtype* dy = DiffOf(top[0]).Read(block);
   vector<Dtype*> dx(bottoms, nullptr);
   // The bottom that is the top, whose diff must be read before it is written.
   size_t shared = bottoms;
@@ -161,12 +170,12 @@ void EltwiseLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     if (bottom[b] == top[0]) {
       shared = b;
     } else if (propagate_down[b]) {
-      dx[b] = WriteDiff(bottom[b], block);
+      dx[b] = DiffOf(bottom[b]).Write(block);
     }
   }
   Dtype* in_place = nullptr;
   if (shared < bottoms && propagate_down[shared] && coeffs_[shared] != 1) {
-    dy = in_place = ModifyDiff(bottom[shared], block);
+    dy = in_place = DiffOf(bottom[shared]).Modify(block);
   }
 
   ForEachRow(top[0]->count(), [&](std::int64_t first, std::int64_t n) {

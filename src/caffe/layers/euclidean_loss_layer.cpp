@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -11,8 +11,8 @@ namespace {
 
 // Both bottoms can stay packed only if an element has the same place in both.
 template <typename Dtype>
-int CommonBlock(const vector<Blob<Dtype>*>& bottom) {
-  return bottom[0]->shape() == bottom[1]->shape() ? BlockOf(*bottom[0]) : 1;
+int BlockOfBoth(const vector<Blob<Dtype>*>& bottom) {
+  return bottom[0]->shape() == bottom[1]->shape() ? DataOf(bottom[0]).block() : 1;
 }
 
 }  // namespace
@@ -31,9 +31,9 @@ void EuclideanLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 template <typename Dtype>
 void EuclideanLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) {
-  const int block = CommonBlock(bottom);
-  const Dtype* a = Read(*bottom[0], block);
-  const Dtype* b = Read(*bottom[1], block);
+  const int block = BlockOfBoth(bottom);
+  const Dtype* a = DataOf(bottom[0]).Read(block);
+  const Dtype* b = DataOf(bottom[1]).Read(block);
   const double sum = ParallelSum(bottom[0]->count(), [=](std::int64_t i) {
     const double difference = static_cast<double>(a[i]) - b[i];
     return difference * difference;
@@ -45,12 +45,12 @@ template <typename Dtype>
 void EuclideanLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                              const vector<bool>& propagate_down,
                                              const vector<Blob<Dtype>*>& bottom) {
-  const int block = CommonBlock(bottom);
-  const Dtype* a = Read(*bottom[0], block);
-  const Dtype* b = Read(*bottom[1], block);
+  const int block = BlockOfBoth(bottom);
+  const Dtype* a = DataOf(bottom[0]).Read(block);
+  const Dtype* b = DataOf(bottom[1]).Read(block);
   const Dtype scale = top[0]->cpu_diff()[0] / bottom[0]->shape(0);
-  Dtype* da = propagate_down[0] ? WriteDiff(bottom[0], block) : nullptr;
-  Dtype* db = propagate_down[1] ? WriteDiff(bottom[1], block) : nullptr;
+  Dtype* da = propagate_down[0] ? DiffOf(bottom[0]).Write(block) : nullptr;
+  Dtype* db = propagate_down[1] ? DiffOf(bottom[1]).Write(block) : nullptr;
   ParallelChunks(bottom[0]->count(), [=](std::int64_t begin, std::int64_t end) {
     if (da) {
 #pragma omp simd

@@ -1,7 +1,5 @@
 #include "caffe/layers/flatten_layer.hpp"
 
-#include "caffe/layers/layer_name.hpp"
-
 namespace caffe {
 
 template <typename Dtype>
@@ -11,9 +9,9 @@ void FlattenLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const int start = bottom[0]->CanonicalAxisIndex(param.axis());
   const int end = bottom[0]->CanonicalAxisIndex(param.end_axis());
   if (end < start) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": axis ", param.axis(),
-                         " lies behind end_axis ", param.end_axis(),
-                         " in bottom[0] of shape ", ShapeText(bottom[0]->shape())));
+    throw ValueError(Str("axis ", param.axis(), " lies behind end_axis ",
+                         param.end_axis(), " in bottom[0] of shape ",
+                         ShapeText(bottom[0]->shape())));
   }
   const vector<int>& from = bottom[0]->shape();
   vector<int> shape(from.begin(), from.begin() + start);
@@ -22,6 +20,14 @@ void FlattenLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   top[0]->Reshape(shape);
   top[0]->ShareData(*bottom[0]);
   top[0]->ShareDiff(*bottom[0]);
+}
+
+template <typename Dtype>
+LayerTraits FlattenLayer<Dtype>::Traits() const {
+  return {.of = &typeid(FlattenLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
 }
 
 INSTANTIATE_CLASS(FlattenLayer);

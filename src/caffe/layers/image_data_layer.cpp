@@ -42,8 +42,9 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
   const Record first = Fetch(this->FirstSample());
   try {
     this->SetUpShapes(*Decode(first), top);
-  } catch (const Error& error) {
-    this->RethrowNamed(error, first);
+  } catch (Error& error) {
+    error.Prefix(first.Origin());
+    throw;
   }
 }
 

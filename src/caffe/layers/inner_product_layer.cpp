@@ -61,6 +61,13 @@ void InnerProductLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits InnerProductLayer<Dtype>::Traits() const {
+  return {.of = &typeid(InnerProductLayer),
+          .bottom_use = {DataUse::kRead},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void InnerProductLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                            const vector<Blob<Dtype>*>& top) {
   Dtype* y = static_cast<Dtype*>(top[0]->data()->overwrite_cpu_data());

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -18,24 +18,24 @@ void InterpLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   const bool by_bottom = bottom.size() > 1;
   if (by_size + by_factor + by_bottom != 1) {
     throw ValueError(
-        Str(NameOf(this->layer_param_), ": the output size is given ",
+        Str("the output size is given ",
             by_size + by_factor + by_bottom == 0 ? "nowhere" : "more than once",
             ", expected one of interp_param's height and width, its zoom_factor and "
             "shrink_factor, or a second bottom"));
   }
   if (by_size && (param.height() < 1 || param.width() < 1)) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": interp_param has height ",
-                         param.height(), " and width ", param.width(),
+    throw ValueError(Str("interp_param has height ", param.height(), " and width ",
+                         param.width(),
                          ", expected a positive number of pixels for both"));
   }
   if (param.zoom_factor() < 1 || param.shrink_factor() < 1) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": interp_param has zoom_factor ",
-                         param.zoom_factor(), " and shrink_factor ",
-                         param.shrink_factor(), ", expected at least 1"));
+    throw ValueError(Str("interp_param has zoom_factor ", param.zoom_factor(),
+                         " and shrink_factor ", param.shrink_factor(),
+                         ", expected at least 1"));
   }
   if (param.pad_beg() > 0 || param.pad_end() > 0) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": interp_param has pad_beg ",
-                         param.pad_beg(), " and pad_end ", param.pad_end(),
+    throw ValueError(Str("interp_param has pad_beg ", param.pad_beg(), " and pad_end ",
+                         param.pad_end(),
                          ", expected 0 or less: only cutting off is defined"));
   }
   cut_begin_ = param.pad_beg();
@@ -51,9 +51,8 @@ int InterpLayer<Dtype>::OutputExtent(int extent, int given, const char* what) co
   const std::int64_t shrunk = (extent - 1) / param.shrink_factor();
   const std::int64_t output = shrunk * param.zoom_factor() + 1;
   if (output > INT_MAX) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": zoom_factor ",
-                         param.zoom_factor(), " makes a ", what, " of ", output,
-                         " pixels, expected at most ", INT_MAX));
+    throw ValueError(Str("zoom_factor ", param.zoom_factor(), " makes a ", what, " of ",
+                         output, " pixels, expected at most ", INT_MAX));
   }
   return static_cast<int>(output);
 }
@@ -106,6 +105,13 @@ void InterpLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   planes_ = bottom[0]->shape(0) * bottom[0]->shape(1);
   rows_ = Taps(rows_in, rows_out);
   columns_ = Taps(columns_in, columns_out);
+}
+
+template <typename Dtype>
+LayerTraits InterpLayer<Dtype>::Traits() const {
+  return {.of = &typeid(InterpLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
 }
 
 template <typename Dtype>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "caffe/blob.hpp"
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -38,22 +38,22 @@ LabelledScores CheckedScores(const LayerParameter& param,
 /// where the sample came from, which a layer does not know but its net may.
 class BadSample : public ValueError {
  public:
-  BadSample(int bottom, int sample, const std::string& who, const std::string& what)
-      : ValueError(who + what),
+  BadSample(int bottom, int sample, const std::string& subject, const std::string& fault)
+      : ValueError(subject + fault),
         bottom_(bottom),
         sample_(sample),
-        who_(who),
-        what_(what) {}
+        subject_(subject),
+        fault_(fault) {}
 
   int bottom() const { return bottom_; }  ///< index of the layer's bottom
   int sample() const { return sample_; }  ///< index on the bottom's first axis
-  std::string WithOrigin(const std::string& origin) const {
-    return Str(who_, " (", origin, ")", what_);
+  void SetOrigin(const std::string& origin) {
+    SetMessage(Str(subject_, " (", origin, ")", fault_));
   }
 
  private:
   int bottom_, sample_;
-  std::string who_, what_;
+  std::string subject_, fault_;
 };
 
 /// Turns labels into class indices, -1 where they equal `ignore`; returns how many do

@@ -1,7 +1,6 @@
 #include "caffe/layers/log_layer.hpp"
 
 #include "caffe/layers/elementwise_layer_impl.hpp"
-#include "caffe/layers/layer_name.hpp"
 
 namespace caffe {
 
@@ -10,7 +9,7 @@ void LogFunctor<Dtype>::Read(const LayerParameter& param) {
   const LogParameter& log_param = param.log_param();
   const double base = log_param.base();
   if (base != -1 && (!(base > 0) || base == 1)) {
-    throw ValueError(Str(NameOf(param), ": log_param.base is ", base,
+    throw ValueError(Str("log_param.base is ", base,
                          ", expected a positive number other than 1, or -1 for e"));
   }
   factor = static_cast<Dtype>(base == -1 ? 1 : 1 / std::log(base));

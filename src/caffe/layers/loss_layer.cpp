@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "caffe/layers/layer_name.hpp"
-
 namespace caffe {
 
 template <typename Dtype>
@@ -18,12 +16,21 @@ void LossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->num_axes() < 1 || bottom[1]->num_axes() < 1 ||
       bottom[0]->shape(0) != bottom[1]->shape(0)) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": bottom[0] has shape ",
-                         ShapeText(bottom[0]->shape()), " and bottom[1] ",
-                         ShapeText(bottom[1]->shape()),
+    throw ValueError(Str("bottom[0] has shape ", ShapeText(bottom[0]->shape()),
+                         " and bottom[1] ", ShapeText(bottom[1]->shape()),
                          ", expected the same number of samples on axis 0"));
   }
   top[0]->Reshape(vector<int>());
+}
+
+template <typename Dtype>
+LossParameter_NormalizationMode LossLayer<Dtype>::NormalizationMode(
+    LossParameter_NormalizationMode otherwise) const {
+  const LossParameter& param = this->layer_param_.loss_param();
+  if (param.has_normalization()) return param.normalization();
+  if (!param.has_normalize()) return otherwise;
+  return param.normalize() ? LossParameter_NormalizationMode_VALID
+                           : LossParameter_NormalizationMode_BATCH_SIZE;
 }
 
 template <typename Dtype>

@@ -50,6 +50,13 @@ LrnProblem ProblemOf(const Blob<Dtype>& blob, const LRNParameter& param) {
 }  // namespace
 
 template <typename Dtype>
+LayerTraits LRNLayer<Dtype>::Traits() const {
+  return {.of = &typeid(LRNLayer),
+          .bottom_use = {DataUse::kRead},
+          .top_use = {DataUse::kRead}};
+}
+
+template <typename Dtype>
 void LRNLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
   LrnForward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()), bottom[0]->cpu_data(),

@@ -2,7 +2,7 @@
 
 #include <opencv2/core.hpp>
 
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 
 namespace caffe {
 
@@ -137,8 +137,8 @@ void MemoryDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
   top[1]->Reshape({batch_size_});
   // Copies, so that an in-place layer above does not change the program's arrays, and
   // views of the tops stay where they are. Differs from BVLC, which points into them.
-  caffe_copy(top[0]->count(), data_ + pos_ * size_, Write(top[0], 1));
-  caffe_copy(batch_size_, labels_ + pos_, Write(top[1], 1));
+  caffe_copy(top[0]->count(), data_ + pos_ * size_, DataOf(top[0]).Write(1));
+  caffe_copy(batch_size_, labels_ + pos_, DataOf(top[1]).Write(1));
   pos_ = (pos_ + batch_size_) % n_;
   if (pos_ == 0) has_new_data_ = false;
 }

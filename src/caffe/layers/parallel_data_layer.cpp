@@ -6,15 +6,18 @@
 #include <new>
 #include <utility>
 
+#include "caffe/data/augmentation.hpp"
 #include "caffe/data/decoded_sample.hpp"
 #include "caffe/data/worker_pool.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
 
-// Room for the draws of one sample in its stream: mirror, ten tries of area and aspect,
-// row, column, angle, and the jitter of up to 32 channels are 56.
+// Room for the draws of one sample in its stream. Another number gives every run other
+// crops, mirrors and jitter.
 constexpr std::uint64_t kDrawsPerSample = 64;
+static_assert(kMaxDraws <= kDrawsPerSample, "samples would share random numbers");
 
 std::uint64_t Fnv1a(const string& text) {
   std::uint64_t hash = 0xCBF29CE484222325u;
@@ -73,11 +76,6 @@ template <typename Dtype>
 rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
   const LayerParameter& param = this->layer_param_;
   return rng_t(seed_, Fnv1a(Str(Phase_Name(this->phase_), '/', param.name(), '/', what)));
-}
-
-template <typename Dtype>
-void ParallelDataLayer<Dtype>::RethrowNamed(const Error& error, const Record& record) {
-  RethrowWithPrefix(error, Str(record.source, '\'', record.name, "': "));
 }
 
 // A TEST net runs on the root solver alone.
@@ -147,10 +145,11 @@ void ParallelDataLayer<Dtype>::FillPart(Job* job, int part, const Record& record
   try {
     try {
       TransformPart(job, part, record);
-    } catch (const Error& reason) {
-      RethrowNamed(reason, record);
+    } catch (Error& reason) {
+      reason.Prefix(record.Origin());
+      throw;
     } catch (const std::bad_alloc&) {
-      throw RuntimeFailure(Str(record.source, "'", record.name, "': out of memory"));
+      throw RuntimeFailure(record.Origin() + ": out of memory");
     }
   } catch (...) {
     error = std::current_exception();
@@ -210,8 +209,8 @@ template <typename Dtype>
 void ParallelDataLayer<Dtype>::RestoreState(const LayerState& state) {
   unsigned long long seed = 0;
   if (std::sscanf(state.extra().c_str(), "seed %llu", &seed) != 1) {
-    throw FileError(Str("layer '", this->layer_param_.name(), "' (", this->type(),
-                        "): its saved state '", state.extra(),
+    throw FileError(NameOf(this->layer_param_),
+                    Str("its saved state '", state.extra(),
                         "' is not one of a data layer; was it saved by another net?"));
   }
   this->StopInternalThread();

@@ -103,17 +103,24 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits PoolingLayer<Dtype>::Traits() const {
+  return {.of = &typeid(PoolingLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,
                                stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX: {
-      max_idx_block_ = BlockOf(*bottom[0]);
+      max_idx_block_ = DataOf(bottom[0]).block();
       MaxPool(problem, DataOf(bottom[0]), DataOf(top[0]), &max_idx_);
       if (top.size() > 1) {
         // The indices in the layout of the values: a user reads them unpacked.
-        Dtype* mask = Write(top[1], max_idx_block_);
+        Dtype* mask = DataOf(top[1]).Write(max_idx_block_);
         for (int i = 0; i < top[1]->count(); ++i)
           mask[i] = static_cast<Dtype>(max_idx_[i]);
       }

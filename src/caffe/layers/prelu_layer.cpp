@@ -4,8 +4,8 @@
 
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -36,25 +36,31 @@ void PReLULayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   NeuronLayer<Dtype>::Reshape(bottom, top);
   const int expected = channel_shared_ ? 1 : bottom[0]->shape(1);
   if (this->blobs_[0]->count() != expected) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has slopes of shape ",
-                         ShapeText(this->blobs_[0]->shape()), ", expected ", expected,
+    throw ValueError(Str("slopes of shape ", ShapeText(this->blobs_[0]->shape()),
+                         ", expected ", expected,
                          channel_shared_ ? " value for all channels"
                                          : " values, one per channel of bottom[0]"));
   }
 }
 
 template <typename Dtype>
+LayerTraits PReLULayer<Dtype>::Traits() const {
+  return {.of = &typeid(PReLULayer),
+          .in_place = {InPlace::kChanges},
+          .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void PReLULayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
-  const int block = BlockOf(*bottom[0]);
+  const int block = DataOf(bottom[0]).block();
   const Dtype* a = this->blobs_[0]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* y = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) {
-    x = y;
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* y = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0]) {
     bottom_memory_.ReshapeLike(*bottom[0]);
-    caffe_copy(bottom[0]->count(), x, Write(&bottom_memory_, block));
+    caffe_copy(bottom[0]->count(), x, DataOf(&bottom_memory_).Write(block));
   }
   const ChannelTiles tiles =
       CoefficientTiles(bottom[0]->shape(), 1, channel_shared_ ? 0 : 1, block);
@@ -70,17 +76,14 @@ template <typename Dtype>
 void PReLULayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  const int block = DiffBlockOf(*top[0]);
-  const bool in_place = bottom[0] == top[0];
+  const int block = DiffOf(top[0]).block();
   const Dtype* a = this->blobs_[0]->cpu_data();
-  const Dtype* x = Read(in_place ? bottom_memory_ : *bottom[0], block);
-  const Dtype* dy = ReadDiff(*top[0], block);
+  const Dtype* x = DataOf(bottom[0] == top[0] ? &bottom_memory_ : bottom[0]).Read(block);
+  const Dtype* dy = DiffOf(top[0]).Read(block);
   Dtype* da =
       this->param_propagate_down_[0] ? this->blobs_[0]->mutable_cpu_diff() : nullptr;
-  Dtype* dx = nullptr;
-  if (propagate_down[0]) {
-    dx = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);
-  }
+  Dtype* dx =
+      propagate_down[0] ? DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block) : nullptr;
   const ChannelTiles tiles =
       CoefficientTiles(bottom[0]->shape(), 1, channel_shared_ ? 0 : 1, block);
   // dx is last, since in place it overwrites dy.

@@ -27,6 +27,15 @@ void ReductionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits ReductionLayer<Dtype>::Traits() const {
+  const bool reads = op_ == ReductionParameter_ReductionOp_ASUM ||
+                     op_ == ReductionParameter_ReductionOp_SUMSQ;
+  return {.of = &typeid(ReductionLayer),
+          .bottom_use = {reads ? DataUse::kRead : DataUse::kNone},
+          .top_use = {DataUse::kNone}};
+}
+
+template <typename Dtype>
 void ReductionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   const Dtype* bottom_data = bottom[0]->cpu_data();

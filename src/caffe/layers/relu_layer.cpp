@@ -4,6 +4,16 @@
 
 namespace caffe {
 
+template <typename Dtype>
+LayerTraits ReLULayer<Dtype>::Traits() const {
+  LayerTraits traits = ElementwiseLayer<Dtype, ReLUFunctor, caffe::ReLULayer>::Traits();
+  if (this->layer_param_.relu_param().negative_slope() >= 0) {
+    traits.in_place = {InPlace::kKeepsSign};
+  }
+  traits.can_recompute = true;
+  return traits;
+}
+
 INSTANTIATE_CLASS(ReLULayer);
 REGISTER_LAYER_CLASS(ReLU);
 

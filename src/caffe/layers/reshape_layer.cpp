@@ -2,8 +2,6 @@
 
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
-
 namespace caffe {
 
 template <typename Dtype>
@@ -13,7 +11,7 @@ void ReshapeLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&,
   for (const std::int64_t dim : this->layer_param_.reshape_param().shape().dim()) {
     inferred += dim == -1;
     if (dim < -1 || dim > INT_MAX || inferred > 1) {
-      throw ValueError(Str(NameOf(this->layer_param_), ": reshape_param.shape has ",
+      throw ValueError(Str("reshape_param.shape has ",
                            inferred > 1 ? "more than one -1" : Str("the extent ", dim),
                            "; extents are positive, 0 (as in the bottom), or one -1"));
     }
@@ -30,8 +28,7 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   const int start = param.axis() >= 0 ? param.axis() : axes + param.axis() + 1;
   const int end = param.num_axes() == -1 ? axes : start + param.num_axes();
   if (start < 0 || start > axes || param.num_axes() < -1 || end > axes) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": axis ", param.axis(),
-                         " and num_axes ", param.num_axes(),
+    throw ValueError(Str("axis ", param.axis(), " and num_axes ", param.num_axes(),
                          " lie outside bottom[0] of shape ", ShapeText(from)));
   }
   vector<int> shape(from.begin(), from.begin() + start);
@@ -40,11 +37,8 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
     int dim = static_cast<int>(param.shape().dim(i));
     if (dim == 0) {
       if (start + i >= axes) {
-        throw ValueError(Str(NameOf(this->layer_param_),
-                             ": reshape_param.shape asks for "
-                             "axis ",
-                             start + i, " of bottom[0], whose shape is ",
-                             ShapeText(from)));
+        throw ValueError(Str("reshape_param.shape asks for axis ", start + i,
+                             " of bottom[0], whose shape is ", ShapeText(from)));
       }
       dim = from[start + i];
     } else if (dim == -1) {
@@ -65,13 +59,21 @@ void ReshapeLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   }
   if (count != bottom[0]->count()) {
     if (inferred >= 0) shape[inferred] = -1;
-    throw ValueError(Str(NameOf(this->layer_param_), ": bottom[0] of shape ",
-                         ShapeText(from), " has ", bottom[0]->count(),
-                         " elements, which do not fit the shape ", ShapeText(shape)));
+    throw ValueError(Str("bottom[0] of shape ", ShapeText(from), " has ",
+                         bottom[0]->count(), " elements, which do not fit the shape ",
+                         ShapeText(shape)));
   }
   top[0]->Reshape(shape);
   top[0]->ShareData(*bottom[0]);
   top[0]->ShareDiff(*bottom[0]);
+}
+
+template <typename Dtype>
+LayerTraits ReshapeLayer<Dtype>::Traits() const {
+  return {.of = &typeid(ReshapeLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
 }
 
 INSTANTIATE_CLASS(ReshapeLayer);

@@ -6,8 +6,8 @@
 #include "caffe/filler.hpp"
 #include "caffe/layers/channel_tiles.hpp"
 #include "caffe/layers/coefficient_shape.hpp"
-#include "caffe/layers/layer_name.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -39,7 +39,7 @@ void ScaleLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                    param.bias_filler());
     }
   } else if (this->blobs_.size() != expected) {
-    throw ValueError(Str(NameOf(this->layer_param_), " is given ", this->blobs_.size(),
+    throw ValueError(Str("it is given ", this->blobs_.size(),
                          " parameter blob(s), expected ", expected));
   }
   bias_param_id_ = param.bias_term() ? static_cast<int>(expected) - 1 : -1;
@@ -55,12 +55,12 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   axis_ = axes_ == 0
               ? 0
               : bottom[0]->CanonicalAxisIndex(this->layer_param_.scale_param().axis());
-  CheckCoefficientShape(this->layer_param_,
-                        learned ? NameOf(this->layer_param_) + ", the learned scale"
-                                : NameOfBottom(this->layer_param_, 1),
-                        scale.shape(), bottom[0]->shape(), axis_);
+  CheckCoefficientShape(
+      this->layer_param_,
+      learned ? string("the learned scale") : NameOfBottom(this->layer_param_, 1),
+      scale.shape(), bottom[0]->shape(), axis_);
   if (bias_param_id_ >= 0) {
-    CheckCoefficientShape(this->layer_param_, NameOf(this->layer_param_) + ", the bias",
+    CheckCoefficientShape(this->layer_param_, "the bias",
                           this->blobs_[bias_param_id_]->shape(), bottom[0]->shape(),
                           axis_);
   }
@@ -68,38 +68,40 @@ void ScaleLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-bool ScaleLayer<Dtype>::ChannelAffine(vector<double>* multiplier,
-                                      vector<double>* shift) const {
+LayerTraits ScaleLayer<Dtype>::Traits() const {
+  LayerTraits traits{
+      .of = &typeid(ScaleLayer),
+      .in_place = {InPlace::kChanges, InPlace::kRefused},
+      .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead, DataUse::kRead},
+      .top_use = {DataUse::kNone},
+      .can_recompute = true};
   const bool learned =
       static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
-  if (!learned || axis_ != 1 || axes_ != 1) return false;
-  const Dtype* a = this->blobs_[0]->cpu_data();
-  multiplier->assign(a, a + this->blobs_[0]->count());
-  shift->assign(multiplier->size(), 0);
-  if (bias_param_id_ >= 0) {
+  if (!learned || axis_ != 1 || axes_ != 1) return traits;
+  traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
+    const Dtype* a = this->blobs_[0]->cpu_data();
+    multiplier->assign(a, a + this->blobs_[0]->count());
+    shift->assign(multiplier->size(), 0);
+    if (bias_param_id_ < 0) return;
     const Dtype* b = this->blobs_[bias_param_id_]->cpu_data();
     shift->assign(b, b + multiplier->size());
-  }
-  return true;
+  };
+  return traits;
 }
 
 template <typename Dtype>
 void ScaleLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
-  const int block = CoefficientBlock(axis_, axes_, BlockOf(*bottom[0]));
+  const int block = CoefficientBlock(axis_, axes_, DataOf(bottom[0]).block());
   const bool learned = bottom.size() == 1;
   const Dtype* a = learned ? this->blobs_[0]->cpu_data() : bottom[1]->cpu_data();
   const Dtype* b =
       bias_param_id_ < 0 ? nullptr : this->blobs_[bias_param_id_]->cpu_data();
-  const bool in_place = bottom[0] == top[0];
-  const Dtype* x = in_place ? nullptr : Read(*bottom[0], block);
-  Dtype* out = in_place ? Modify(top[0], block) : Write(top[0], block);
-  if (in_place) {
-    x = out;
-    if (!learned || this->param_propagate_down_[0]) {
-      temp_.ReshapeLike(*bottom[0]);
-      caffe_copy(bottom[0]->count(), x, Write(&temp_, block));
-    }
+  const Dtype* x = DataOf(bottom[0]).Read(block);
+  Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
+  if (bottom[0] == top[0] && (!learned || this->param_propagate_down_[0])) {
+    temp_.ReshapeLike(*bottom[0]);
+    caffe_copy(bottom[0]->count(), x, DataOf(&temp_).Write(block));
   }
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
@@ -119,7 +121,7 @@ template <typename Dtype>
 void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
-  const int block = CoefficientBlock(axis_, axes_, DiffBlockOf(*top[0]));
+  const int block = CoefficientBlock(axis_, axes_, DiffOf(top[0]).block());
   const bool learned = bottom.size() == 1;
   const bool in_place = bottom[0] == top[0];
   Blob<Dtype>* scale = learned ? this->blobs_[0].get() : bottom[1];
@@ -127,16 +129,14 @@ void ScaleLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const bool wants_db =
       bias_param_id_ >= 0 && this->param_propagate_down_[bias_param_id_];
   const Dtype* a = scale->cpu_data();
-  const Dtype* x = wants_da ? Read(in_place ? temp_ : *bottom[0], block) : nullptr;
+  const Dtype* x = wants_da ? DataOf(in_place ? &temp_ : bottom[0]).Read(block) : nullptr;
   Dtype* da = wants_da ? scale->mutable_cpu_diff() : nullptr;
   // Gradients of parameters add up, those of bottoms start anew.
   if (da && !learned) caffe_set(scale->count(), Dtype(0), da);
   Dtype* db = wants_db ? this->blobs_[bias_param_id_]->mutable_cpu_diff() : nullptr;
-  const Dtype* d_out = ReadDiff(*top[0], block);
-  Dtype* dx = nullptr;
-  if (propagate_down[0]) {
-    dx = in_place ? ModifyDiff(bottom[0], block) : WriteDiff(bottom[0], block);
-  }
+  const Dtype* d_out = DiffOf(top[0]).Read(block);
+  Dtype* dx =
+      propagate_down[0] ? DiffOf(bottom[0]).WriteFrom(DiffOf(top[0]), block) : nullptr;
   const ChannelTiles tiles = CoefficientTiles(bottom[0]->shape(), axis_, axes_, block);
   // All gradients tile by tile: d_out comes from memory once. dx is last, since in
   // place it overwrites d_out.

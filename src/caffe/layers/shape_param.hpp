@@ -6,19 +6,16 @@
 #include <vector>
 
 #include "caffe/error.hpp"
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/proto/caffe.pb.h"
 
 namespace caffe {
 
 /// The shape written in a layer's parameters under the name `field`.
-inline std::vector<int> ShapeFromParam(const LayerParameter& param, const char* field,
-                                       const BlobShape& shape) {
+inline std::vector<int> ShapeFromParam(const char* field, const BlobShape& shape) {
   std::vector<int> extents;
   for (const std::int64_t dim : shape.dim()) {
     if (dim < 0 || dim > INT_MAX) {
-      throw ValueError(Str(NameOf(param), ": ", field, " has the extent ", dim,
-                           ", expected 0 to ", INT_MAX));
+      throw ValueError(Str(field, " has the extent ", dim, ", expected 0 to ", INT_MAX));
     }
     extents.push_back(static_cast<int>(dim));
   }

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -15,13 +15,7 @@ void SigmoidCrossEntropyLossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>&
   const LossParameter& param = this->layer_param_.loss_param();
   has_ignore_label_ = param.has_ignore_label();
   ignore_label_ = param.ignore_label();
-  if (param.has_normalization()) {
-    normalization_ = param.normalization();
-  } else {
-    normalization_ = param.has_normalize() && param.normalize()
-                         ? LossParameter_NormalizationMode_VALID
-                         : LossParameter_NormalizationMode_BATCH_SIZE;
-  }
+  normalization_ = this->NormalizationMode(LossParameter_NormalizationMode_BATCH_SIZE);
 }
 
 template <typename Dtype>

@@ -1,11 +1,7 @@
 #include "caffe/layers/slice_layer.hpp"
 
-#include <algorithm>
-#include <cstdint>
-
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/layers/strips.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -14,13 +10,12 @@ void SliceLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
                                    const vector<Blob<Dtype>*>& top) {
   const SliceParameter& param = this->layer_param_.slice_param();
   if (param.has_axis() && param.has_slice_dim()) {
-    throw ValueError(Str(NameOf(this->layer_param_),
-                         " has both axis and its old name slice_dim; give one"));
+    throw ValueError("it has both axis and its old name slice_dim; give one");
   }
   slice_point_.assign(param.slice_point().begin(), param.slice_point().end());
   if (!slice_point_.empty() && slice_point_.size() + 1 != top.size()) {
-    throw ValueError(Str(NameOf(this->layer_param_), " has ", slice_point_.size(),
-                         " slice_point value(s), expected ", top.size() - 1,
+    throw ValueError(Str(slice_point_.size(), " slice_point value(s), expected ",
+                         top.size() - 1,
                          ", one fewer than tops, or none for equal parts"));
   }
 }
@@ -48,9 +43,9 @@ void SliceLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
       end = slice_point_[i];
     }
     if (end <= begin || end > extent) {
-      throw ValueError(Str(NameOf(this->layer_param_), ": top[", i, "] would be indices ",
-                           begin, " to ", end, " of axis ", slice_axis_,
-                           " of bottom[0] of shape ", ShapeText(bottom[0]->shape()),
+      throw ValueError(Str("top[", i, "] would be indices ", begin, " to ", end,
+                           " of axis ", slice_axis_, " of bottom[0] of shape ",
+                           ShapeText(bottom[0]->shape()),
                            "; slice_point must rise, from above 0 to below ", extent));
     }
     shape[slice_axis_] = end - begin;
@@ -64,18 +59,18 @@ void SliceLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits SliceLayer<Dtype>::Traits() const {
+  return {.of = &typeid(SliceLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .can_recompute = true};
+}
+
+template <typename Dtype>
 void SliceLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                     const vector<Blob<Dtype>*>& top) {
   if (top.size() == 1) return;
-  const int block = StripBlock(BlockOf(*bottom[0]), slice_axis_, top);
-  std::int64_t row;
-  auto strips = StripsOf<Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = Write(top[i], block);
-  const Dtype* whole = Read(*bottom[0], block);
-  ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
-               [=](Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(whole + at, length, part);
-               });
+  Cut(DataOf(bottom[0]), slice_axis_, DataOf(top), vector<bool>(top.size(), true));
 }
 
 template <typename Dtype>
@@ -83,17 +78,7 @@ void SliceLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0] || top.size() == 1) return;
-  int block = 1;
-  for (const Blob<Dtype>* t : top) block = std::max(block, DiffBlockOf(*t));
-  block = StripBlock(block, slice_axis_, top);
-  std::int64_t row;
-  auto strips = StripsOf<const Dtype*>(top, slice_axis_, &row);
-  for (size_t i = 0; i < top.size(); ++i) strips[i].part = ReadDiff(*top[i], block);
-  Dtype* whole = WriteDiff(bottom[0], block);
-  ForEachStrip(strips, bottom[0]->count(0, slice_axis_), row,
-               [=](const Dtype* part, std::int64_t at, std::int64_t length) {
-                 std::copy_n(part, length, whole + at);
-               });
+  Join(DiffOf(top), slice_axis_, DiffOf(bottom[0]));
 }
 
 INSTANTIATE_CLASS(SliceLayer);

@@ -17,6 +17,14 @@ void SoftmaxLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+LayerTraits SoftmaxLayer<Dtype>::Traits() const {
+  return {.of = &typeid(SoftmaxLayer),
+          .in_place = {InPlace::kChanges},
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kRead}};
+}
+
+template <typename Dtype>
 void SoftmaxLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   const Dtype* x = bottom[0]->cpu_data();

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "caffe/layers/labels.hpp"
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/vector_math.hpp"
 
@@ -38,11 +38,7 @@ void SoftmaxWithLossLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   const LossParameter& param = this->layer_param_.loss_param();
   has_ignore_label_ = param.has_ignore_label();
   ignore_label_ = param.ignore_label();
-  normalization_ = param.normalization();
-  if (!param.has_normalization() && param.has_normalize()) {
-    normalization_ = param.normalize() ? LossParameter_NormalizationMode_VALID
-                                       : LossParameter_NormalizationMode_BATCH_SIZE;
-  }
+  normalization_ = this->NormalizationMode(LossParameter_NormalizationMode_VALID);
   label_smoothing_ = param.label_smoothing();
 }
 

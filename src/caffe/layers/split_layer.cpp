@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -12,6 +12,14 @@ template <typename Dtype>
 void SplitLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                                 const vector<Blob<Dtype>*>& top) {
   for (Blob<Dtype>* t : top) t->ReshapeLike(*bottom[0]);
+}
+
+template <typename Dtype>
+LayerTraits SplitLayer<Dtype>::Traits() const {
+  return {.of = &typeid(SplitLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone},
+          .shares_bottom = true};
 }
 
 template <typename Dtype>
@@ -25,11 +33,11 @@ void SplitLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                      const vector<bool>& propagate_down,
                                      const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  int block = 1;
-  for (const Blob<Dtype>* t : top) block = std::max(block, DiffBlockOf(*t));
+  const vector<Tensor<Dtype>> diffs = DiffOf(top);
+  const int block = CommonBlock(diffs);
   vector<const Dtype*> dy;
-  for (const Blob<Dtype>* t : top) dy.push_back(ReadDiff(*t, block));
-  Dtype* dx = WriteDiff(bottom[0], block);
+  for (const Tensor<Dtype>& diff : diffs) dy.push_back(diff.Read(block));
+  Dtype* dx = DiffOf(bottom[0]).Write(block);
   if (dy.size() == 1) {
     caffe_copy(bottom[0]->count(), dy[0], dx);
     return;

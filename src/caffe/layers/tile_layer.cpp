@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "caffe/layers/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
@@ -17,7 +16,7 @@ void TileLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   tiles_ = param.tiles();
   if (!param.has_tiles() || tiles_ <= 0 ||
       static_cast<std::int64_t>(shape[axis]) * tiles_ > INT_MAX) {
-    throw ValueError(Str(NameOf(this->layer_param_), ": tile_param.tiles is ",
+    throw ValueError(Str("tile_param.tiles is ",
                          param.has_tiles() ? Str(tiles_) : "missing",
                          ", expected a positive number of copies of bottom[0] of shape ",
                          ShapeText(shape)));
@@ -26,6 +25,13 @@ void TileLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   top[0]->Reshape(shape);
   outer_dim_ = bottom[0]->count(0, axis);
   inner_dim_ = bottom[0]->count(axis);
+}
+
+template <typename Dtype>
+LayerTraits TileLayer<Dtype>::Traits() const {
+  return {.of = &typeid(TileLayer),
+          .bottom_use = {DataUse::kNone},
+          .top_use = {DataUse::kNone}};
 }
 
 template <typename Dtype>

@@ -2,22 +2,31 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/net/build.hpp"
+#include "caffe/net/debug_info.hpp"
+#include "caffe/net/layer_errors.hpp"
+#include "caffe/net/overwritten_data.hpp"
+#include "caffe/net/schedule.hpp"
+#include "caffe/net/weights.hpp"
 #include "caffe/proto/check_numbers.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
+#include "caffe/util/io.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
+#include "caffe/util/zero_denormals.hpp"
 
-// Construction of a Net from its description; net_run.cpp runs it, net_plans.cpp
-// plans how, and net_weights.cpp moves weights in and out.
+// Caffe's face of a net. build.cpp makes the graph, passes/ the schedules that run it,
+// weights.cpp moves weights in and out.
 
 namespace caffe {
 
@@ -38,477 +47,412 @@ Net<Dtype>::Net(const string& param_file, Phase phase, const int level,
   param.mutable_state()->set_level(level);
   try {
     Init(param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, param_file + ": ");
+  } catch (Error& error) {
+    error.Prefix(param_file);
+    throw;
   }
 }
 
 template <typename Dtype>
-void Net<Dtype>::RethrowFor(const LayerParameter& layer, const Error& error) const {
-  string message = error.what();
-  // The copies that Split made are the blob that the prototxt names.
-  for (const auto& [copy, name] : split_blobs_) {
-    if (copy == name) continue;
-    const string quoted = "'" + copy + "'";
-    for (size_t at; (at = message.find(quoted)) != string::npos;) {
-      message.replace(at, quoted.size(), "'" + name + "'");
-    }
-  }
-  if (message.find("'" + layer.name() + "'") == string::npos) {
-    message = Str("layer '", layer.name(), "' (", layer.type(), "): ") + message;
-  }
-  RethrowWithPrefix(Error(error.kind(), message), "");
-}
+Net<Dtype>::~Net() = default;
 
 template <typename Dtype>
 void Net<Dtype>::Init(const NetParameter& in_param) {
-  phase_ = in_param.state().phase();
-  NetParameter upgraded_param(in_param);
-  UpgradeNetAsNeeded("<memory>", &upgraded_param);
-  SplitScaledBatchNorms(&upgraded_param);
-  NetParameter filtered_param;
-  FilterNet(upgraded_param, &filtered_param);
-  if (Caffe::root_solver()) {
-    LOG(INFO) << "Initializing net from parameters: " << std::endl
-              << filtered_param.DebugString();
-  }
+  NetParameter upgraded(in_param);
+  UpgradeNetAsNeeded("<memory>", &upgraded);
+  SplitScaledBatchNorms(&upgraded);
+  NetParameter filtered;
+  FilterLayers(upgraded, &filtered);
+  LOG_IF(INFO, Caffe::root_solver()) << "Initializing net from parameters: " << std::endl
+                                     << filtered.DebugString();
   // Before loss weights move to Split layers, which nobody has written.
-  for (const LayerParameter& layer : filtered_param.layer()) {
-    CheckNumbers(layer, NameOf(layer));
-  }
+  for (const LayerParameter& layer : filtered.layer()) CheckNumbers(layer, NameOf(layer));
   NetParameter param;
-  InsertSplits(filtered_param, &param);
-  name_ = param.name();
+  InsertSplits(filtered, &param);
   debug_info_ = param.debug_info();
   precision_ = param.precision();
+  BuildGraph(std::move(param), &graph_);
+  PrepareLayers();
+  LOG_IF(INFO, Caffe::root_solver()) << "Network initialization done.";
+}
 
-  set<string> available_blobs;
-  map<string, int> blob_name_to_idx;
-  const int num_layers = param.layer_size();
-  bottom_vecs_.resize(num_layers);
-  top_vecs_.resize(num_layers);
-  bottom_id_vecs_.resize(num_layers);
-  param_id_vecs_.resize(num_layers);
-  top_id_vecs_.resize(num_layers);
-  bottom_need_backward_.resize(num_layers);
-  for (int layer_id = 0; layer_id < num_layers; ++layer_id) {
-    if (!param.layer(layer_id).has_phase()) {
-      param.mutable_layer(layer_id)->set_phase(phase_);
-    }
-    SetUpLayer(param, layer_id, &available_blobs, &blob_name_to_idx);
-  }
-
-  FindBackwardLayers();
-  if (param.force_backward()) {
-    for (size_t layer_id = 0; layer_id < layers_.size(); ++layer_id) {
-      layer_need_backward_[layer_id] = true;
-      for (size_t i = 0; i < bottom_need_backward_[layer_id].size(); ++i) {
-        const bool forced = layers_[layer_id]->AllowForceBackward(i);
-        bottom_need_backward_[layer_id][i] = bottom_need_backward_[layer_id][i] || forced;
-        blob_need_backward_[bottom_id_vecs_[layer_id][i]] =
-            blob_need_backward_[bottom_id_vecs_[layer_id][i]] ||
-            bottom_need_backward_[layer_id][i];
-      }
-      for (size_t j = 0; j < layers_[layer_id]->blobs().size(); ++j) {
-        layers_[layer_id]->set_param_propagate_down(j, true);
-      }
+// A top is preserved unless a later layer works in place on it, or on a blob that
+// shares its memory. What the layers say they read depends on it.
+template <typename Dtype>
+void Net<Dtype>::PrepareLayers() {
+  graph_.Refresh();
+  const int num_layers = static_cast<int>(graph_.layers.size());
+  vector<int> last_writer(graph_.blobs.size(), 0);
+  for (int i = 0; i < num_layers; ++i) {
+    for (int top : graph_.top_ids[i]) {
+      if (!graph_.IsView(i, top)) last_writer[graph_.roots[top]] = i;
     }
   }
-
-  for (const string& blob_name : available_blobs) {
-    if (Caffe::root_solver()) {
-      LOG(INFO) << "This network produces output " << blob_name;
+  for (int i = 0; i < num_layers; ++i) {
+    LayerOptions options;
+    options.precision = precision_;
+    options.runs_backward = graph_.layer_need_backward[i];
+    for (int top : graph_.top_ids[i]) {
+      options.top_preserved.push_back(last_writer[graph_.roots[top]] <= i);
     }
-    net_output_blobs_.push_back(blobs_[blob_name_to_idx[blob_name]].get());
-    net_output_blob_indices_.push_back(blob_name_to_idx[blob_name]);
+    graph_.layers[i]->Prepare(options);
   }
-  for (size_t i = 0; i < blob_names_.size(); ++i) blob_names_index_[blob_names_[i]] = i;
-  for (size_t i = 0; i < layer_names_.size(); ++i)
-    layer_names_index_[layer_names_[i]] = i;
-  ShareWeights();
-  AbsorbInPlaceLayers();
-  TellLayers();
-  if (Caffe::root_solver()) LOG(INFO) << "Network initialization done.";
+  graph_.Refresh();
+  overwritten_data_ = std::make_unique<OverwrittenData<Dtype>>(graph_);
 }
 
 template <typename Dtype>
-void Net<Dtype>::SetUpLayer(const NetParameter& param, int layer_id,
-                            set<string>* available_blobs,
-                            map<string, int>* blob_name_to_idx) {
-  const LayerParameter& layer_param = param.layer(layer_id);
-  if (layer_param.propagate_down_size() > 0 &&
-      layer_param.propagate_down_size() != layer_param.bottom_size()) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer_param.type(),
-                         ") has ", layer_param.propagate_down_size(),
-                         " propagate_down value(s), expected ", layer_param.bottom_size(),
-                         ", one for every bottom, or none"));
-  }
-  try {
-    layers_.push_back(LayerRegistry<Dtype>::CreateLayer(layer_param));
-  } catch (const Error& error) {
-    RethrowFor(layer_param, error);
-  }
-  layer_names_.push_back(layer_param.name());
-  if (layer_param.type() == "Split") {
-    for (const string& top : layer_param.top()) {
-      const string& source = layer_param.bottom(0);
-      split_blobs_[top] = split_blobs_.count(source) ? split_blobs_[source] : source;
-    }
-  }
-  Layer<Dtype>* layer = layers_[layer_id].get();
-  LayerContext context;
-  context.precision = precision_;
-  layer->Prepare(context);
-  if (Caffe::root_solver()) LOG(INFO) << "Creating Layer " << layer_param.name();
+void Net<Dtype>::set_precision(NetParameter::Precision value) {
+  if (value == precision_) return;
+  precision_ = value;
+  PrepareLayers();
+  Reshape();
+}
 
-  bool need_backward = false;
-  for (int bottom_id = 0; bottom_id < layer_param.bottom_size(); ++bottom_id) {
-    const int blob_id =
-        AppendBottom(param, layer_id, bottom_id, available_blobs, blob_name_to_idx);
-    need_backward |= blob_need_backward_[blob_id];
+template <typename Dtype>
+void Net<Dtype>::Optimize() {
+  if (graph_.phase != TEST) {
+    throw ValueError(Str("net '", graph_.name,
+                         "' is in phase TRAIN, expected TEST: only "
+                         "inference can be optimised"));
   }
-  int num_top = layer_param.top_size();
-  for (int top_id = 0; top_id < num_top; ++top_id) {
-    AppendTop(param, layer_id, top_id, available_blobs, blob_name_to_idx);
-    if (layer_param.type() == "Input") {
-      net_input_blob_indices_.push_back(static_cast<int>(blobs_.size()) - 1);
-      net_input_blobs_.push_back(blobs_.back().get());
-    }
-  }
-  if (layer->AutoTopBlobs()) {
-    const int needed = std::max(layer->MinTopBlobs(), layer->ExactNumTopBlobs());
-    for (; num_top < needed; ++num_top) {
-      // Anonymous: not entered in the maps, so nothing can read it.
-      AppendTop(param, layer_id, num_top, nullptr, nullptr);
-    }
-  }
+  optimized_ = true;
+  schedule().EndForward();
+}
 
-  try {
-    layer->SetUp(bottom_vecs_[layer_id], top_vecs_[layer_id]);
-  } catch (const Error& error) {
-    RethrowFor(layer_param, error);
-  }
-  if (Caffe::root_solver()) LOG(INFO) << "Setting up " << layer_names_[layer_id];
-  for (size_t top_id = 0; top_id < top_vecs_[layer_id].size(); ++top_id) {
-    const int blob_id = top_id_vecs_[layer_id][top_id];
-    if (static_cast<int>(blob_loss_weights_.size()) <= blob_id) {
-      blob_loss_weights_.resize(blob_id + 1, Dtype(0));
-    }
-    blob_loss_weights_[blob_id] = layer->loss(top_id);
-    if (Caffe::root_solver()) {
-      LOG(INFO) << "Top shape: " << top_vecs_[layer_id][top_id]->shape_string();
-      if (layer->loss(top_id))
-        LOG(INFO) << "    with loss weight " << layer->loss(top_id);
-    }
-  }
+template <typename Dtype>
+bool Net<Dtype>::optimized() const {
+  return optimized_ && !IsLookedAt() && Caffe::mode() == Caffe::CPU;
+}
 
-  const int param_size = layer_param.param_size();
-  const int num_param_blobs = static_cast<int>(layer->blobs().size());
-  if (param_size > num_param_blobs) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer->type(), ") has ",
-                         param_size, " param block(s), expected at most ",
-                         num_param_blobs, ", one for every parameter blob"));
+template <typename Dtype>
+bool Net<Dtype>::IsLookedAt() const {
+  if (debug_info_) return true;
+  for (const auto* callbacks :
+       {&before_forward_, &after_forward_, &before_backward_, &after_backward_}) {
+    for (const Callback* callback : *callbacks) {
+      if (callback->reads_blobs()) return true;
+    }
   }
-  const ParamSpec default_spec;
-  // A layer may fix the rates of its own blobs in LayerSetUp.
-  const LayerParameter& effective = layer->layer_param();
-  for (int param_id = 0; param_id < num_param_blobs; ++param_id) {
-    const ParamSpec& spec =
-        param_id < effective.param_size() ? effective.param(param_id) : default_spec;
-    const bool learns = spec.lr_mult() != 0;
-    need_backward |= learns;
-    layer->set_param_propagate_down(param_id, learns);
+  return false;
+}
+
+template <typename Dtype>
+Schedule<Dtype>& Net<Dtype>::schedule() {
+  const Policy policy = optimized()    ? Policy::kInference
+                        : IsLookedAt() ? Policy::kPlain
+                                       : Policy::kTraining;
+  const bool keep_blobs = keep_blobs_ || Caffe::mode() == Caffe::GPU;
+  if (policy == Policy::kPlain) return PlainSchedule();
+  const bool frees = policy == Policy::kInference || !keep_blobs;
+  if (whole_ && whole_->policy() == policy && whole_->frees() == frees) return *whole_;
+  graph_.Refresh();
+  // Nets that share weights mostly run in turns, and may free and take one memory; what
+  // inference needs no more after a run goes back to the system.
+  if (!pool_) pool_ = std::make_shared<HostMemoryPool>();
+  whole_ = std::make_unique<Schedule<Dtype>>(
+      graph_, policy, keep_blobs, overwritten_data_->blobs(),
+      policy == Policy::kInference ? std::make_shared<HostMemoryPool>() : pool_);
+  if (!frees) whole_->RenewDiffs();
+  return *whole_;
+}
+
+template <typename Dtype>
+Schedule<Dtype>& Net<Dtype>::PlainSchedule() {
+  if (!plain_) {
+    plain_ = std::make_unique<Schedule<Dtype>>(graph_, Policy::kPlain, true,
+                                               vector<int>(), nullptr);
   }
-  for (int param_id = 0; param_id < num_param_blobs; ++param_id) {
-    AppendParam(param, layer_id, param_id);
+  return *plain_;
+}
+
+// What runs a range of layers.
+template <typename Dtype>
+Schedule<Dtype>& Net<Dtype>::ScheduleFor(bool whole, const string& asked) {
+  if (whole) return schedule();
+  if (optimized()) {
+    throw RuntimeFailure(
+        Str("net '", graph_.name,
+            "' is optimised for inference and runs forward as a whole; asked for ", asked,
+            "; make it without optimize=True (Net::Optimize) for that"));
   }
-  layer_need_backward_.push_back(need_backward);
-  if (need_backward) {
-    for (int blob_id : top_id_vecs_[layer_id]) blob_need_backward_[blob_id] = true;
+  return PlainSchedule();
+}
+
+template <typename Dtype>
+void Net<Dtype>::Call(const vector<Callback*>& callbacks, int layer) {
+  for (Callback* callback : callbacks) callback->run(layer);
+}
+
+template <typename Dtype>
+Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
+  CHECK_GE(start, 0) << "the first layer has index 0";
+  CHECK_LT(end, static_cast<int>(graph_.layers.size())) << "the net has no such layer";
+  // All that a batch goes through: what comes before `start` holds the batch.
+  const auto batch = graph_.bottom_ids.begin();
+  const bool whole = end + 1 == static_cast<int>(graph_.layers.size()) &&
+                     (start == 0 || !optimized()) &&
+                     std::all_of(batch, batch + start,
+                                 [](const auto& bottoms) { return bottoms.empty(); });
+  Schedule<Dtype>& schedule = ScheduleFor(whole, Str("layers ", start, " to ", end));
+  const bool infers = schedule.policy() == Policy::kInference;
+  std::optional<ZeroDenormals> zero_denormals;
+  if (infers) zero_denormals.emplace();
+  const HostMemoryPool::Scope scope(schedule.pool());
+  Dtype loss = 0;
+  for (int s = 0; s < schedule.size(); ++s) {
+    const vector<int>& layers = schedule.step(s).layers;
+    if (layers.front() < start || layers.back() > end) continue;
+    for (int i : layers) Call(before_forward_, i);
+    try {
+      for (int i : layers) {
+        if (!infers) overwritten_data_->BeforeForward(i);
+        overwritten_data_->BeforeFill(i);
+      }
+      loss += schedule.operation(s).Forward();
+      for (int i : layers) overwritten_data_->AfterFill(i);
+    } catch (Error& error) {
+      RethrowFor(graph_, infers ? layers.back() : layers.front(), &error);
+    }
+    if (debug_info_) LogForward(graph_, layers.front());
+    for (int i : layers) Call(after_forward_, i);
+    schedule.AfterForward(s);
+  }
+  schedule.EndForward();
+  SettlePinned();
+  return loss;
+}
+
+template <typename Dtype>
+Dtype Net<Dtype>::ForwardFrom(int start) {
+  return ForwardFromTo(start, static_cast<int>(graph_.layers.size()) - 1);
+}
+
+template <typename Dtype>
+Dtype Net<Dtype>::ForwardTo(int end) {
+  return ForwardFromTo(0, end);
+}
+
+template <typename Dtype>
+const vector<Blob<Dtype>*>& Net<Dtype>::Forward(Dtype* loss) {
+  const Dtype total = ForwardFromTo(0, static_cast<int>(graph_.layers.size()) - 1);
+  if (loss) *loss = total;
+  return graph_.outputs;
+}
+
+template <typename Dtype>
+const vector<Blob<Dtype>*>& Net<Dtype>::Forward(const vector<Blob<Dtype>*>& bottom,
+                                                Dtype* loss) {
+  LOG_FIRST_N(WARNING, 1) << "Net::Forward(bottom, loss) is deprecated; fill the input "
+                             "blobs, then call Net::Forward(loss)";
+  CHECK_EQ(bottom.size(), graph_.inputs.size())
+      << "one blob is needed for every input of the net";
+  for (size_t i = 0; i < bottom.size(); ++i) graph_.inputs[i]->CopyFrom(*bottom[i]);
+  return Forward(loss);
+}
+
+template <typename Dtype>
+void Net<Dtype>::BackwardFromTo(int start, int end) {
+  CHECK_GE(end, 0) << "the first layer has index 0";
+  CHECK_LT(start, static_cast<int>(graph_.layers.size())) << "the net has no such layer";
+  const bool whole =
+      end == 0 && start + 1 == static_cast<int>(graph_.layers.size()) && !optimized();
+  Schedule<Dtype>& schedule = ScheduleFor(whole, "Backward");
+  const HostMemoryPool::Scope scope(schedule.pool());
+  schedule.BeginBackward();
+  for (int s = schedule.size() - 1; s >= 0; --s) {
+    const vector<int>& layers = schedule.step(s).layers;
+    if (layers.back() > start || layers.front() < end) continue;
+    for (size_t k = layers.size(); k-- > 0;) Call(before_backward_, layers[k]);
+    if (graph_.layer_need_backward[layers.front()]) {
+      try {
+        schedule.BeforeBackward(s);
+        for (int i : layers) overwritten_data_->BeforeBackward(i);
+        schedule.operation(s).Backward();
+        for (int i : layers) overwritten_data_->AfterBackward(i);
+      } catch (Error& error) {
+        RethrowFor(graph_, layers.front(), &error);
+      }
+      if (debug_info_) LogBackward(graph_, layers.front());
+    }
+    for (size_t k = layers.size(); k-- > 0;) Call(after_backward_, layers[k]);
+    schedule.AfterBackward(s);
+  }
+  schedule.EndBackward();
+  SettlePinned();
+}
+
+template <typename Dtype>
+void Net<Dtype>::BackwardFrom(int start) {
+  BackwardFromTo(start, 0);
+}
+
+template <typename Dtype>
+void Net<Dtype>::BackwardTo(int end) {
+  BackwardFromTo(static_cast<int>(graph_.layers.size()) - 1, end);
+}
+
+template <typename Dtype>
+void Net<Dtype>::Backward() {
+  BackwardFromTo(static_cast<int>(graph_.layers.size()) - 1, 0);
+  if (debug_info_) LogParams(graph_);
+}
+
+template <typename Dtype>
+void Net<Dtype>::Reshape() {
+  for (int i = 0; i < static_cast<int>(graph_.layers.size()); ++i) {
+    try {
+      graph_.layers[i]->Reshape(graph_.bottom_vecs[i], graph_.top_vecs[i]);
+    } catch (Error& error) {
+      RethrowFor(graph_, i, &error);
+    }
   }
 }
 
-// Walks back from the losses: a layer runs backward only if its result enters
-// the objective and something before it learns.
 template <typename Dtype>
-void Net<Dtype>::FindBackwardLayers() {
-  set<string> under_loss;
-  set<string> skip_backward;
-  for (int layer_id = static_cast<int>(layers_.size()) - 1; layer_id >= 0; --layer_id) {
-    bool contributes = false;
-    bool all_skipped = true;
-    for (size_t top_id = 0; top_id < top_vecs_[layer_id].size(); ++top_id) {
-      const string& blob_name = blob_names_[top_id_vecs_[layer_id][top_id]];
-      if (layers_[layer_id]->loss(top_id) || under_loss.count(blob_name))
-        contributes = true;
-      if (!skip_backward.count(blob_name)) all_skipped = false;
+void Net<Dtype>::ClearParamDiffs() {
+  for (Blob<Dtype>* param : graph_.learnable_params) {
+#ifndef CPU_ONLY
+    if (Caffe::mode() == Caffe::GPU) {
+      caffe_gpu_set(param->count(), Dtype(0), param->mutable_gpu_diff());
+      continue;
     }
-    if (layer_need_backward_[layer_id] && all_skipped) {
-      layer_need_backward_[layer_id] = false;
-      std::fill(bottom_need_backward_[layer_id].begin(),
-                bottom_need_backward_[layer_id].end(), false);
-    }
-    if (!contributes) layer_need_backward_[layer_id] = false;
-    if (Caffe::root_solver()) {
-      LOG(INFO) << layer_names_[layer_id]
-                << (layer_need_backward_[layer_id]
-                        ? " needs backward computation."
-                        : " does not need backward computation.");
-    }
-    for (size_t i = 0; i < bottom_vecs_[layer_id].size(); ++i) {
-      const string& blob_name = blob_names_[bottom_id_vecs_[layer_id][i]];
-      if (contributes) {
-        under_loss.insert(blob_name);
-      } else {
-        bottom_need_backward_[layer_id][i] = false;
-      }
-      if (!bottom_need_backward_[layer_id][i]) skip_backward.insert(blob_name);
-    }
+#endif
+    Dtype* diff = static_cast<Dtype*>(param->diff()->overwrite_cpu_data());
+    caffe_memset(param->count() * sizeof(Dtype), 0, diff);
   }
+}
+
+template <typename Dtype>
+void Net<Dtype>::Update() {
+  for (Blob<Dtype>* param : graph_.learnable_params) param->Update();
+}
+
+// NumPy views and set_cpu_data() pointers must see what was just computed, and
+// what is written through them must be seen by the next run.
+template <typename Dtype>
+void Net<Dtype>::SettlePinned() {
+  const auto settle = [](const Blob<Dtype>& blob) {
+    if (blob.count() == 0) return;
+    blob.data()->Settle();
+    blob.diff()->Settle();
+  };
+  for (const auto& blob : graph_.blobs) settle(*blob);
+  for (const auto& blob : graph_.params) settle(*blob);
+}
+
+template <typename Dtype>
+size_t Net<Dtype>::MemoryBytes() const {
+  set<const SyncedMemory*> memories;
+  for (const auto& blob : graph_.blobs) {
+    if (blob->num_axes() == 0 && blob->count() == 0) continue;
+    memories.insert(blob->data().get());
+    memories.insert(blob->diff().get());
+  }
+  for (const auto& blob : graph_.params) {
+    memories.insert(blob->data().get());
+    memories.insert(blob->diff().get());
+  }
+  size_t total = 0;
+  for (const SyncedMemory* memory : memories) total += memory->allocated_bytes();
+  return total;
+}
+
+template <typename Dtype>
+void Net<Dtype>::ShareWeights() {
+  ShareParams(graph_);
+}
+
+template <typename Dtype>
+void Net<Dtype>::ShareTrainedLayersWith(const Net* other) {
+  if (other->pool_ && pool_ != other->pool_) {
+    pool_ = other->pool_;
+    whole_.reset();
+  }
+  caffe::ShareWeights(*other, this);
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFrom(const NetParameter& param) {
+  weights_report_ = CopyWeights(param, this);
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFrom(const string& trained_filename) {
+  weights_report_ = CopyWeightsFromFile(trained_filename, this);
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFromBinaryProto(const string& trained_filename) {
+  weights_report_ = CopyWeightsFromBinaryProto(trained_filename, this);
+}
+
+template <typename Dtype>
+void Net<Dtype>::CopyTrainedLayersFromHDF5(const string& trained_filename) {
+  weights_report_ = CopyWeightsFromHDF5(trained_filename, this);
+}
+
+template <typename Dtype>
+void Net<Dtype>::ToProto(NetParameter* param, bool write_diff) const {
+  param->Clear();
+  param->set_name(graph_.name);
+  for (const auto& layer : graph_.layers) layer->ToProto(param->add_layer(), write_diff);
+}
+
+template <typename Dtype>
+void Net<Dtype>::ToHDF5(const string& filename, bool write_diff) const {
+  WriteWeightsToHDF5(*this, filename, write_diff);
 }
 
 template <typename Dtype>
 void Net<Dtype>::FilterNet(const NetParameter& param, NetParameter* param_filtered) {
-  const NetState net_state(param.state());
-  param_filtered->CopyFrom(param);
-  param_filtered->clear_layer();
-  for (const LayerParameter& layer_param : param.layer()) {
-    const string& layer_name = layer_param.name();
-    if (layer_param.include_size() > 0 && layer_param.exclude_size() > 0) {
-      throw ValueError(Str("layer '", layer_name,
-                           "' has both include and exclude rules, "
-                           "expected one kind"));
-    }
-    bool included = layer_param.include_size() == 0;
-    for (const NetStateRule& rule : layer_param.exclude()) {
-      if (StateMeetsRule(net_state, rule, layer_name)) included = false;
-    }
-    for (const NetStateRule& rule : layer_param.include()) {
-      if (StateMeetsRule(net_state, rule, layer_name)) included = true;
-    }
-    if (included) param_filtered->add_layer()->CopyFrom(layer_param);
-  }
+  FilterLayers(param, param_filtered);
 }
 
 template <typename Dtype>
 bool Net<Dtype>::StateMeetsRule(const NetState& state, const NetStateRule& rule,
                                 const string& layer_name) {
-  const auto has_stage = [&state](const string& wanted) {
-    return std::find(state.stage().begin(), state.stage().end(), wanted) !=
-           state.stage().end();
-  };
-  const char* reason = nullptr;
-  if (rule.has_phase() && rule.phase() != state.phase()) reason = "phase";
-  if (rule.has_min_level() && state.level() < rule.min_level()) reason = "min_level";
-  if (rule.has_max_level() && state.level() > rule.max_level()) reason = "max_level";
-  for (const string& stage : rule.stage()) {
-    if (!has_stage(stage)) reason = "stage";
-  }
-  for (const string& stage : rule.not_stage()) {
-    if (has_stage(stage)) reason = "not_stage";
-  }
-  if (reason && Caffe::root_solver()) {
-    LOG(INFO) << "The NetState does not meet the rule of layer " << layer_name << ": "
-              << reason;
-  }
-  return !reason;
-}
-
-template <typename Dtype>
-void Net<Dtype>::AppendTop(const NetParameter& param, const int layer_id,
-                           const int top_id, set<string>* available_blobs,
-                           map<string, int>* blob_name_to_idx) {
-  const LayerParameter& layer_param = param.layer(layer_id);
-  const string blob_name =
-      layer_param.top_size() > top_id ? layer_param.top(top_id) : "(automatic)";
-  if (blob_name_to_idx && layer_param.bottom_size() > top_id &&
-      blob_name == layer_param.bottom(top_id)) {
-    if (Caffe::root_solver()) {
-      LOG(INFO) << layer_param.name() << " -> " << blob_name << " (in-place)";
-    }
-    const int blob_id = (*blob_name_to_idx)[blob_name];
-    if (Caffe::root_solver() && std::count(net_input_blob_indices_.begin(),
-                                           net_input_blob_indices_.end(), blob_id)) {
-      LOG(WARNING) << "layer '" << layer_param.name() << "' works in place on input '"
-                   << blob_name << "': Forward leaves its result there, so fill the "
-                   << "input before every Forward";
-    }
-    top_vecs_[layer_id].push_back(blobs_[blob_id].get());
-    top_id_vecs_[layer_id].push_back(blob_id);
-  } else if (blob_name_to_idx && blob_name_to_idx->count(blob_name)) {
-    throw ValueError(
-        Str("layer '", layer_param.name(), "' (", layer_param.type(), "), top[", top_id,
-            "]: blob '", blob_name,
-            "' is produced by an earlier layer already; give it another name, "
-            "or make the layer in-place by naming the blob as the bottom at "
-            "the same position"));
-  } else {
-    if (Caffe::root_solver()) LOG(INFO) << layer_param.name() << " -> " << blob_name;
-    const int blob_id = static_cast<int>(blobs_.size());
-    blobs_.push_back(std::make_shared<Blob<Dtype>>());
-    blob_names_.push_back(blob_name);
-    blob_need_backward_.push_back(false);
-    if (blob_name_to_idx) (*blob_name_to_idx)[blob_name] = blob_id;
-    top_id_vecs_[layer_id].push_back(blob_id);
-    top_vecs_[layer_id].push_back(blobs_.back().get());
-  }
-  if (available_blobs) available_blobs->insert(blob_name);
-}
-
-template <typename Dtype>
-int Net<Dtype>::AppendBottom(const NetParameter& param, const int layer_id,
-                             const int bottom_id, set<string>* available_blobs,
-                             map<string, int>* blob_name_to_idx) {
-  const LayerParameter& layer_param = param.layer(layer_id);
-  const string& blob_name = layer_param.bottom(bottom_id);
-  if (!available_blobs->count(blob_name)) {
-    throw ValueError(Str("layer '", layer_param.name(), "' (", layer_param.type(),
-                         "), bottom[", bottom_id, "]: unknown blob '", blob_name, "'"));
-  }
-  const int blob_id = (*blob_name_to_idx)[blob_name];
-  if (Caffe::root_solver()) LOG(INFO) << layer_names_[layer_id] << " <- " << blob_name;
-  bottom_vecs_[layer_id].push_back(blobs_[blob_id].get());
-  bottom_id_vecs_[layer_id].push_back(blob_id);
-  available_blobs->erase(blob_name);
-  bool need_backward = blob_need_backward_[blob_id];
-  if (layer_param.propagate_down_size() > 0) {
-    need_backward = layer_param.propagate_down(bottom_id);
-  }
-  bottom_need_backward_[layer_id].push_back(need_backward);
-  return blob_id;
-}
-
-template <typename Dtype>
-void Net<Dtype>::AppendParam(const NetParameter&, const int layer_id,
-                             const int param_id) {
-  Layer<Dtype>* layer = layers_[layer_id].get();
-  const LayerParameter& layer_param = layer->layer_param();
-  const ParamSpec default_spec;
-  const ParamSpec& spec =
-      param_id < layer_param.param_size() ? layer_param.param(param_id) : default_spec;
-  const string& param_name = spec.name();
-  param_display_names_.push_back(param_name.empty() ? Str(param_id) : param_name);
-  const int net_param_id = static_cast<int>(params_.size());
-  params_.push_back(layer->blobs()[param_id]);
-  param_id_vecs_[layer_id].push_back(net_param_id);
-  param_layer_indices_.push_back(make_pair(layer_id, param_id));
-
-  const auto owner_entry = param_names_index_.find(param_name);
-  if (param_name.empty() || owner_entry == param_names_index_.end()) {
-    param_owners_.push_back(-1);
-    if (!param_name.empty()) param_names_index_[param_name] = net_param_id;
-    learnable_param_ids_.push_back(static_cast<int>(learnable_params_.size()));
-    learnable_params_.push_back(params_[net_param_id].get());
-    has_params_lr_.push_back(spec.has_lr_mult());
-    has_params_decay_.push_back(spec.has_decay_mult());
-    params_lr_.push_back(spec.lr_mult());
-    params_weight_decay_.push_back(spec.decay_mult());
-    return;
-  }
-
-  // The name is known: this blob shares the memory of the one that named it first.
-  const int owner_net_param_id = owner_entry->second;
-  param_owners_.push_back(owner_net_param_id);
-  const auto [owner_layer_id, owner_param_id] = param_layer_indices_[owner_net_param_id];
-  const Blob<Dtype>& own = *layer->blobs()[param_id];
-  const Blob<Dtype>& owner = *layers_[owner_layer_id]->blobs()[owner_param_id];
-  const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
-  if (permissive ? own.count() != owner.count() : own.shape() != owner.shape()) {
-    throw ValueError(
-        Str("layer '", layer_param.name(), "' cannot share parameter '", param_name,
-            "' with layer '", layer_names_[owner_layer_id], "': shape ",
-            ShapeText(own.shape()), ", expected ", ShapeText(owner.shape()),
-            permissive ? " or one of equal count"
-                       : "; share_mode: PERMISSIVE accepts shapes of equal count"));
-  }
-  const int learnable_id = learnable_param_ids_[owner_net_param_id];
-  learnable_param_ids_.push_back(learnable_id);
-  const auto merge = [&](const char* what, bool given, float value, vector<bool>* has,
-                         vector<float>* values) {
-    if (!given) return;
-    if ((*has)[learnable_id] && (*values)[learnable_id] != value) {
-      throw ValueError(Str("layer '", layer_param.name(), "': parameter '", param_name,
-                           "' is shared and has ", what, " ", value, ", expected ",
-                           (*values)[learnable_id], " as in layer '",
-                           layer_names_[owner_layer_id], "'"));
-    }
-    (*has)[learnable_id] = true;
-    (*values)[learnable_id] = value;
-  };
-  merge("lr_mult", spec.has_lr_mult(), spec.lr_mult(), &has_params_lr_, &params_lr_);
-  merge("decay_mult", spec.has_decay_mult(), spec.decay_mult(), &has_params_decay_,
-        &params_weight_decay_);
-}
-
-template <typename Dtype>
-void Net<Dtype>::ShareWeights() {
-  for (size_t i = 0; i < params_.size(); ++i) {
-    if (param_owners_[i] < 0) continue;
-    params_[i]->ShareData(*params_[param_owners_[i]]);
-    params_[i]->ShareDiff(*params_[param_owners_[i]]);
-  }
+  return MeetsRule(state, rule, layer_name);
 }
 
 template <typename Dtype>
 bool Net<Dtype>::has_blob(const string& blob_name) const {
-  return blob_names_index_.count(blob_name) > 0;
+  return graph_.blob_index.count(blob_name) > 0;
 }
 
 template <typename Dtype>
 const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) const {
-  const auto found = blob_names_index_.find(blob_name);
-  if (found == blob_names_index_.end()) {
+  const auto found = graph_.blob_index.find(blob_name);
+  if (found == graph_.blob_index.end()) {
     vector<string> known;  // but for the copies that Split made
-    std::copy_if(blob_names_.begin(), blob_names_.end(), std::back_inserter(known),
-                 [&](const string& name) { return !split_blobs_.count(name); });
-    throw ValueError(Str("net '", name_, "' has no blob '", blob_name, "'",
+    std::copy_if(graph_.blob_names.begin(), graph_.blob_names.end(),
+                 std::back_inserter(known),
+                 [&](const string& name) { return !graph_.split_blobs.count(name); });
+    throw ValueError(Str("net '", graph_.name, "' has no blob '", blob_name, "'",
                          Suggestion(blob_name, known)));
   }
-  return blobs_[found->second];
+  return graph_.blobs[found->second];
 }
 
 template <typename Dtype>
 bool Net<Dtype>::has_layer(const string& layer_name) const {
-  return layer_names_index_.count(layer_name) > 0;
-}
-
-template <typename Dtype>
-int Net<Dtype>::LayerIndex(const string& layer_name) const {
-  const auto found = layer_names_index_.find(layer_name);
-  return found == layer_names_index_.end() ? -1 : found->second;
+  return graph_.LayerIndex(layer_name) >= 0;
 }
 
 template <typename Dtype>
 const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_name) const {
-  const int index = LayerIndex(layer_name);
+  const int index = graph_.LayerIndex(layer_name);
   if (index < 0) {
     vector<string> known;
-    for (const auto& layer : layers_) {
+    for (const auto& layer : graph_.layers) {
       if (layer->type() != string("Split")) known.push_back(layer->layer_param().name());
     }
-    throw ValueError(Str("net '", name_, "' has no layer '", layer_name, "'",
+    throw ValueError(Str("net '", graph_.name, "' has no layer '", layer_name, "'",
                          Suggestion(layer_name, known)));
   }
-  return layers_[index];
+  return graph_.layers[index];
 }
 
-// Members of this class are defined in four files; each instantiates its own.
-#define INSTANTIATE_NET_SETUP(Dtype)                                                    \
-  template Net<Dtype>::Net(const NetParameter&);                                        \
-  template Net<Dtype>::Net(const string&, Phase, const int, const vector<string>*);     \
-  template void Net<Dtype>::Init(const NetParameter&);                                  \
-  template void Net<Dtype>::FilterNet(const NetParameter&, NetParameter*);              \
-  template bool Net<Dtype>::StateMeetsRule(const NetState&, const NetStateRule&,        \
-                                           const string&);                              \
-  template void Net<Dtype>::ShareWeights();                                             \
-  template bool Net<Dtype>::has_blob(const string&) const;                              \
-  template const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string&) const; \
-  template bool Net<Dtype>::has_layer(const string&) const;                             \
-  template int Net<Dtype>::LayerIndex(const string&) const;                             \
-  template const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string&)      \
-      const;                                                                            \
-  template void Net<Dtype>::RethrowFor(const LayerParameter&, const Error&) const
-INSTANTIATE_NET_SETUP(float);
-INSTANTIATE_NET_SETUP(double);
+INSTANTIATE_CLASS(Net);
 
 }  // namespace caffe

@@ -8,7 +8,8 @@
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/layers/dummy_data_layer.hpp"
 #include "caffe/layers/input_layer.hpp"
-#include "caffe/ops/layout.hpp"
+#include "caffe/ops/tensor.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
@@ -21,16 +22,8 @@ void CopyData(const Blob<Dtype>& from, Blob<Dtype>* to) {
     to->CopyFrom(from);
     return;
   }
-  const int block = BlockOf(from);
-  std::copy_n(Read(from, block), from.count(), Write(to, block));
-}
-
-// The position of a bottom that is a top as well, or -1.
-template <typename Dtype>
-int InPlaceBottom(const Net<Dtype>& net, int layer, size_t top) {
-  const vector<int>& bottoms = net.bottom_ids(layer);
-  const auto found = std::find(bottoms.begin(), bottoms.end(), net.top_ids(layer)[top]);
-  return found == bottoms.end() ? -1 : static_cast<int>(found - bottoms.begin());
+  const int block = DataOf(&from).block();
+  std::copy_n(DataOf(&from).Read(block), from.count(), DataOf(to).Write(block));
 }
 
 // Whether a layer without bottoms is known to write its tops in every Forward, or the
@@ -45,29 +38,25 @@ bool Refills(const Layer<Dtype>& layer) {
 }  // namespace
 
 template <typename Dtype>
-OverwrittenData<Dtype>::OverwrittenData(const Net<Dtype>& net,
-                                        const vector<int>& memory_roots)
-    : net_(net) {
-  RefuseStaleReads(memory_roots);
-  FindReaders(memory_roots);
-  FindFilled(memory_roots);
+OverwrittenData<Dtype>::OverwrittenData(const Graph<Dtype>& graph) : graph_(graph) {
+  RefuseStaleReads();
+  FindReaders();
+  FindFilled();
 }
 
 // After a layer in place, whoever reads its data must do so by way of its top: a layer
 // that reads it under another name gets the new values, in Caffe as here, but passes its
 // gradient round the layer in place.
 template <typename Dtype>
-void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) const {
-  const int layers = static_cast<int>(net_.layers().size());
+void OverwrittenData<Dtype>::RefuseStaleReads() const {
+  const int layers = static_cast<int>(graph_.layers.size());
   map<int, int> stale;  // blobs, with the layer that wrote over their data
   for (int i = 0; i < layers; ++i) {
-    const vector<int>& bottoms = net_.bottom_ids(i);
-    const vector<int>& tops = net_.top_ids(i);
+    const vector<int>& bottoms = graph_.bottom_ids[i];
+    const vector<int>& tops = graph_.top_ids[i];
     // A layer whose tops share the data of its bottom reads nothing itself.
-    const bool shares = std::any_of(tops.begin(), tops.end(), [&](int top) {
-      return std::count(bottoms.begin(), bottoms.end(), top) == 0 &&
-             memory_roots[top] != top;
-    });
+    const bool shares = std::any_of(tops.begin(), tops.end(),
+                                    [&](int top) { return graph_.IsView(i, top); });
     for (size_t b = 0; b < bottoms.size(); ++b) {
       const auto found = stale.find(bottoms[b]);
       if (found == stale.end()) continue;
@@ -76,33 +65,31 @@ void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) c
         continue;
       }
       const int writer = found->second;
-      if (!net_.layer_need_backward()[i] || !net_.layer_need_backward()[writer]) continue;
-      throw ValueError(Str(
-          "layer '", net_.layer_names()[writer], "' (", net_.layers()[writer]->type(),
-          ") works in place on data that layer '", net_.layer_names()[i], "' (",
-          net_.layers()[i]->type(), ") reads as '",
-          net_.blob_names()[memory_roots[bottoms[b]]], "' afterwards; give the top of '",
-          net_.layer_names()[writer], "' its own name"));
+      if (!graph_.layer_need_backward[i] || !graph_.layer_need_backward[writer]) continue;
+      throw ValueError(
+          NameOf(graph_.layers[writer]->layer_param()),
+          Str("it works in place on data that ", NameOf(graph_.layers[i]->layer_param()),
+              " reads as '", graph_.blob_names[graph_.roots[bottoms[b]]],
+              "' afterwards; give its top its own name"));
     }
     for (size_t t = 0; t < tops.size(); ++t) {
-      if (InPlaceBottom(net_, i, t) < 0) continue;
-      for (const auto& param : net_.params()) {
-        if (net_.blobs()[tops[t]]->count() == 0 || param->count() == 0 ||
-            net_.blobs()[tops[t]]->data() != param->data()) {
+      if (!graph_.WorksInPlace(i, graph_.top_ids[i][t])) continue;
+      for (const auto& param : graph_.params) {
+        if (graph_.blobs[tops[t]]->count() == 0 || param->count() == 0 ||
+            graph_.blobs[tops[t]]->data() != param->data()) {
           continue;
         }
-        throw ValueError(Str("layer '", net_.layer_names()[i], "' (",
-                             net_.layers()[i]->type(), ") works in place on '",
-                             net_.blob_names()[tops[t]],
+        throw ValueError(NameOf(graph_.layers[i]->layer_param()),
+                         Str("it works in place on '", graph_.blob_names[tops[t]],
                              "', which is a parameter; give its top its own name"));
       }
-      for (size_t blob = 0; blob < memory_roots.size(); ++blob) {
+      for (size_t blob = 0; blob < graph_.roots.size(); ++blob) {
         const int id = static_cast<int>(blob);
-        if (memory_roots[blob] != memory_roots[tops[t]] || id == tops[t]) continue;
+        if (graph_.roots[blob] != graph_.roots[tops[t]] || id == tops[t]) continue;
         // Blobs of later layers come behind this one and see the new values.
         bool exists = false;
         for (int before = 0; before < i && !exists; ++before) {
-          const vector<int>& made = net_.top_ids(before);
+          const vector<int>& made = graph_.top_ids[before];
           exists = std::count(made.begin(), made.end(), id) > 0;
         }
         if (exists) stale[id] = i;
@@ -113,43 +100,40 @@ void OverwrittenData<Dtype>::RefuseStaleReads(const vector<int>& memory_roots) c
 
 // What the Backward of `layer` reads of the data of `group`.
 template <typename Dtype>
-DataUse OverwrittenData<Dtype>::UseOf(int layer, int group,
-                                      const vector<int>& memory_roots) const {
+DataUse OverwrittenData<Dtype>::UseOf(int layer, int group) const {
   DataUse most = DataUse::kNone;
   // In the order of DataUse, the first of all uses is the most.
   const auto add = [&](DataUse use) { most = std::min(most, use); };
-  const vector<int>& bottoms = net_.bottom_ids(layer);
-  const vector<int>& tops = net_.top_ids(layer);
+  const vector<int>& bottoms = graph_.bottom_ids[layer];
+  const vector<int>& tops = graph_.top_ids[layer];
   for (size_t b = 0; b < bottoms.size(); ++b) {
-    if (memory_roots[bottoms[b]] == group)
-      add(net_.layers()[layer]->BackwardUseOfBottom(b));
+    if (graph_.roots[bottoms[b]] == group) add(graph_.traits[layer].UseOfBottom(b));
   }
   for (size_t t = 0; t < tops.size(); ++t) {
-    if (memory_roots[tops[t]] == group) add(net_.layers()[layer]->BackwardUseOfTop(t));
+    if (graph_.roots[tops[t]] == group) add(graph_.traits[layer].UseOfTop(t));
   }
   return most;
 }
 
 template <typename Dtype>
-void OverwrittenData<Dtype>::FindReaders(const vector<int>& memory_roots) {
-  const int layers = static_cast<int>(net_.layers().size());
+void OverwrittenData<Dtype>::FindReaders() {
+  const int layers = static_cast<int>(graph_.layers.size());
   for (int reader = 0; reader < layers; ++reader) {
-    if (!net_.layer_need_backward()[reader] || net_.layer_absorbed(reader)) continue;
+    if (!graph_.layer_need_backward[reader]) continue;
     set<int> groups;
-    for (int blob : net_.bottom_ids(reader)) groups.insert(memory_roots[blob]);
-    for (int blob : net_.top_ids(reader)) groups.insert(memory_roots[blob]);
+    for (int blob : graph_.bottom_ids[reader]) groups.insert(graph_.roots[blob]);
+    for (int blob : graph_.top_ids[reader]) groups.insert(graph_.roots[blob]);
     for (int group : groups) {
-      const DataUse use = UseOf(reader, group, memory_roots);
+      const DataUse use = UseOf(reader, group);
       if (use == DataUse::kNone) continue;
       bool found = false;
       for (int writer = reader + 1; writer < layers && !found; ++writer) {
-        if (net_.layer_absorbed(writer)) continue;
-        for (size_t t = 0; t < net_.top_ids(writer).size() && !found; ++t) {
-          const int blob = net_.top_ids(writer)[t];
-          const int bottom = InPlaceBottom(net_, writer, t);
-          if (bottom < 0 || memory_roots[blob] != group) continue;
+        for (size_t t = 0; t < graph_.top_ids[writer].size() && !found; ++t) {
+          const int blob = graph_.top_ids[writer][t];
+          const int bottom = graph_.PlaceOf(writer, blob);
+          if (bottom < 0 || graph_.roots[blob] != group) continue;
           if (use == DataUse::kReadSign &&
-              net_.layers()[writer]->WorksInPlace(bottom, t) == InPlace::kKeepsSign) {
+              graph_.traits[writer].InPlaceOf(bottom) == InPlace::kKeepsSign) {
             continue;
           }
           AddReader(writer, blob, reader);
@@ -185,7 +169,7 @@ template <typename Dtype>
 void OverwrittenData<Dtype>::BeforeForward(int layer) {
   for (const auto& copy : copies_) {
     if (copy->writer != layer) continue;
-    CopyData(*net_.blobs()[copy->blob], &copy->before);
+    CopyData(*graph_.blobs[copy->blob], &copy->before);
     copy->made = true;
   }
 }
@@ -196,7 +180,7 @@ void OverwrittenData<Dtype>::BeforeBackward(int layer) {
     if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
       continue;
     }
-    Blob<Dtype>* blob = net_.blobs()[copy->blob].get();
+    Blob<Dtype>* blob = graph_.blobs[copy->blob].get();
     CopyData(*blob, &copy->after);
     CopyData(copy->before, blob);
   }
@@ -208,18 +192,18 @@ void OverwrittenData<Dtype>::AfterBackward(int layer) {
     if (!copy->made || !std::count(copy->readers.begin(), copy->readers.end(), layer)) {
       continue;
     }
-    CopyData(copy->after, net_.blobs()[copy->blob].get());
+    CopyData(copy->after, graph_.blobs[copy->blob].get());
   }
 }
 
 template <typename Dtype>
-void OverwrittenData<Dtype>::FindFilled(const vector<int>& memory_roots) {
-  const int layers = static_cast<int>(net_.layers().size());
+void OverwrittenData<Dtype>::FindFilled() {
+  const int layers = static_cast<int>(graph_.layers.size());
   const auto is_overwritten = [&](int filler, int blob) {
     for (int writer = filler + 1; writer < layers; ++writer) {
-      for (size_t t = 0; t < net_.top_ids(writer).size(); ++t) {
-        if (memory_roots[net_.top_ids(writer)[t]] == memory_roots[blob] &&
-            InPlaceBottom(net_, writer, t) >= 0) {
+      for (size_t t = 0; t < graph_.top_ids[writer].size(); ++t) {
+        if (graph_.roots[graph_.top_ids[writer][t]] == graph_.roots[blob] &&
+            graph_.WorksInPlace(writer, graph_.top_ids[writer][t])) {
           return true;
         }
       }
@@ -227,8 +211,8 @@ void OverwrittenData<Dtype>::FindFilled(const vector<int>& memory_roots) {
     return false;
   };
   for (int i = 0; i < layers; ++i) {
-    if (!net_.bottom_ids(i).empty() || Refills(*net_.layers()[i])) continue;
-    for (int blob : net_.top_ids(i)) {
+    if (!graph_.bottom_ids[i].empty() || Refills(*graph_.layers[i])) continue;
+    for (int blob : graph_.top_ids[i]) {
       if (!is_overwritten(i, blob)) continue;
       filled_.push_back(std::make_shared<Filled>());
       filled_.back()->layer = i;
@@ -240,7 +224,7 @@ void OverwrittenData<Dtype>::FindFilled(const vector<int>& memory_roots) {
 template <typename Dtype>
 void OverwrittenData<Dtype>::BeforeFill(int layer) {
   for (const auto& filled : filled_) {
-    Blob<Dtype>* blob = net_.blobs()[filled->blob].get();
+    Blob<Dtype>* blob = graph_.blobs[filled->blob].get();
     // There is nothing yet, or the caller has given it another shape.
     if (filled->layer != layer || filled->data.shape() != blob->shape()) continue;
     CopyData(filled->data, blob);
@@ -250,7 +234,7 @@ void OverwrittenData<Dtype>::BeforeFill(int layer) {
 template <typename Dtype>
 void OverwrittenData<Dtype>::AfterFill(int layer) {
   for (const auto& filled : filled_) {
-    if (filled->layer == layer) CopyData(*net_.blobs()[filled->blob], &filled->data);
+    if (filled->layer == layer) CopyData(*graph_.blobs[filled->blob], &filled->data);
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "caffe/net.hpp"
+#include "caffe/graph.hpp"
 
 namespace caffe {
 
@@ -20,10 +20,10 @@ namespace caffe {
 template <typename Dtype>
 class OverwrittenData {
  public:
-  /// `memory_roots` as in MemoryPlan. Throws ValueError if the gradient would be wrong
+  /// Throws ValueError if the gradient would be wrong
   /// all the same: a layer in place changes what a later one reads under another name
   /// (Flatten and Reshape share data), or a parameter.
-  OverwrittenData(const Net<Dtype>& net, const vector<int>& memory_roots);
+  explicit OverwrittenData(const Graph<Dtype>& graph);
 
   bool empty() const { return copies_.empty(); }
   /// The blobs that copies are made of.
@@ -53,13 +53,13 @@ class OverwrittenData {
     Blob<Dtype> data;
   };
 
-  void FindReaders(const vector<int>& memory_roots);
-  void FindFilled(const vector<int>& memory_roots);
-  void RefuseStaleReads(const vector<int>& memory_roots) const;
-  DataUse UseOf(int layer, int group, const vector<int>& memory_roots) const;
+  void FindReaders();
+  void FindFilled();
+  void RefuseStaleReads() const;
+  DataUse UseOf(int layer, int group) const;
   void AddReader(int writer, int blob, int reader);
 
-  const Net<Dtype>& net_;
+  const Graph<Dtype>& graph_;
   vector<shared_ptr<Copy>> copies_;
   vector<shared_ptr<Filled>> filled_;
 };

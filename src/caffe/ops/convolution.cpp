@@ -1,5 +1,7 @@
 #include "caffe/ops/convolution.hpp"
 
+#include "caffe/ops/convolution/engines.hpp"
+
 namespace caffe {
 
 std::vector<int> ConvolutionProblem::WeightsShape() const {
@@ -22,7 +24,7 @@ ConvolutionEngines<float>() {
       {"subsampled", MakeSubsampledConvolution},
       {"grouped", MakeGroupedConvolution},
       {"onednn", MakeOnednnConvolution},
-      {kNativeEngine, MakeNativeConvolution<float>}};
+      {kReferenceEngine, MakeReferenceConvolution<float>}};
   return engines;
 }
 
@@ -30,14 +32,13 @@ template <>
 const std::vector<Engine<ConvolutionOp<double>, ConvolutionProblem>>&
 ConvolutionEngines<double>() {
   static const std::vector<Engine<ConvolutionOp<double>, ConvolutionProblem>> engines = {
-      {kNativeEngine, MakeNativeConvolution<double>}};
+      {kReferenceEngine, MakeReferenceConvolution<double>}};
   return engines;
 }
 
 template <typename T>
-std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& problem,
-                                                  bool native_only) {
-  return SelectEngine(ConvolutionEngines<T>(), problem, native_only);
+std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& problem) {
+  return SelectEngine(ConvolutionEngines<T>(), problem);
 }
 
 template <typename T>
@@ -62,10 +63,9 @@ void ConvolutionBackwardBias(const ConvolutionProblem& problem, Tensor<T> diff_d
   }
 }
 
-template std::unique_ptr<ConvolutionOp<float>> MakeConvolution(const ConvolutionProblem&,
-                                                               bool);
-template std::unique_ptr<ConvolutionOp<double>> MakeConvolution(const ConvolutionProblem&,
-                                                                bool);
+template std::unique_ptr<ConvolutionOp<float>> MakeConvolution(const ConvolutionProblem&);
+template std::unique_ptr<ConvolutionOp<double>> MakeConvolution(
+    const ConvolutionProblem&);
 template void ConvolutionBackwardBias(const ConvolutionProblem&, Tensor<float>, float*);
 template void ConvolutionBackwardBias(const ConvolutionProblem&, Tensor<double>, double*);
 

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "caffe/ops/engine.hpp"
 #include "caffe/ops/tensor.hpp"
 
 namespace caffe {
@@ -27,6 +26,8 @@ struct ConvolutionProblem {
   /// Products may be of operands rounded to bfloat16. Sums, results and the gradient of
   /// the weights are float32 in any case.
   bool bf16 = false;
+  /// `engine: CAFFE` in a prototxt: no engine but the reference may be used.
+  bool reference_only = false;
 
   bool operator==(const ConvolutionProblem&) const = default;
   int spatial_axes() const { return static_cast<int>(kernel.size()); }
@@ -57,29 +58,14 @@ class ConvolutionOp {
   virtual std::string name() const = 0;
 };
 
+/// The first engine of the list in convolution/engines.hpp that takes the problem.
 template <typename T>
-std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& problem,
-                                                  bool native_only = false);
-
-/// The engines in the order they are asked; tests compare each with the last.
-template <typename T>
-const std::vector<Engine<ConvolutionOp<T>, ConvolutionProblem>>& ConvolutionEngines();
+std::unique_ptr<ConvolutionOp<T>> MakeConvolution(const ConvolutionProblem& problem);
 
 /// diff_bias[k] += sum of diff_dst over N and the spatial axes.
 template <typename T>
 void ConvolutionBackwardBias(const ConvolutionProblem& problem, Tensor<T> diff_dst,
                              T* diff_bias);
-
-// Makers of the engines.
-template <typename T>
-std::unique_ptr<ConvolutionOp<T>> MakeNativeConvolution(const ConvolutionProblem&,
-                                                        std::string* why);
-std::unique_ptr<ConvolutionOp<float>> MakeOnednnConvolution(const ConvolutionProblem&,
-                                                            std::string* why);
-std::unique_ptr<ConvolutionOp<float>> MakeSubsampledConvolution(const ConvolutionProblem&,
-                                                                std::string* why);
-std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionProblem&,
-                                                             std::string* why);
 
 }  // namespace caffe
 

@@ -18,15 +18,15 @@ struct Engine {
 };
 
 /// The name under which the reference code is listed; it never declines.
-inline constexpr char kNativeEngine[] = "native";
+inline constexpr char kReferenceEngine[] = "reference";
 
-/// The first engine of the ordered list that takes the problem. With
-/// `native_only` (`engine: CAFFE` in a prototxt) only the reference is asked.
+/// The first engine of the ordered list that takes the problem; only the reference is
+/// asked if `problem.reference_only`.
 template <typename Op, typename Problem>
 std::unique_ptr<Op> SelectEngine(const std::vector<Engine<Op, Problem>>& engines,
-                                 const Problem& problem, bool native_only) {
+                                 const Problem& problem) {
   for (const auto& engine : engines) {
-    if (native_only && std::string(engine.name) != kNativeEngine) continue;
+    if (problem.reference_only && std::string(engine.name) != kReferenceEngine) continue;
     std::string why;
     if (auto op = engine.make(problem, &why)) return op;
     VLOG(1) << "engine " << engine.name << " declines: " << why;

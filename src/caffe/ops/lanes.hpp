@@ -5,6 +5,16 @@
 
 namespace caffe {
 
+/// Floats in a vector register, where the processors that this is compiled for have one
+/// that the kernels know; else 1.
+#if defined(__AVX512F__)
+constexpr int kFloatLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kFloatLanes = 8;
+#else
+constexpr int kFloatLanes = 1;
+#endif
+
 /// K neighbouring values that one instruction handles: the channels of one block.
 /// K = 1 is a plain scalar, so that kernels are written once for every layout.
 template <typename T, int K>

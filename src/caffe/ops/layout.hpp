@@ -19,6 +19,7 @@ class ChannelBlockedTensor : public PackedTensor {
   ChannelBlockedTensor(const std::vector<int>& shape, int block);
   ~ChannelBlockedTensor() override;
   void UnpackTo(void* plain) const override;
+  void PackFrom(const float* plain);
   std::size_t bytes() const override { return capacity_ * sizeof(float); }
 
   const std::vector<int>& shape() const { return shape_; }
@@ -36,34 +37,12 @@ class ChannelBlockedTensor : public PackedTensor {
 
 /// Channels per block that the vector units of this machine want for a tensor of
 /// `shape`, or 1 when it cannot be blocked (few axes, C not a multiple, double).
-/// A tensor with one spatial position is the same in both layouts and stays plain.
+/// A tensor with one spatial position is the same in every layout and stays plain.
 template <typename T>
 int PreferredBlock(const std::vector<int>& shape);
 
-/// Block of the newest copy of a blob's data (diff): 1 when that copy is plain.
-template <typename T>
-int BlockOf(const Blob<T>& blob);
-template <typename T>
-int DiffBlockOf(const Blob<T>& blob);
-
-/// The data in layout `block`, converted first if the newest copy has another.
-template <typename T>
-const T* Read(const Blob<T>& blob, int block);
-template <typename T>
-const T* ReadDiff(const Blob<T>& blob, int block);
-
-/// A buffer in layout `block` that becomes the newest copy; the caller fills all
-/// of it.
-template <typename T>
-T* Write(Blob<T>* blob, int block);
-template <typename T>
-T* WriteDiff(Blob<T>* blob, int block);
-
-/// Like Write, holding the present values.
-template <typename T>
-T* Modify(Blob<T>* blob, int block);
-template <typename T>
-T* ModifyDiff(Blob<T>* blob, int block);
+/// Whether there is one spatial position only.
+bool SameInEveryLayout(const std::vector<int>& shape);
 
 /// Conversions between layouts since the process started.
 std::int64_t ReorderCount();

@@ -19,11 +19,13 @@ GradientSum<Dtype>::GradientSum(Net<Dtype>* net, ProcessGroup* group)
     }
   }
   for (size_t p = 0; p < first_user.size(); ++p) {
-    const int user = first_user[p];
-    if (user < 0) continue;
-    // An absorbed layer is run by the one before it.
-    complete_behind_[net->layer_absorbed(user) ? user - 1 : user].push_back(
-        net->params()[p].get());
+    if (first_user[p] < 0) continue;
+    complete_behind_[first_user[p]].push_back(net->params()[p].get());
+  }
+  for (const auto& params : complete_behind_) {
+    for (Blob<Dtype>* param : params) {
+      if (!carrier_ || param->count() < carrier_->count()) carrier_ = param;
+    }
   }
   net->add_after_backward(this);
 }
@@ -33,11 +35,26 @@ void GradientSum<Dtype>::run(int layer) {
   if (!active_) return;
   for (Blob<Dtype>* param : complete_behind_[layer]) {
     param->scale_diff(Dtype(1) / group_->size());
-    group_->StartSum(param->mutable_cpu_diff(), param->count());
+    Dtype* diff = param->mutable_cpu_diff();
+    if (value_ && param == carrier_) {
+      message_.assign(diff, diff + param->count());
+      message_.push_back(*value_);
+      group_->StartSum(message_.data(), param->count() + 1);
+    } else {
+      group_->StartSum(diff, param->count());
+    }
   }
   group_->Advance();
   if (layer > 0) return;
+  if (value_ && !carrier_) group_->StartSum(value_, 1);
   group_->Wait();
+  if (value_ && carrier_) {
+    *value_ = message_.back();
+    std::copy_n(message_.begin(), carrier_->count(), carrier_->mutable_cpu_diff());
+  }
+  // A mean as TrainingGroup::Mean takes it, to the bit.
+  if (value_) *value_ /= group_->size();
+  value_ = nullptr;
   active_ = false;
 }
 

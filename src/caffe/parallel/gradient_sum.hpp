@@ -21,7 +21,11 @@ class GradientSum : public Net<Dtype>::Callback {
   bool reads_blobs() const override { return false; }
 
   /// Means are taken in the next complete backward pass, and are there when it returns.
-  void SumInNextBackward() { active_ = true; }
+  /// The mean of `value`, if given, comes in the same message as one of the gradients.
+  void SumInNextBackward(Dtype* value = nullptr) {
+    active_ = true;
+    value_ = value;
+  }
   /// Takes the means of gradients that are complete.
   void SumNow();
   /// The shapes of the parameters in the order of their sums; equal on all processes
@@ -36,6 +40,9 @@ class GradientSum : public Net<Dtype>::Callback {
   ProcessGroup* group_;
   bool active_ = false;
   vector<vector<Blob<Dtype>*>> complete_behind_;  // parameters, by layer
+  Dtype* value_ = nullptr;
+  Blob<Dtype>* carrier_ = nullptr;  // the smallest parameter, beside which it goes
+  vector<Dtype> message_;           // the gradient of that one, and the value
 
   DISABLE_COPY_AND_ASSIGN(GradientSum);
 };

@@ -149,7 +149,7 @@ class Checker {
   template <typename Number>
   [[noreturn]] void Refuse(const std::string& name, Number value,
                            const std::string& expected) const {
-    throw ValueError(Str(who_, ": ", name, " is ", value, ", expected ", expected));
+    throw ValueError(who_, Str(name, " is ", value, ", expected ", expected));
   }
 
   const std::string& who_;

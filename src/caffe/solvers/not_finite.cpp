@@ -5,10 +5,14 @@
 #include <set>
 #include <string>
 
-#include "caffe/layers/layer_name.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 namespace {
+
+constexpr char kCure[] =
+    " with a smaller base_lr, or with clip_gradients (caffe train -on_nan continue, or "
+    "on_nan: CONTINUE in the solver, ";
 
 /// "3 of 64 values", or nothing if all are finite.
 template <typename Dtype>
@@ -109,9 +113,39 @@ std::string FirstParameterNotFinite(const Net<Dtype>& net) {
   return "";
 }
 
-#define INSTANTIATE_NOT_FINITE(Dtype)                                    \
-  template std::string FirstNotFinite<Dtype>(Net<Dtype>*, const rng_t&); \
-  template std::string FirstParameterNotFinite<Dtype>(const Net<Dtype>&)
+void StopAtLoss(const SolverParameter& param, int iter, double loss, std::string cause,
+                const std::string& last_good) {
+  if (cause.empty()) {
+    cause =
+        "all outputs of that batch are finite when computed again: their sum with the "
+        "loss weights is not, or a layer does not compute the same twice";
+  }
+  const std::string message = Str("iteration ", iter, ": the loss is ", loss,
+                                  ", expected a finite number; ", cause);
+  if (param.on_nan() == SolverParameter::STOP) {
+    throw RuntimeFailure(
+        Str("solver: ", message, "; ", last_good, kCure, "trains on regardless)"));
+  }
+  LOG_IF(WARNING, Caffe::root_solver())
+      << message << "; training goes on, a smaller base_lr or clip_gradients may help";
+}
+
+template <typename Dtype>
+void StopAtWeights(const SolverParameter& param, int iter, const Net<Dtype>& net,
+                   const std::string& last_good) {
+  if (param.on_nan() != SolverParameter::STOP) return;
+  const std::string bad = FirstParameterNotFinite(net);
+  if (bad.empty()) return;
+  throw RuntimeFailure(Str("solver: the weights after iteration ", iter,
+                           " are not saved: ", bad, " are not finite; ", last_good, kCure,
+                           "saves them)"));
+}
+
+#define INSTANTIATE_NOT_FINITE(Dtype)                                                \
+  template std::string FirstNotFinite<Dtype>(Net<Dtype>*, const rng_t&);             \
+  template std::string FirstParameterNotFinite<Dtype>(const Net<Dtype>&);            \
+  template void StopAtWeights<Dtype>(const SolverParameter&, int, const Net<Dtype>&, \
+                                     const std::string&)
 INSTANTIATE_NOT_FINITE(float);
 INSTANTIATE_NOT_FINITE(double);
 

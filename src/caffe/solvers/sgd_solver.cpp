@@ -6,6 +6,7 @@
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solvers/fused_update.hpp"
 #include "caffe/solvers/learning_rate.hpp"
+#include "caffe/solvers/solver_state_file.hpp"
 
 namespace caffe {
 namespace {
@@ -56,6 +57,11 @@ template <typename Dtype>
 void SGDSolver<Dtype>::PreSolve() {
   // A solver that is only used to run its nets may go without a policy.
   if (this->param_.has_lr_policy()) CheckLearningRatePolicy(this->param_);
+  // Differs from BVLC, which trains at this rate in silence.
+  LOG_IF(WARNING, this->param_.has_lr_policy() && !this->param_.has_base_lr() &&
+                      Caffe::root_solver())
+      << "solver: base_lr is missing, expected the learning rate; it is 0, and training "
+         "leaves the weights as they are";
   const string& kind = this->param_.regularization_type();
   if (kind != "L2" && kind != "L1") {
     throw ValueError(
@@ -194,6 +200,55 @@ void SGDSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
       Param(param_id), Terms(param_id, scale),
       MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
                           Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverState(const string& model_filename) {
+  if (this->param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5) {
+    SnapshotSolverStateToHDF5(model_filename);
+  } else {
+    SnapshotSolverStateToBinaryProto(model_filename);
+  }
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverStateToBinaryProto(const string& model_filename) {
+  const string filename = this->SnapshotFilename(".solverstate");
+  LOG(INFO) << "Snapshotting solver state to binary proto file " << filename;
+  SolverStateFile<Dtype> file;
+  this->ExportState(model_filename, &file.state);
+  file.history = history_;
+  file.WriteBinary(filename);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::SnapshotSolverStateToHDF5(const string& model_filename) {
+  const string filename = this->SnapshotFilename(".solverstate.h5");
+  LOG(INFO) << "Snapshotting solver state to HDF5 file " << filename;
+  SolverStateFile<Dtype> file;
+  this->ExportState(model_filename, &file.state);
+  file.history = history_;
+  file.WriteHdf5(filename);
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::RestoreSolverStateFromBinaryProto(const string& state_file) {
+  TakeState(state_file,
+            SolverStateFile<Dtype>::ReadBinary(state_file, this->type(), history_));
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::RestoreSolverStateFromHDF5(const string& state_file) {
+  TakeState(state_file,
+            SolverStateFile<Dtype>::ReadHdf5(state_file, this->type(), history_));
+}
+
+template <typename Dtype>
+void SGDSolver<Dtype>::TakeState(const string& state_file,
+                                 const SolverStateFile<Dtype>& file) {
+  this->ImportState(state_file, file.state);
+  LOG(INFO) << "SGDSolver: restoring history";
+  for (size_t i = 0; i < history_.size(); ++i) history_[i]->CopyFrom(*file.history[i]);
 }
 
 INSTANTIATE_CLASS(SGDSolver);

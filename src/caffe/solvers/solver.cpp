@@ -3,85 +3,32 @@
 #include <cmath>
 #include <cstdint>
 #include <exception>
-#include <limits>
-#include <random>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "caffe/parallel/gradient_sum.hpp"
 #include "caffe/proto/check_numbers.hpp"
+#include "caffe/solvers/file_digest.hpp"
 #include "caffe/solvers/not_finite.hpp"
+#include "caffe/solvers/output_means.hpp"
+#include "caffe/solvers/run_position.hpp"
+#include "caffe/solvers/snapshot_files.hpp"
+#include "caffe/solvers/solver_nets.hpp"
+#include "caffe/solvers/solver_state_file.hpp"
+#include "caffe/solvers/training_group.hpp"
+#include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
-// Construction, the training loop, tests and their log lines. The nets are built in
-// solver_nets.cpp, snapshots are in solver_snapshot.cpp, and what several processes do
-// together in solver_parallel.cpp.
-
 namespace caffe {
-namespace {
-
-/// Starts the random stream, and leaves in the log how to repeat the run.
-void StartRandomStream(const SolverParameter& param) {
-  if (param.random_seed() >= 0) {
-    Caffe::set_random_seed(static_cast<unsigned int>(param.random_seed()));
-    return;
-  }
-  // A stream that nobody has seeded has a 64-bit seed of the system's. One within the
-  // range of random_seed may be the caller's choice and is kept.
-  if (Caffe::random_seed() > std::numeric_limits<unsigned int>::max()) {
-    Caffe::set_random_seed(std::random_device()());
-  }
-  const std::uint64_t drawn = caffe_rng()->counter();
-  LOG_IF(INFO, Caffe::root_solver())
-      << "Random seed: " << Caffe::random_seed()
-      << (drawn == 0 ? std::string(" (random_seed of the solver repeats this run)")
-                     : Str(" (", drawn, " numbers of its stream are used up)"));
-}
-
-/// Starts it with rank 0's seed, which data layers share their samples by, and as a
-/// stream of this rank's own.
-void SeedRandomStream(const SolverParameter& param, ProcessGroup* group) {
-  StartRandomStream(param);
-  std::uint64_t start[] = {caffe_rng()->seed(), caffe_rng()->counter()};
-  group->Broadcast(start, sizeof(start));
-  *caffe_rng() = rng_t(start[0], Caffe::solver_rank());
-  caffe_rng()->Seek(start[1]);
-}
-
-/// Leaves the group if an exception ends the work that the others wait for.
-class GroupWork {
- public:
-  explicit GroupWork(ProcessGroup* group)
-      : group_(group), exceptions_(std::uncaught_exceptions()) {}
-  ~GroupWork() {
-    if (std::uncaught_exceptions() > exceptions_) group_->Leave();
-  }
-
- private:
-  ProcessGroup* group_;
-  int exceptions_;
-  DISABLE_COPY_AND_ASSIGN(GroupWork);
-};
-
-/// " (* 0.5 = 0.12 loss)" for an output that enters the loss.
-template <typename Dtype>
-string LossText(Dtype loss_weight, Dtype value) {
-  if (!loss_weight) return "";
-  return Str(" (* ", loss_weight, " = ", loss_weight * value, " loss)");
-}
-
-}  // namespace
 
 template <typename Dtype>
-Solver<Dtype>::Solver(const SolverParameter& param)
-    : requested_early_exit_(false), iterations_last_(0) {
+Solver<Dtype>::Solver(const SolverParameter& param) {
   Init(param);
 }
 
 template <typename Dtype>
-Solver<Dtype>::Solver(const string& param_file)
-    : requested_early_exit_(false), iterations_last_(0) {
+Solver<Dtype>::Solver(const string& param_file) {
   SolverParameter param;
   ReadSolverParamsFromTextFileOrDie(param_file, &param);
   Init(param);
@@ -92,7 +39,8 @@ Solver<Dtype>::~Solver() {}
 
 template <typename Dtype>
 void Solver<Dtype>::Init(const SolverParameter& param) {
-  group_ = &ProcessGroup::Join();
+  group_ = std::make_unique<TrainingGroup<Dtype>>(&ProcessGroup::Join());
+  snapshots_ = std::make_unique<SnapshotRecord>();
   LOG_IF(INFO, Caffe::root_solver())
       << "Initializing solver from parameters: " << std::endl
       << param.DebugString();
@@ -102,17 +50,24 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
   current_step_ = 0;
   losses_.clear();
   smoothed_loss_ = 0;
-  snapshot_failures_ = 0;
-  last_snapshot_failed_ = false;
   warned_not_finite_ = false;
-  weights_match_ = false;
-  const GroupWork work(group_);
+  const GroupWork work(group_->processes());
   if (param_.snapshot()) CheckSnapshotWritePermissions();
-  SeedRandomStream(param_, group_);
+  group_->SeedRandomStream(param_);
   InitTrainNet();
   InitTestNets();
-  MatchNets();
+  group_->MatchNets(net_.get());
   LOG_IF(INFO, Caffe::root_solver()) << "Solver scaffolding done.";
+}
+
+template <typename Dtype>
+void Solver<Dtype>::InitTrainNet() {
+  net_ = BuildTrainNet<Dtype>(param_);
+}
+
+template <typename Dtype>
+void Solver<Dtype>::InitTestNets() {
+  test_nets_ = BuildTestNets<Dtype>(param_, net_.get());
 }
 
 template <typename Dtype>
@@ -128,8 +83,8 @@ SolverAction::Enum Solver<Dtype>::GetRequestedAction() {
 template <typename Dtype>
 void Solver<Dtype>::Solve(const char* resume_file) {
   ProcessGroup::Join();
-  CHECK(TakesPart()) << "only the root solver runs Solve()";
-  const GroupWork work(group_);
+  CHECK(group_->TakesPart()) << "only the root solver runs Solve()";
+  const GroupWork work(group_->processes());
   // Differs from BVLC, which trains nothing and says that it is done.
   if (!param_.has_max_iter()) {
     throw ValueError(
@@ -145,15 +100,13 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   // Differs from BVLC, which finds out after training that it cannot be saved.
   if (param_.snapshot_after_train()) CheckSnapshotWritePermissions();
 
-  const int start_iter = iter_;
-  Step(param_.max_iter() - iter_);
+  Step(std::max(0, param_.max_iter() - iter_));
   const bool saved =
-      param_.snapshot() && iter_ % param_.snapshot() == 0 && !last_snapshot_failed_;
+      param_.snapshot() && iter_ % param_.snapshot() == 0 && !snapshots_->last_failed();
   if (param_.snapshot_after_train() && !saved) TrySnapshot();
-  if (snapshot_failures_ > 0) {
-    LOG(ERROR) << snapshot_failures_ << " snapshot(s) could not be written; "
-               << LastSnapshot();
-  }
+  LOG_IF(ERROR, snapshots_->failures() > 0)
+      << snapshots_->failures() << " snapshot(s) could not be written; "
+      << snapshots_->Last();
   if (requested_early_exit_) {
     LOG(INFO) << "Optimization stopped early.";
     return;
@@ -166,12 +119,9 @@ void Solver<Dtype>::Solve(const char* resume_file) {
     const rng_t stream = *caffe_rng();
     Dtype loss;
     net_->Forward(&loss);
-    const Dtype mean = MeanOfGroup(loss);
-    UpdateSmoothedLoss(mean, start_iter, param_.average_loss());
-    if (!std::isfinite(mean)) {
-      const bool own = !std::isfinite(loss) && !warned_not_finite_;
-      OnNotFiniteLoss(mean, own ? FirstNotFinite(net_.get(), stream) : "");
-    }
+    const bool look = !std::isfinite(loss) && !warned_not_finite_;
+    const string cause = look ? FirstNotFinite(net_.get(), stream) : "";
+    TakeLoss(group_->Mean(loss), cause);
     LOG(INFO) << "Iteration " << iter_ << ", loss = " << smoothed_loss_;
     for (Callback* callback : callbacks_) callback->on_display(loss, 0);
   }
@@ -180,10 +130,13 @@ void Solver<Dtype>::Solve(const char* resume_file) {
 
 template <typename Dtype>
 void Solver<Dtype>::Step(int iters) {
+  if (iters < 0) {
+    throw ValueError("solver",
+                     Str("Step got ", iters, " iterations, expected 0 or more"));
+  }
   ProcessGroup::Join();
-  const GroupWork work(group_);
-  MatchSteps(iters);
-  const int start_iter = iter_;
+  const GroupWork work(group_->processes());
+  group_->MatchSteps(net_.get(), iter_, iters);
   const std::int64_t stop_iter = std::int64_t{iter_} + iters;
   requested_early_exit_ = false;
   iterations_last_ = iter_;
@@ -192,7 +145,7 @@ void Solver<Dtype>::Step(int iters) {
   while (iter_ < stop_iter) {
     if (param_.test_interval() && iter_ % param_.test_interval() == 0 &&
         (iter_ > 0 || param_.test_initialization())) {
-      if (TakesPart()) TestAll();
+      if (group_->TakesPart()) TestAll();
       if (requested_early_exit_) break;
     }
 
@@ -203,26 +156,23 @@ void Solver<Dtype>::Step(int iters) {
     const bool display = param_.display() && iter_ % param_.display() == 0;
     net_->set_debug_info(display && param_.debug_info());
     Dtype loss = 0;
+    Dtype mean = 0;
     string cause;
     for (int i = 0; i < param_.iter_size(); ++i) {
-      const bool last = i + 1 == param_.iter_size();
-      if (last && gradient_sum_) gradient_sum_->SumInNextBackward();
       const rng_t stream = *caffe_rng();
-      const Dtype part = net_->ForwardBackward();
+      Dtype part;
+      net_->Forward(&part);
+      loss += part;
+      if (i + 1 == param_.iter_size()) {
+        mean = loss /= param_.iter_size();
+        group_->AverageInNextBackward(&mean);
+      }
+      net_->Backward();
       if (!std::isfinite(part) && cause.empty() && !warned_not_finite_) {
         cause = FirstNotFinite(net_.get(), stream);
       }
-      loss += part;
     }
-    loss /= param_.iter_size();
-    const Dtype mean = MeanOfGroup(loss);
-    UpdateSmoothedLoss(mean, start_iter, param_.average_loss());
-    if (!std::isfinite(mean)) {
-      OnNotFiniteLoss(mean, std::move(cause));
-    } else if (!untried_snapshot_.empty()) {
-      last_good_snapshot_ = std::move(untried_snapshot_);
-      untried_snapshot_.clear();
-    }
+    TakeLoss(mean, cause);
     if (display) DisplayIteration(loss);
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
@@ -231,14 +181,11 @@ void Solver<Dtype>::Step(int iters) {
     // Solvers written for Caffe 1.0 leave the counting to Step, later ones do not.
     if (iter_ == iteration) ++iter_;
 
-    const SolverAction::Enum request = GetRequestedAction();
+    const auto asked = group_->RequestsOfAll(GetRequestedAction());
     const bool due = param_.snapshot() && iter_ % param_.snapshot() == 0;
-    const bool asked = AnyOfGroup(request == SolverAction::SNAPSHOT);
-    if (TakesPart() && (due || asked)) TrySnapshot();
-    if (AnyOfGroup(request == SolverAction::STOP)) {
-      requested_early_exit_ = true;
-      break;
-    }
+    if (group_->TakesPart() && (due || asked.snapshot)) TrySnapshot();
+    requested_early_exit_ = asked.stop;
+    if (asked.stop) break;
   }
 }
 
@@ -247,46 +194,23 @@ void Solver<Dtype>::UpdateSmoothedLoss(Dtype loss, int, int average_loss) {
   // Differs from BVLC, which forgets the losses at every call of Step: a loop of
   // Step(1), and a run continued from a snapshot, average like one long Step.
   losses_.push_back(loss);
-  if (losses_.size() > static_cast<size_t>(average_loss)) losses_.erase(losses_.begin());
+  if (losses_.size() > static_cast<size_t>(average_loss)) {
+    losses_.erase(losses_.begin(), losses_.end() - average_loss);
+  }
   double sum = 0;
   for (const Dtype value : losses_) sum += value;
   smoothed_loss_ = static_cast<Dtype>(sum / losses_.size());
 }
 
-// Differs from BVLC, which trains on in silence and saves the ruins.
 template <typename Dtype>
-void Solver<Dtype>::OnNotFiniteLoss(Dtype loss, string cause) {
-  const bool stop = param_.on_nan() == SolverParameter::STOP;
-  if (!stop && warned_not_finite_) return;
-  warned_not_finite_ = true;
-  cause = FirstOfGroup(std::move(cause));
-  if (cause.empty()) {
-    cause =
-        "all outputs of that batch are finite when computed again: their sum with the "
-        "loss weights is not, or a layer does not compute the same twice";
+void Solver<Dtype>::TakeLoss(Dtype loss, const string& cause) {
+  UpdateSmoothedLoss(loss, iter_, param_.average_loss());
+  if (std::isfinite(loss)) {
+    snapshots_->LossIsFinite();
+  } else if (param_.on_nan() == SolverParameter::STOP || !warned_not_finite_) {
+    warned_not_finite_ = true;
+    StopAtLoss(param_, iter_, loss, group_->First(cause), snapshots_->LastGood());
   }
-  const string message = Str("iteration ", iter_, ": the loss is ", loss,
-                             ", expected a finite number; ", cause);
-  if (stop) {
-    throw RuntimeFailure(Str(
-        "solver: ", message, "; ", LastGoodSnapshot(),
-        " with a smaller base_lr, or with clip_gradients (caffe train "
-        "-on_nan continue, or on_nan: CONTINUE in the solver, trains on regardless)"));
-  }
-  LOG_IF(WARNING, Caffe::root_solver())
-      << message << "; training goes on, a smaller base_lr or clip_gradients may help";
-}
-
-template <typename Dtype>
-void Solver<Dtype>::CheckWeightsFinite() const {
-  if (param_.on_nan() != SolverParameter::STOP) return;
-  const string bad = FirstParameterNotFinite(*net_);
-  if (bad.empty()) return;
-  throw RuntimeFailure(
-      Str("solver: the weights after iteration ", iter_, " are not saved: ", bad,
-          " are not finite; ", LastGoodSnapshot(),
-          " with a smaller base_lr, or with clip_gradients (caffe train "
-          "-on_nan continue, or on_nan: CONTINUE in the solver, saves them)"));
 }
 
 template <typename Dtype>
@@ -305,32 +229,26 @@ void Solver<Dtype>::DisplayIteration(Dtype loss) {
 
 template <typename Dtype>
 void Solver<Dtype>::DisplayOutputBlobs(const int net_id) {
-  const Net<Dtype>& net = net_id < 0 ? *net_ : *test_nets_[net_id];
-  int score = 0;
-  for (size_t j = 0; j < net.output_blobs().size(); ++j) {
-    const int blob = net.output_blob_indices()[j];
-    const Dtype* values = net.output_blobs()[j]->cpu_data();
-    for (int k = 0; k < net.output_blobs()[j]->count(); ++k) {
-      LOG_IF(INFO, Caffe::root_solver())
-          << "    " << (net_id < 0 ? "Train" : "Test") << " net output #" << score++
-          << ": " << net.blob_names()[blob] << " = " << values[k]
-          << LossText(net.blob_loss_weights()[blob], values[k]);
-    }
-  }
+  if (!Caffe::root_solver()) return;
+  OutputMeans<Dtype> outputs(net_id < 0 ? *net_ : *test_nets_[net_id]);
+  outputs.Add(0);
+  const char* phase = net_id < 0 ? "Train" : "Test";
+  for (const string& line : outputs.Lines(phase)) LOG(INFO) << line;
 }
 
 template <typename Dtype>
 void Solver<Dtype>::TestAll() {
-  AverageStatistics();
-  position_ = CapturePosition();
+  group_->AverageStatistics(net_.get());
+  position_ = CapturePosition(*net_, test_nets_, group_->processes());
   SolverAction::Enum action = SolverAction::NONE;
   if (Caffe::root_solver()) {
     for (size_t i = 0; i < test_nets_.size() && !requested_early_exit_; ++i) {
       Test(static_cast<int>(i));
     }
-    action = OfRankZero(requested_early_exit_ ? SolverAction::STOP : SolverAction::NONE);
+    action = group_->OfRankZero(requested_early_exit_ ? SolverAction::STOP
+                                                      : SolverAction::NONE);
   } else {
-    while ((action = OfRankZero(SolverAction::NONE)) == SolverAction::SNAPSHOT) {
+    while ((action = group_->OfRankZero(SolverAction::NONE)) == SolverAction::SNAPSHOT) {
       TrySnapshot();
     }
   }
@@ -344,15 +262,12 @@ void Solver<Dtype>::Test(const int test_net_id) {
   LOG(INFO) << "Iteration " << iter_ << ", Testing net (#" << test_net_id << ")";
   Net<Dtype>& net = *test_nets_[test_net_id];
   net.ShareTrainedLayersWith(net_.get());
-  const int iterations = param_.test_iter(test_net_id);
-  vector<double> scores;
-  vector<int> score_blobs;
-  double loss = 0;
-  for (int i = 0; i < iterations; ++i) {
+  OutputMeans<Dtype> means(net);
+  for (int i = 0; i < param_.test_iter(test_net_id); ++i) {
     for (auto request = GetRequestedAction(); request != SolverAction::NONE;
          request = GetRequestedAction()) {
       if (request == SolverAction::SNAPSHOT) {
-        OfRankZero(request);
+        group_->OfRankZero(request);
         TrySnapshot();
       }
       if (request == SolverAction::STOP) requested_early_exit_ = true;
@@ -361,32 +276,127 @@ void Solver<Dtype>::Test(const int test_net_id) {
       LOG(INFO) << "Test interrupted.";
       return;
     }
-    Dtype iteration_loss;
-    const vector<Blob<Dtype>*>& outputs = net.Forward(&iteration_loss);
-    loss += iteration_loss;
-    size_t score = 0;
-    for (size_t j = 0; j < outputs.size(); ++j) {
-      const Dtype* values = outputs[j]->cpu_data();
-      for (int k = 0; k < outputs[j]->count(); ++k, ++score) {
-        if (score == scores.size()) {
-          scores.push_back(0);
-          score_blobs.push_back(net.output_blob_indices()[j]);
-        }
-        scores[score] += values[k];
-      }
+    Dtype loss;
+    net.Forward(&loss);
+    means.Add(loss);
+  }
+  LOG_IF(INFO, param_.test_compute_loss() && param_.test_iter(test_net_id) > 0)
+      << "Test loss: " << means.loss();
+  for (const string& line : means.Lines("Test")) LOG(INFO) << line;
+  for (Callback* callback : callbacks_) callback->on_test(test_net_id, means.Named());
+}
+
+template <typename Dtype>
+void Solver<Dtype>::CheckSnapshotWritePermissions() {
+  if (!Caffe::root_solver()) return;
+  CheckSnapshotPrefix(param_, SnapshotFilename(".tempfile"));
+}
+
+template <typename Dtype>
+int Solver<Dtype>::snapshot_failures() const {
+  return snapshots_->failures();
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Snapshot() {
+  ProcessGroup::Join();
+  CHECK(group_->TakesPart()) << "only the root solver writes snapshots";
+  StopAtWeights(param_, iter_, *net_, snapshots_->LastGood());
+  group_->AverageStatistics(net_.get());
+  const bool in_test = position_ != nullptr;
+  if (!in_test) position_ = CapturePosition(*net_, test_nets_, group_->processes());
+  const bool hdf5 = param_.snapshot_format() == SolverParameter_SnapshotFormat_HDF5;
+  // The state, which names the weights, comes last: where it is, both are complete.
+  const std::exception_ptr error = group_->OnRankZero("write the snapshot", [&] {
+    SnapshotSolverState(hdf5 ? SnapshotToHDF5() : SnapshotToBinaryProto());
+  });
+  if (!in_test) position_.reset();
+  if (error) std::rethrow_exception(error);
+  snapshots_->Written(SnapshotFilename(hdf5 ? ".solverstate.h5" : ".solverstate"));
+}
+
+template <typename Dtype>
+void Solver<Dtype>::TrySnapshot() {
+  try {
+    Snapshot();
+  } catch (const RuntimeFailure&) {
+    throw;  // weights that are not finite, a process that is lost: training ends
+  } catch (const std::exception& error) {
+    snapshots_->Failed();
+    LOG_IF(ERROR, Caffe::root_solver())
+        << "Iteration " << iter_
+        << ": no snapshot was written, training goes on: " << error.what() << "; "
+        << snapshots_->Last();
+  }
+}
+
+template <typename Dtype>
+string Solver<Dtype>::SnapshotToBinaryProto() {
+  const string filename = SnapshotFilename(".caffemodel");
+  LOG(INFO) << "Snapshotting to binary proto file " << filename;
+  NetParameter net_param;
+  net_->ToProto(&net_param, param_.snapshot_diff());
+  WriteProtoToBinaryFile(net_param, filename);
+  return filename;
+}
+
+template <typename Dtype>
+string Solver<Dtype>::SnapshotToHDF5() {
+  const string filename = SnapshotFilename(".caffemodel.h5");
+  LOG(INFO) << "Snapshotting to HDF5 file " << filename;
+  net_->ToHDF5(filename, param_.snapshot_diff());
+  return filename;
+}
+
+template <typename Dtype>
+void Solver<Dtype>::Restore(const char* resume_file) {
+  CHECK(resume_file) << "a solverstate file is needed";
+  ProcessGroup::Join();
+  const string state_file(resume_file);
+  try {
+    if (IsHdf5State(state_file)) {
+      RestoreSolverStateFromHDF5(state_file);
+    } else {
+      RestoreSolverStateFromBinaryProto(state_file);
     }
+  } catch (const FileError& error) {
+    throw FileError(error.what() + AdviceOnSnapshotBefore(state_file));
   }
-  if (param_.test_compute_loss() && iterations > 0) {
-    LOG(INFO) << "Test loss: " << static_cast<Dtype>(loss / iterations);
+  position_.reset();
+  group_->WeightsHaveChanged();
+  snapshots_->Restored(state_file);
+}
+
+template <typename Dtype>
+void Solver<Dtype>::ExportState(const string& model_filename, SolverState* state) const {
+  *state = *position_;
+  state->set_iter(iter_);
+  state->set_learned_net(model_filename);
+  state->set_learned_net_digest(FileDigest(model_filename));
+  state->set_current_step(current_step_);
+  state->set_solver_type(type());
+  for (const Dtype loss : losses_) state->add_losses(loss);
+  state->set_smoothed_loss(smoothed_loss_);
+}
+
+template <typename Dtype>
+void Solver<Dtype>::ImportState(const string& state_file, const SolverState& state) {
+  if (state.has_learned_net()) {
+    net_->CopyTrainedLayersFrom(FindWeights(state_file, state));
+  } else {
+    LOG(WARNING) << "'" << state_file << "' names no weights; the net keeps those it has";
   }
-  vector<std::pair<string, Dtype>> outputs;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const Dtype mean = static_cast<Dtype>(scores[i] / iterations);
-    outputs.emplace_back(net.blob_names()[score_blobs[i]], mean);
-    LOG(INFO) << "    Test net output #" << i << ": " << outputs.back().first << " = "
-              << mean << LossText(net.blob_loss_weights()[score_blobs[i]], mean);
-  }
-  for (Callback* callback : callbacks_) callback->on_test(test_net_id, outputs);
+  iter_ = state.iter();
+  current_step_ = state.current_step();
+  losses_.assign(state.losses().begin(), state.losses().end());
+  smoothed_loss_ = state.smoothed_loss();
+  RestorePosition(state_file, state, *net_, test_nets_, *group_->processes());
+}
+
+template <typename Dtype>
+void Solver<Dtype>::AverageGradients() {
+  ProcessGroup::Join();
+  group_->AverageGradients();
 }
 
 INSTANTIATE_CLASS(Solver);

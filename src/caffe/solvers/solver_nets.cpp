@@ -1,13 +1,12 @@
+#include "caffe/solvers/solver_nets.hpp"
+
 #include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "caffe/solver.hpp"
 #include "caffe/solvers/not_finite.hpp"
 #include "caffe/util/upgrade_proto.hpp"
-
-// Builds the train net and the test nets of a solver.
 
 namespace caffe {
 namespace {
@@ -95,45 +94,15 @@ shared_ptr<Net<Dtype>> BuildNet(NetSource* source, Phase phase, const NetState* 
   *source->param.mutable_state() = merged;
   try {
     return std::make_shared<Net<Dtype>>(source->param);
-  } catch (const Error& error) {
-    RethrowWithPrefix(error, source->origin + ": ");
-  }
-}
-
-}  // namespace
-
-template <typename Dtype>
-void Solver<Dtype>::InitTrainNet() {
-  NetSource source = TrainSource(param_);
-  LOG_IF(INFO, Caffe::root_solver())
-      << "Creating training net "
-      << (source.origin.find(" file: ") == string::npos ? "specified in " : "from ")
-      << source.origin;
-  net_ = BuildNet<Dtype>(&source, TRAIN,
-                         param_.has_train_state() ? &param_.train_state() : nullptr);
-  LoadWeights(net_.get());
-}
-
-template <typename Dtype>
-void Solver<Dtype>::InitTestNets() {
-  vector<NetSource> sources = TestSources(param_);
-  test_nets_.clear();
-  for (int i = 0; i < static_cast<int>(sources.size()); ++i) {
-    LOG_IF(INFO, Caffe::root_solver())
-        << "Creating test net (#" << i << ") specified by " << sources[i].origin;
-    test_nets_.push_back(
-        BuildNet<Dtype>(&sources[i], TEST,
-                        param_.test_state_size() > 0 ? &param_.test_state(i) : nullptr));
-    test_nets_[i]->set_debug_info(param_.debug_info());
-    LoadWeights(test_nets_[i].get());
-    // At once, so that what is loaded into the net in training is tested from then on.
-    test_nets_[i]->ShareTrainedLayersWith(net_.get());
+  } catch (Error& error) {
+    error.Prefix(source->origin);
+    throw;
   }
 }
 
 template <typename Dtype>
-void Solver<Dtype>::LoadWeights(Net<Dtype>* net) const {
-  for (const string& entry : param_.weights()) {
+void LoadWeights(const SolverParameter& param, Net<Dtype>* net) {
+  for (const string& entry : param.weights()) {
     std::istringstream paths(entry);
     for (string path; std::getline(paths, path, ',');) {
       const size_t begin = path.find_first_not_of(" \t");
@@ -141,7 +110,7 @@ void Solver<Dtype>::LoadWeights(Net<Dtype>* net) const {
       path = path.substr(begin, path.find_last_not_of(" \t") - begin + 1);
       LOG_IF(INFO, Caffe::root_solver()) << "Finetuning from " << path;
       net->CopyTrainedLayersFrom(path);
-      if (param_.on_nan() != SolverParameter::STOP) continue;
+      if (param.on_nan() != SolverParameter::STOP) continue;
       const string bad = FirstParameterNotFinite(*net);
       if (bad.empty()) continue;
       throw ValueError(Str("'", path, "' gives ", bad,
@@ -151,10 +120,43 @@ void Solver<Dtype>::LoadWeights(Net<Dtype>* net) const {
   }
 }
 
-#define INSTANTIATE_SOLVER_NETS(Dtype)         \
-  template void Solver<Dtype>::InitTrainNet(); \
-  template void Solver<Dtype>::InitTestNets(); \
-  template void Solver<Dtype>::LoadWeights(Net<Dtype>*) const
+}  // namespace
+
+template <typename Dtype>
+shared_ptr<Net<Dtype>> BuildTrainNet(const SolverParameter& param) {
+  NetSource source = TrainSource(param);
+  LOG_IF(INFO, Caffe::root_solver())
+      << "Creating training net "
+      << (source.origin.find(" file: ") == string::npos ? "specified in " : "from ")
+      << source.origin;
+  const auto net = BuildNet<Dtype>(
+      &source, TRAIN, param.has_train_state() ? &param.train_state() : nullptr);
+  LoadWeights(param, net.get());
+  return net;
+}
+
+template <typename Dtype>
+vector<shared_ptr<Net<Dtype>>> BuildTestNets(const SolverParameter& param,
+                                             const Net<Dtype>* trained) {
+  vector<NetSource> sources = TestSources(param);
+  vector<shared_ptr<Net<Dtype>>> nets;
+  for (int i = 0; i < static_cast<int>(sources.size()); ++i) {
+    LOG_IF(INFO, Caffe::root_solver())
+        << "Creating test net (#" << i << ") specified by " << sources[i].origin;
+    nets.push_back(BuildNet<Dtype>(
+        &sources[i], TEST, param.test_state_size() > 0 ? &param.test_state(i) : nullptr));
+    nets[i]->set_debug_info(param.debug_info());
+    LoadWeights(param, nets[i].get());
+    // At once, so that what is loaded into the net in training is tested from then on.
+    nets[i]->ShareTrainedLayersWith(trained);
+  }
+  return nets;
+}
+
+#define INSTANTIATE_SOLVER_NETS(Dtype)                                          \
+  template shared_ptr<Net<Dtype>> BuildTrainNet<Dtype>(const SolverParameter&); \
+  template vector<shared_ptr<Net<Dtype>>> BuildTestNets(const SolverParameter&, \
+                                                        const Net<Dtype>*)
 INSTANTIATE_SOLVER_NETS(float);
 INSTANTIATE_SOLVER_NETS(double);
 

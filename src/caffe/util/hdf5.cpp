@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "caffe/util/atomic_file.hpp"
 #include "caffe/util/hdf5_guard.hpp"
 #include "caffe/util/hdf5_library.hpp"
 #include "caffe/util/input_file.hpp"
@@ -167,7 +168,7 @@ Hdf5File::~Hdf5File() {
 
 Hdf5File::Hdf5File(Hdf5File&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
 
-Hdf5Writer::Hdf5Writer(const string& path) : file_(path) {
+Hdf5Writer::Hdf5Writer(const string& path) : file_(std::make_unique<AtomicFile>(path)) {
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   constexpr std::size_t kGrowth = 16 << 20;
@@ -192,10 +193,10 @@ void Hdf5Writer::Commit() {
   if (size > 0) size = H5Fget_file_image(id_, image.data(), image.size());
   if (size <= 0) {
     const string reason = Hdf5Reason();
-    throw FileError(Str("cannot write '", file_.path(), "': ", reason));
+    throw FileError(Str("cannot write '", file_->path(), "': ", reason));
   }
-  file_.Write(image.data(), image.size());
-  file_.Commit();
+  file_->Write(image.data(), image.size());
+  file_->Commit();
 }
 
 hid_t hdf5_open_group(hid_t loc_id, const string& name) {
@@ -384,6 +385,37 @@ string hdf5_get_name_by_idx(hid_t loc_id, int idx) {
 bool hdf5_has_link(hid_t loc_id, const string& name) {
   const Quiet quiet;
   return H5Lexists(loc_id, name.c_str(), H5P_DEFAULT) > 0;
+}
+
+namespace {
+
+// Links may lead in a circle; names of layers have fewer parts.
+constexpr int kMostParts = 32;
+
+void FindShapes(hid_t group, const string& path, int parts,
+                std::map<string, std::vector<std::vector<int>>>* shapes) {
+  for (int i = 0; i < hdf5_get_num_links(group); ++i) {
+    const string name = hdf5_get_name_by_idx(group, i);
+    const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose);
+    if (object < 0) continue;  // a link to nowhere
+    if (H5Iget_type(object) == H5I_GROUP && parts < kMostParts) {
+      FindShapes(object, path.empty() ? name : path + "/" + name, parts + 1, shapes);
+    } else if (H5Iget_type(object) == H5I_DATASET) {
+      const Handle space(H5Dget_space(object), H5Sclose);
+      hsize_t dims[H5S_MAX_RANK];
+      const int rank = std::max(H5Sget_simple_extent_dims(space, dims, nullptr), 0);
+      (*shapes)[path].emplace_back(dims, dims + rank);
+    }
+  }
+}
+
+}  // namespace
+
+std::map<string, std::vector<std::vector<int>>> hdf5_find_shapes(hid_t loc_id) {
+  const Quiet quiet;
+  std::map<string, std::vector<std::vector<int>>> shapes;
+  FindShapes(loc_id, "", 0, &shapes);
+  return shapes;
 }
 
 }  // namespace caffe

@@ -15,22 +15,6 @@
 
 namespace caffe {
 
-void RethrowWithPrefix(const Error& error, const std::string& prefix) {
-  const std::string message = prefix + error.what();
-  // The subclass goes with the kind: callers may catch either.
-  switch (error.kind()) {
-    case ErrorKind::kValue:
-      throw ValueError(message);
-    case ErrorKind::kFile:
-      throw FileError(message);
-    case ErrorKind::kRuntime:
-      throw RuntimeFailure(message);
-    case ErrorKind::kNotImplemented:
-      throw NotImplementedFailure(message);
-  }
-  throw Error(error.kind(), message);
-}
-
 namespace logging {
 namespace {
 

@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <random>
 #include <string_view>
 #include <system_error>
@@ -62,53 +61,50 @@ std::string NewPath(const std::string& target) {
   return (fs::path(target).parent_path() / name).string();
 }
 
-// The part in front of the boot id, "" if this is no name of this machine's.
-std::string_view StemOf(std::string_view name) {
+// Whether this machine has given this name since it started.
+bool IsOurs(std::string_view name) {
   const std::string middle = "." + BootId() + "-";
   const std::size_t behind = middle.size() + kTagBytes + kSuffix.size();
-  if (BootId().empty() || name.size() <= behind) return "";
-  if (!name.starts_with('.') || !name.ends_with(kSuffix)) return "";
-  const std::size_t at = name.size() - behind;
-  return name.substr(at, middle.size()) == middle ? name.substr(0, at) : "";
+  return !BootId().empty() && name.size() > behind && name.starts_with('.') &&
+         name.ends_with(kSuffix) &&
+         name.substr(name.size() - behind, middle.size()) == middle;
 }
 
-// Runs `action` while holding the lock of `path`; false if another process has it.
-bool IfFree(const fs::path& path, const std::function<void()>& action) {
+void RemoveIfFree(const fs::path& path) {
   constexpr int kFlags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   // NFS locks only what is open for writing.
   int fd = ::open(path.c_str(), O_RDWR | kFlags);
   if (fd < 0 && errno == EISDIR) fd = ::open(path.c_str(), O_RDONLY | kFlags);
-  if (fd < 0) return true;  // gone, or another user's
-  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
-  const bool busy = !locked && errno == EWOULDBLOCK;
+  if (fd < 0) return;  // gone, or another user's
   struct stat open{}, named{};
   // It may have been removed, and the name given to another, before it was locked.
-  if (locked && ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-      open.st_dev == named.st_dev && open.st_ino == named.st_ino) {
-    action();
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::fstat(fd, &open) == 0 &&
+      ::lstat(path.c_str(), &named) == 0 && open.st_dev == named.st_dev &&
+      open.st_ino == named.st_ino) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
   }
   ::close(fd);
-  return !busy;
 }
 
-// For each of this machine's in `folder`: its path and stem.
-void ForEach(const std::string& folder,
-             const std::function<void(const fs::path&, std::string_view)>& action) {
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    const std::string_view stem = StemOf(name);
-    if (!stem.empty()) action(entry->path(), stem);
+}  // namespace
+
+void RemoveAbandoned(const std::string& folder) noexcept {
+  try {
+    std::error_code error;
+    fs::directory_iterator entry(folder, error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+      if (IsOurs(entry->path().filename().string())) RemoveIfFree(entry->path());
+    }
+  } catch (...) {  // of memory only: they can stay
   }
 }
 
-int Create(const std::string& target, std::string* path,
-           const std::function<int(const char*)>& open) {
+int CreateTemporaryFile(const std::string& target, mode_t mode, std::string* path) {
   RemoveAbandoned(Folder(target));
   for (;;) {
     *path = NewPath(target);
-    const int fd = open(path->c_str());
+    const int fd = ::open(path->c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) {
       if (errno == EEXIST || errno == EINTR) continue;
       return -1;
@@ -122,47 +118,6 @@ int Create(const std::string& target, std::string* path,
     // Another process took it for abandoned before it was locked.
     ::close(fd);
   }
-}
-
-}  // namespace
-
-void RemoveAbandoned(const std::string& folder) noexcept {
-  try {
-    ForEach(folder, [](const fs::path& path, std::string_view) {
-      IfFree(path, [&path] {
-        std::error_code ignored;
-        fs::remove_all(path, ignored);
-      });
-    });
-  } catch (...) {  // of memory only: they can stay
-  }
-}
-
-int CreateTemporaryFile(const std::string& target, mode_t mode, std::string* path) {
-  return Create(target, path, [mode](const char* name) {
-    return ::open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  });
-}
-
-int CreateTemporaryFolder(const std::string& target, std::string* path) {
-  return Create(target, path, [](const char* name) {
-    if (::mkdir(name, 0700) != 0) return -1;
-    const int fd = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-      const int code = errno;
-      ::rmdir(name);
-      errno = code == ENOENT ? EEXIST : code;  // taken for abandoned: the next, then
-    }
-    return fd;
-  });
-}
-
-bool IsBeingWritten(const std::string& target) {
-  bool busy = false;
-  ForEach(Folder(target), [&](const fs::path& path, std::string_view stem) {
-    if (stem == Stem(target) && !IfFree(path, [] {})) busy = true;
-  });
-  return busy;
 }
 
 }  // namespace caffe

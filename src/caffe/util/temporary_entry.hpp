@@ -13,7 +13,7 @@ namespace caffe {
 //
 // All processes of a machine see a lock, whatever user or container they belong to. Other
 // machines that share the disk may not: hence the boot id, which is that of one machine
-// from one start to the next. python/caffe/files.py has the same rule.
+// from one start to the next. python/caffe/files.py has the same rule, and folders, too.
 
 /// Removes what killed processes of this machine left in `folder`; never throws.
 void RemoveAbandoned(const std::string& folder) noexcept;
@@ -21,12 +21,6 @@ void RemoveAbandoned(const std::string& folder) noexcept;
 /// Creates a file beside `target`, locked, open for writing, and calls
 /// RemoveAbandoned(). Gives a descriptor and its path, or -1 with a reason in errno.
 int CreateTemporaryFile(const std::string& target, mode_t mode, std::string* path);
-
-/// Creates a folder in the same way, which is its owner's alone.
-int CreateTemporaryFolder(const std::string& target, std::string* path);
-
-/// Whether a living process of this machine has a file or folder for `target`.
-bool IsBeingWritten(const std::string& target);
 
 }  // namespace caffe
 

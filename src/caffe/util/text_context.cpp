@@ -9,6 +9,7 @@
 #include "caffe/error.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/forks.hpp"
+#include "caffe/util/layer_name.hpp"
 
 namespace caffe {
 
@@ -262,7 +263,7 @@ std::string ExplainTextError(const std::string& text, const Descriptor* root, in
     column = context.last_column;
   }
   const std::string layer =
-      context.layer.empty() ? std::string() : Str("layer '", context.layer, "': ");
+      context.layer.empty() ? std::string() : NameOf(context.layer, "") + ": ";
   return Str(line + 1, ":", column + 1, ": ", layer, explanation);
 }
 

@@ -13,6 +13,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 
@@ -47,11 +48,11 @@ CuDNNBatchNormParameter FromBatchNorm(const BatchNormParameter& from) {
 void RejectForeignNames(const LayerParameter& layer) {
   const BatchNormParameter& param = layer.batch_norm_param();
   if (!param.has_frozen() && !param.has_momentum()) return;
-  throw ValueError(Str("layer '", layer.name(), "' (", layer.type(),
-                       "): batch_norm_param has '",
-                       param.has_frozen() ? "frozen" : "momentum",
-                       "', which only type CuDNNBatchNorm knows; use that type, or "
-                       "use_global_stats and moving_average_fraction"));
+  throw ValueError(
+      NameOf(layer),
+      Str("batch_norm_param has '", param.has_frozen() ? "frozen" : "momentum",
+          "', which only type CuDNNBatchNorm knows; use that type, or "
+          "use_global_stats and moving_average_fraction"));
 }
 
 }  // namespace
@@ -92,7 +93,7 @@ void UpgradeNetCuDNNBatchNorm(NetParameter* net_param) {
       RejectForeignNames(layer);
       if (!layer.has_cudnn_batch_norm_param()) continue;
       layer.clear_cudnn_batch_norm_param();
-      if (foreign++ == 0) first = Str("'", layer.name(), "' (", layer.type(), ")");
+      if (foreign++ == 0) first = NameOf(layer);
     } else if (layer.has_batch_norm_param()) {
       CuDNNBatchNormParameter merged = FromBatchNorm(layer.batch_norm_param());
       merged.MergeFrom(layer.cudnn_batch_norm_param());
@@ -101,8 +102,7 @@ void UpgradeNetCuDNNBatchNorm(NetParameter* net_param) {
     }
   }
   LOG_IF(WARNING, foreign > 0)
-      << "layer " << first
-      << (foreign > 1 ? Str(" and ", foreign - 1, " more") : string())
+      << first << (foreign > 1 ? Str(" and ", foreign - 1, " more") : string())
       << ": cudnn_batch_norm_param (field 200) ignored, since only CuDNNBatchNorm layers "
          "have it; other forks keep other settings in this field";
 }

@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 
@@ -18,17 +19,14 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-string WhoIs(const LayerParameter& layer) {
-  return Str("layer '", layer.name(), "' (", layer.type(), ")");
-}
-
 void UpgradePooling(LayerParameter* layer) {
   PoolingParameter* param = layer->mutable_pooling_param();
   const auto mode = param->ceil_mode() ? PoolingParameter_RoundMode_CEIL
                                        : PoolingParameter_RoundMode_FLOOR;
   if (param->has_round_mode() && param->round_mode() != mode) {
-    throw ValueError(Str(WhoIs(*layer), ": ceil_mode and round_mode say the opposite of ",
-                         "each other; give one of them"));
+    throw ValueError(NameOf(*layer),
+                     "ceil_mode and round_mode say the opposite of each other; give one "
+                     "of them");
   }
   param->set_round_mode(mode);
   param->clear_ceil_mode();
@@ -109,8 +107,9 @@ void UpgradeNetForks(NetParameter* net_param) {
     if (!HasRawBlobs(layer)) continue;
     try {
       for (BlobProto& blob : *layer.mutable_blobs()) UpgradeBlob(&blob);
-    } catch (const Error& error) {
-      RethrowWithPrefix(error, WhoIs(layer) + ": ");
+    } catch (Error& error) {
+      error.SetWho(NameOf(layer));
+      throw;
     }
   }
 }
@@ -138,7 +137,8 @@ Layout LayoutOf(const LayerParameter& layer) {
   if (Count(layer.blobs(2)) == 1) return {0, 1, 2, 3, blobs == 5 ? 4 : -1};
   if (blobs == 5 && Count(layer.blobs(4)) == 1) return {2, 3, 4, 0, 1};  // intel's CPU
   if (blobs == 4) return {2, 3, -1, 0, 1};  // NVIDIA's of 2016
-  throw ValueError(Str(WhoIs(layer), ": ", blobs,
+  throw ValueError(NameOf(layer),
+                   Str(blobs,
                        " blobs and none of them the factor, a single value, that the "
                        "batch norms of NVIDIA and intel have"));
 }
@@ -238,15 +238,17 @@ void SplitScaledBatchNorms(NetParameter* net_param) {
       continue;
     }
     if (layer.bottom_size() != 1 || layer.top_size() != 1) {
-      throw ValueError(Str(WhoIs(layer), ": ", layer.bottom_size(), " bottom(s) and ",
-                           layer.top_size(), " top(s), expected one of each"));
+      throw ValueError(NameOf(layer),
+                       Str(layer.bottom_size(), " bottom(s) and ", layer.top_size(),
+                           " top(s), expected one of each"));
     }
     if (names.count(layer.name() + kScaleSuffix) > 0) {
-      throw ValueError(Str(WhoIs(layer), ": its scale and bias would become layer '",
-                           layer.name(), kScaleSuffix,
-                           "', which the net has already; rename one of them"));
+      throw ValueError(
+          NameOf(layer),
+          Str("its scale and bias would become layer '", layer.name(), kScaleSuffix,
+              "', which the net has already; rename one of them"));
     }
-    if (first.empty()) first = WhoIs(layer);
+    if (first.empty()) first = NameOf(layer);
     LayerParameter* norm = split.add_layer();
     Split(layer, norm, split.add_layer());
   }
@@ -282,14 +284,16 @@ void SplitStoredBatchNorms(const string& file, const FindBlobs& net,
     const string form = type == kBatchNorm ? "bvlc" : "sknet";
     const bool scaled =
         type == kBatchNorm && layer.type() == type && layer.blobs_size() > 3;
-    throw ValueError(Str(
-        "layer '", layer.name(), "': '", file, "' has a ", layer.type(), " of ",
-        layer.blobs_size(), " blobs, expected a ", type, " of ", blobs,
-        "; it is another Caffe's batch norm: ",
-        scaled ? "write `batch_norm_param { scale_bias: true }` in the prototxt, or "
-               : "",
-        "convert both with `sknet convert-bn ", file, " ", Renamed(file, form), " --to ",
-        form, " --prototxt NET.prototxt --out-prototxt NET_", form, ".prototxt`"));
+    throw ValueError(
+        NameOf(layer),
+        Str("'", file, "' has a ", layer.type(), " of ", layer.blobs_size(),
+            " blobs, expected a ", type, " of ", blobs,
+            "; it is another Caffe's batch norm: ",
+            scaled ? "write `batch_norm_param { scale_bias: true }` in the prototxt, or "
+                   : "",
+            "convert both with `sknet convert-bn ", file, " ", Renamed(file, form),
+            " --to ", form, " --prototxt NET.prototxt --out-prototxt NET_", form,
+            ".prototxt`"));
   }
   weights->mutable_layer()->Swap(split.mutable_layer());
 }

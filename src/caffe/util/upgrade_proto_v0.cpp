@@ -7,6 +7,7 @@
 #include <google/protobuf/message.h>
 
 #include "caffe/util/closest.hpp"
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 
 namespace caffe {
@@ -198,9 +199,9 @@ void UpgradeV0PaddingLayers(const NetParameter& param, NetParameter* param_upgra
   for (const V1LayerParameter& layer : param.layers()) {
     if (IsPadding(layer)) {
       if (layer.bottom_size() != 1 || layer.top_size() != 1) {
-        throw ValueError(Str("layer '", layer.layer().name(),
-                             "' (padding): ", layer.bottom_size(), " bottoms and ",
-                             layer.top_size(), " tops, expected one of each"));
+        throw ValueError(NameOf(layer.layer().name(), "padding"),
+                         Str(layer.bottom_size(), " bottoms and ", layer.top_size(),
+                             " tops, expected one of each"));
       }
     } else {
       V1LayerParameter* kept = param_upgraded_pad->add_layers();
@@ -211,8 +212,8 @@ void UpgradeV0PaddingLayers(const NetParameter& param, NetParameter* param_upgra
         const string& type = layer.layer().type();
         if (type != "conv" && type != "pool") {
           throw ValueError(
-              Str("layer '", layer.layer().name(), "' (", type, "): its bottom '",
-                  layer.bottom(i),
+              NameOf(layer.layer().name(), type),
+              Str("its bottom '", layer.bottom(i),
                   "' comes from a padding layer, which only conv and pool may "
                   "follow"));
         }
@@ -239,7 +240,7 @@ bool UpgradeV0LayerParameter(const V1LayerParameter& v0_layer_connection,
     if (field->name() == "type") continue;
     const V0Field* row = FindField(field->name(), v0.type());
     if (row == nullptr) {
-      LOG(ERROR) << "layer '" << v0.name() << "' (" << v0.type() << "): " << field->name()
+      LOG(ERROR) << NameOf(v0.name(), v0.type()) << ": " << field->name()
                  << " has no meaning for this type";
       complete = false;
       continue;

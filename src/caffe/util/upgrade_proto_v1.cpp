@@ -4,6 +4,7 @@
 
 #include <google/protobuf/message.h>
 
+#include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 
@@ -100,8 +101,8 @@ void WarnOfIgnoredTransformations(const NetParameter& net_param) {
     LOG_IF(WARNING, HasTransformation(layer.data_param()) ||
                         HasTransformation(layer.image_data_param()) ||
                         HasTransformation(layer.window_data_param()))
-        << "layer '" << layer.name() << "' (" << layer.type()
-        << "): scale, mean_file, crop_size and mirror are ignored here; move them to "
+        << NameOf(layer)
+        << ": scale, mean_file, crop_size and mirror are ignored here; move them to "
            "transform_param";
   }
 }
@@ -176,8 +177,8 @@ bool UpgradeV1LayerParameter(const V1LayerParameter& v1_layer_param,
     }
   }
   if (v1_layer_param.has_layer()) {
-    LOG(ERROR) << "layer '" << v1_layer_param.name()
-               << "': has a V0 layer inside, which is ignored";
+    LOG(ERROR) << NameOf(v1_layer_param.name(), layer_param->type())
+               << ": has a V0 layer inside, which is ignored";
     return false;
   }
   return true;

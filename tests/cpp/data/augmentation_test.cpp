@@ -424,6 +424,25 @@ TEST(AugmentationLawTest, DrawsByTheTransformersOwnGenerator) {
       std::equal(first.cpu_data(), first.cpu_data() + first.count(), second.cpu_data()));
 }
 
+// The stream of a sample has room for so many numbers and no more.
+TEST(AugmentationLawTest, DrawsNoMoreThanItsShare) {
+  std::uint64_t most = 0;
+  // Of crops of nearly the whole image one in six fits.
+  const DataTransformer<float> transformer(
+      Param("crop_size: 4 mirror: true max_rotation: 5 max_jitter: 1 random_resized_crop "
+            "{ min_area: 0.9 min_aspect: 0.5 max_aspect: 2 }"),
+      TRAIN);
+  std::vector<float> out(kMaxJitteredChannels * 4 * 4);
+  for (int i = 0; i < 2000; ++i) {
+    Philox rng(6, i);
+    transformer.Transform(RawDatum(0, kMaxJitteredChannels, false),
+                          {1, kMaxJitteredChannels, 4, 4}, &rng, out.data());
+    most = std::max(most, rng.counter());
+  }
+  // With a crop at the tenth try; without any there is no row and no column.
+  EXPECT_EQ(most, std::uint64_t{kMaxDraws});
+}
+
 // ----------------------------------------------------------------------------
 // Parameters
 

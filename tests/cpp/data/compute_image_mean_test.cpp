@@ -1,4 +1,4 @@
-#include "caffe/util/compute_image_mean.hpp"
+#include "caffe/data/compute_image_mean.hpp"
 
 #include "caffe/blob.hpp"
 #include "caffe/util/io.hpp"

@@ -1,4 +1,4 @@
-#include "caffe/util/convert_imageset.hpp"
+#include "caffe/data/convert_imageset.hpp"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -55,7 +55,7 @@ class ConvertImagesetTest : public ::testing::Test {
 
 TEST_F(ConvertImagesetTest, StoresTheListInOrder) {
   WriteList("colour.jpg 3\ngrey.jpg -1\ncmyk.jpg 3\npng_inside.jpg 8\n");
-  const ConvertImagesetResult result = ConvertImageset(options_);
+  const BuildResult result = ConvertImageset(options_);
   EXPECT_EQ(result.listed, 4u);
   EXPECT_EQ(result.written, 4u);
   EXPECT_EQ(result.class_counts, (std::map<int, std::uint64_t>{{-1, 1}, {3, 2}, {8, 1}}));
@@ -172,7 +172,7 @@ TEST_F(ConvertImagesetTest, NamesTheImagesItLeavesOut) {
   WriteList(
       "colour.jpg 0\nnone.jpg 1\ntruncated.jpg 2\n\ntext.jpg 3\nempty.jpg 4\nhuge.jpg 5\n"
       "truncated.png 6\nrotated.jpg 7\n");
-  const ConvertImagesetResult result = ConvertImageset(options_);
+  const BuildResult result = ConvertImageset(options_);
   EXPECT_EQ(result.listed, 8u);
   EXPECT_EQ(result.written, 2u);
   struct Rejected {
@@ -200,7 +200,7 @@ TEST_F(ConvertImagesetTest, ChecksTheSize) {
   EXPECT_EQ(ConvertImageset(options_).written, 3u) << "only when asked to";
   std::filesystem::remove_all(options_.database);
   options_.check_size = true;
-  const ConvertImagesetResult result = ConvertImageset(options_);
+  const BuildResult result = ConvertImageset(options_);
   EXPECT_EQ(result.written, 2u);
   ASSERT_EQ(result.rejected.size(), 2u);
   EXPECT_EQ(result.rejected[1].name, "cmyk.jpg");
@@ -218,7 +218,7 @@ TEST_F(ConvertImagesetTest, RejectsAPathTooLongForAKey) {
   WriteBytes(folder_ / "a.jpg", ImageBytes("colour.jpg"));
   options_.root_folder = folder_.path() + "/";
   WriteList(path + "a.jpg 0\na.jpg 1\n");
-  const ConvertImagesetResult result = ConvertImageset(options_);
+  const BuildResult result = ConvertImageset(options_);
   EXPECT_EQ(result.written, 1u);
   ASSERT_EQ(result.rejected.size(), 1u);
   EXPECT_NE(result.rejected[0].reason.find("1 to 511"), std::string::npos);
@@ -252,13 +252,19 @@ TEST_F(ConvertImagesetTest, TellsItsProgressAndStopsWhenToldTo) {
   EXPECT_EQ(FilesInFolder(), files);
 }
 
-TEST_F(ConvertImagesetTest, BeginsAgainAfterItWasKilled) {
-  WriteManyImages(50);
+TEST_F(ConvertImagesetTest, GoesOnWhereItWasKilled) {
+  WriteManyImages(20);
+  std::string list;
+  for (int i = 0; i < 1500; ++i) {
+    list += Str(i % 7 == 0 ? "none" : Str(i % 20), ".png ", i % 3, "\n");
+  }
+  WriteList(list);
+  options_.shuffle = true;
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     ConvertImageset(options_, [](std::uint64_t done, std::uint64_t) {
-      if (done == 25) raise(SIGKILL);
+      if (done == 1400) raise(SIGKILL);
     });
     _exit(0);
   }
@@ -267,14 +273,52 @@ TEST_F(ConvertImagesetTest, BeginsAgainAfterItWasKilled) {
   ASSERT_TRUE(WIFSIGNALED(status));
   EXPECT_FALSE(std::filesystem::exists(options_.database)) << "no half database";
   const int files = FilesInFolder();  // with what the killed one left
-  const std::string killed = options_.database;
-  options_.database += "_of_another_name";
-  ConvertImageset(options_);
+
+  const auto refused = [this](const ConvertImagesetOptions& options,
+                              const std::string& difference) {
+    ExpectError(ErrorKind::kValue,
+                {options_.database + ".partial' was begun with " + difference},
+                [&] { ConvertImageset(options); });
+  };
+  ConvertImagesetOptions other = options_;
+  other.seed = 1;
+  refused(other, "-seed ");
+  other = options_;
+  other.gray = true;
+  refused(other, "-gray 0, now -gray 1; give what it was begun with, or remove it");
+  other = options_;
+  other.shuffle = false;
+  refused(other, "-shuffle 1, now -shuffle 0;");
+  other = options_;
+  other.root_folder += "/";
+  refused(other, "another root folder;");
+  WriteList(list + "2.png 0\n");
+  refused(options_, "other images or labels;");
+  WriteList(list);
+
+  // Without a seed, in the order of the one that began it, of which it tells the seed.
+  const auto state = ReadBuildState(options_.database + ".partial");
+  std::vector<std::uint64_t> calls;
+  const BuildResult resumed = ConvertImageset(
+      options_, [&](std::uint64_t done, std::uint64_t) { calls.push_back(done); });
   EXPECT_EQ(FilesInFolder(), files) << "one gone, one come";
-  options_.database = killed;
-  ConvertImageset(options_);
-  EXPECT_EQ(ReadDatabase(options_.database).size(), 50u);
-  EXPECT_EQ(FilesInFolder(), files + 1);
+  EXPECT_EQ(resumed.listed, 1500u);
+  EXPECT_EQ(resumed.resumed, 1000u);
+  EXPECT_EQ(resumed.written, 1285u);
+  EXPECT_EQ(resumed.rejected.size(), 215u);
+  EXPECT_GT(calls.front(), 1000u);
+  EXPECT_LT(calls.front(), 1400u);
+
+  const Entries entries = ReadDatabase(options_.database);
+  options_.database = folder_ / "whole";
+  for (const auto& [name, value] : state->settings) {
+    if (name == "-seed") options_.seed = std::stoi(value);
+  }
+  const BuildResult whole = ConvertImageset(options_);
+  EXPECT_EQ(ReadDatabase(options_.database), entries);
+  EXPECT_EQ(whole.resumed, 0u);
+  EXPECT_EQ(whole.bytes, resumed.bytes);
+  EXPECT_EQ(whole.class_counts, resumed.class_counts);
 }
 
 TEST_F(ConvertImagesetTest, LeavesAnotherRunAlone) {

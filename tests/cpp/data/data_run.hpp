@@ -5,10 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "caffe/resumable.hpp"
 #include "layer_test.hpp"
 
 namespace caffe {
 namespace test {
+
+template <typename T>
+Resumable& ResumableOf(Layer<T>& layer) {
+  return dynamic_cast<Resumable&>(layer);
+}
 
 /// Images and labels of one Forward.
 struct DeliveredBatch {

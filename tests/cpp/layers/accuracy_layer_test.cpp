@@ -90,7 +90,7 @@ TEST(AccuracyLayerTestErrors, SaysWhatIsWrong) {
                       {{3, 4}, {3}});
   FillWith(run.bottom[1], Half::kData, [](int i) { return 3 * i - 1; });
   EXPECT_NE(ErrorOfAction([&] { run.Forward(); })
-                .find("layer 'acc' (Accuracy), bottom[1] 'label': sample 0 has label -1, "
+                .find("layer 'acc' (Accuracy): bottom[1] 'label': sample 0 has label -1, "
                       "expected 0 to 3 for the 4 classes"),
             std::string::npos);
   FillWith(run.bottom[1], Half::kData, [](int) { return 0; });

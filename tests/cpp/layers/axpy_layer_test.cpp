@@ -88,12 +88,12 @@ TEST(AxpyLayerTestFloat, Packed) {
 
 TEST(AxpyLayerTestErrors, NamesTheBottomsAndTheirOrder) {
   ExpectLayerError(kAxpy, {{2, 3, 1, 1}, {2, 3, 4, 5}}, 1,
-                   {"layer 'se_add' (Axpy) got 2 bottom blob(s), expected 3",
+                   {"layer 'se_add' (Axpy): got 2 bottom blob(s), expected 3",
                     "a (the per-channel scale, N x C), x and y"});
   ExpectLayerError(
       "name: 'se_add' type: 'Axpy' bottom: 's' bottom: 'branch' bottom: 'id'",
       {{2, 3, 1, 1}, {2, 3, 2, 2}, {2, 3, 4, 5}}, 1,
-      {"layer 'se_add' (Axpy), bottom[1] 'branch': shape (2, 3, 2, 2), expected (2, 3, "
+      {"layer 'se_add' (Axpy): bottom[1] 'branch': shape (2, 3, 2, 2), expected (2, 3, "
        "4, 5) "
        "like bottom[2]. Bottoms are a, x, y in that order."});
   ExpectLayerError(

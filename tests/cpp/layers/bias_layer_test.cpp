@@ -82,7 +82,7 @@ TEST(BiasLayerTestFloat, Packed) {
 
 TEST(BiasLayerTestErrors, SaysWhichShapeIsWrong) {
   ExpectLayerError("name: 'b' type: 'Bias'", {{2, 3, 4, 5}, {4}}, 1,
-                   {"layer 'b' (Bias), bottom[1]", "shape (4,), expected (3,)"});
+                   {"layer 'b' (Bias): bottom[1]", "shape (4,), expected (3,)"});
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ TEST(ConcatLayerTestFloat, Packed) {
 TEST(ConcatLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError("name: 'c' type: 'Concat' bottom: 'a' bottom: 'b'",
                    {{2, 3, 4, 5}, {2, 3, 4, 4}}, 1,
-                   {"layer 'c' (Concat), bottom[1] 'b': shape (2, 3, 4, 4), expected "
+                   {"layer 'c' (Concat): bottom[1] 'b': shape (2, 3, 4, 4), expected "
                     "(2, 3, 4, 5) like bottom[0] except on axis 1"});
   ExpectLayerError("name: 'c' type: 'Concat'", {{2, 3}, {2, 3, 1}}, 1,
                    {"shape (2, 3, 1)"});

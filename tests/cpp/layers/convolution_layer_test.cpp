@@ -147,6 +147,22 @@ TEST(ConvolutionLayerTest, PackedInput) {
                            {{2, 32, 9, 7}}, options);
 }
 
+TEST(ConvolutionLayerTest, EngineCaffeIsTheReference) {
+  const auto engine = [](const std::string& param) {
+    LayerRun<float> run(Convolution("num_output: 16 kernel_size: 3 " + param),
+                        {{1, 16, 8, 8}});
+    run.SetUp();
+    return dynamic_cast<const ConvolutionLayer<float>&>(*run.layer).engine_name();
+  };
+  const ConvolutionCase c =
+      MakeCase("default", {1, 16, 8, 8}, 16, {.kernel = {3}}, 1, true);
+  const std::string usual = MakeConvolution<float>(c.problem)->name();
+  EXPECT_EQ(engine(""), usual);
+  EXPECT_EQ(engine("engine: DEFAULT"), usual);
+  EXPECT_EQ(engine("engine: CUDNN"), usual);
+  EXPECT_EQ(engine("engine: CAFFE"), "reference");
+}
+
 TEST(ConvolutionLayerTest, FollowsTheShapeOfItsInput) {
   LayerRun<float> run(Convolution("num_output: 16 kernel_size: 3 pad: 1 stride: 2"),
                       {{2, 16, 8, 8}});

@@ -31,7 +31,7 @@ TYPED_TEST(DataLayerErrorsTest, FailsOnABadImageAndNamesIt) {
                   [&] { run.Next(); });
     }
     LayerState state;
-    run.layer()->SaveState(&state);
+    ResumableOf(*run.layer()).SaveState(&state);
     EXPECT_EQ(state.position(), 4u);
   }
   datums[0].set_data("junk");

@@ -106,7 +106,7 @@ TYPED_TEST(DataLayerTest, ContinuesExactlyWhereItWas) {
   DataRun<TypeParam> whole(text);
   whole.Next(5);
   LayerState state;
-  ASSERT_TRUE(whole.layer()->SaveState(&state));
+  ASSERT_TRUE(ResumableOf(*whole.layer()).SaveState(&state));
   EXPECT_EQ(state.layer(), "data");
   EXPECT_EQ(state.position(), 20u) << "prefetched batches do not count";
   const std::vector<DeliveredBatch> want = whole.Next(9);
@@ -114,12 +114,12 @@ TYPED_TEST(DataLayerTest, ContinuesExactlyWhereItWas) {
   // A new process may have another seed, and may have begun to read.
   Caffe::set_random_seed(99);
   DataRun<TypeParam> resumed(text);
-  resumed.layer()->RestoreState(state);
+  ResumableOf(*resumed.layer()).RestoreState(state);
   EXPECT_EQ(resumed.Next(9), want);
-  resumed.layer()->RestoreState(state);
+  ResumableOf(*resumed.layer()).RestoreState(state);
   EXPECT_EQ(resumed.Next(9), want);
   LayerState again;
-  resumed.layer()->SaveState(&again);
+  ResumableOf(*resumed.layer()).SaveState(&again);
   EXPECT_EQ(again.position(), 56u);
   EXPECT_EQ(again.extra(), state.extra());
 }
@@ -128,9 +128,9 @@ TYPED_TEST(DataLayerTest, ContinuesFarBeyondTheFirstEpoch) {
   WriteDatums(this->folder_ / "db", RawDatums(11));
   DataRun<TypeParam> run(this->Text("batch_size: 4"));
   LayerState state;
-  run.layer()->SaveState(&state);
+  ResumableOf(*run.layer()).SaveState(&state);
   state.set_position(std::uint64_t{11} * 1000000000 * 1000 + 7);
-  run.layer()->RestoreState(state);
+  ResumableOf(*run.layer()).RestoreState(state);
   EXPECT_EQ(run.NextLabels(2), Modulo(7, 8, 11));
 }
 
@@ -140,7 +140,7 @@ TYPED_TEST(DataLayerTest, RefusesTheStateOfAnotherLayer) {
   LayerState state;
   state.set_extra("something else");
   ExpectError(ErrorKind::kFile, {"'data'", "something else"},
-              [&] { run.layer()->RestoreState(state); });
+              [&] { ResumableOf(*run.layer()).RestoreState(state); });
 }
 
 TYPED_TEST(DataLayerTest, SharesTheEntriesBetweenSolvers) {
@@ -162,7 +162,7 @@ TYPED_TEST(DataLayerTest, SharesTheEntriesBetweenSolvers) {
                              whole.images.begin() + (3 * i + rank) * size));
     }
     LayerState state;
-    run.layer()->SaveState(&state);
+    ResumableOf(*run.layer()).SaveState(&state);
     EXPECT_EQ(state.position(), 12u);
     // A TEST net reads everything.
     EXPECT_EQ(DataRun<TypeParam>(this->Text("batch_size: 5"), TEST).NextLabels(2),

@@ -147,7 +147,7 @@ TEST(EltwiseLayerTestFloat, Packed) {
 TEST(EltwiseLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError("name: 'e' type: 'Eltwise' bottom: 'a' bottom: 'b'",
                    {{2, 3, 4, 5}, {2, 3, 4, 4}}, 1,
-                   {"layer 'e' (Eltwise), bottom[1] 'b': shape (2, 3, 4, 4), expected "
+                   {"layer 'e' (Eltwise): bottom[1] 'b': shape (2, 3, 4, 4), expected "
                     "(2, 3, 4, 5) like bottom[0]"});
   ExpectLayerError(Eltwise("coeff: 1"), Same(2, {2}), 1,
                    {"1 coeff value(s), expected 2"});

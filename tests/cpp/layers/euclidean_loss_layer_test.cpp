@@ -59,7 +59,7 @@ TEST(EuclideanLossLayerTestFloat, Packed) {
 
 TEST(EuclideanLossLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(kLoss, {{4, 5}, {4, 4}}, 1,
-                   {"layer 'l2' (EuclideanLoss), bottom[1]: shape (4, 4)"});
+                   {"layer 'l2' (EuclideanLoss): bottom[1]: shape (4, 4)"});
   ExpectLayerError(kLoss, {{4, 5}, {5, 4}}, 1, {"same number of samples on axis 0"});
   ExpectLayerError(kLoss, {{4, 5}}, 1, {"got 1 bottom blob(s), expected 2"});
 }

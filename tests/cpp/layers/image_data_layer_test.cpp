@@ -121,13 +121,13 @@ TYPED_TEST(ImageDataLayerTest, ContinuesExactlyWhereItWas) {
   DataRun<TypeParam> whole(text);
   whole.Next(6);
   LayerState state;
-  ASSERT_TRUE(whole.layer()->SaveState(&state));
+  ASSERT_TRUE(ResumableOf(*whole.layer()).SaveState(&state));
   EXPECT_EQ(state.position(), 18u);
   const auto want = whole.Next(8);
   Caffe::set_random_seed(5);
   DataRun<TypeParam> resumed(text);
   resumed.Next();
-  resumed.layer()->RestoreState(state);
+  ResumableOf(*resumed.layer()).RestoreState(state);
   EXPECT_EQ(resumed.Next(8), want);
 }
 

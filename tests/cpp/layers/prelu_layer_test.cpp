@@ -95,7 +95,7 @@ TEST(PReLULayerTestFloat, MatchesDouble) {
 TEST(PReLULayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(
       "name: 'p' type: 'PReLU'", {{5}}, 1,
-      {"layer 'p' (PReLU), bottom[0]", "shape (5,)", "expected (N, C, ...)"});
+      {"layer 'p' (PReLU): bottom[0]", "shape (5,)", "expected (N, C, ...)"});
   ExpectLayerError(
       "name: 'p' type: 'PReLU' blobs { shape { dim: 4 } data: [1, 1, 1, 1] }", {{2, 3}},
       1, {"layer 'p' (PReLU)", "shape (4,)", "expected 3 values"});

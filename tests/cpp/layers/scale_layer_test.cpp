@@ -152,13 +152,13 @@ TEST(ScaleLayerTestErrors, SaysWhichShapeIsWrong) {
   ExpectLayerError(
       "name: 's' type: 'Scale' bottom: 'x' bottom: 'a' scale_param { axis: 0 }",
       {{2, 3, 4, 5}, {2, 4}}, 1,
-      {"layer 's' (Scale), bottom[1] 'a': shape (2, 4), expected (2, 3)",
+      {"layer 's' (Scale): bottom[1] 'a': shape (2, 4), expected (2, 3)",
        "bottom[0] 'x' of shape (2, 3, 4, 5) from axis 0 on"});
   ExpectLayerError(Given("axis: 3"), {{2, 3, 4, 5}, {5, 1}}, 1,
                    {"bottom[1]", "shape (5, 1), expected (5,)"});
   ExpectLayerError(
       Learned("axis: 2 num_axes: 3"), {{2, 3, 4, 5}}, 1,
-      {"layer 's' (Scale), bottom[0]", "axis 2 and num_axes 3", "at most 2"});
+      {"layer 's' (Scale): bottom[0]", "axis 2 and num_axes 3", "at most 2"});
   ExpectLayerError(
       "name: 's' type: 'Scale' scale_param { bias_term: true } "
       "blobs { shape { dim: 3 } data: [1, 1, 1] }",

@@ -99,7 +99,7 @@ TEST(SigmoidCrossEntropyLossLayerTestDouble, Gradient) {
 
 TEST(SigmoidCrossEntropyLossLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(Loss(""), {{4, 5}, {4, 4}}, 1,
-                   {"layer 'sce' (SigmoidCrossEntropyLoss), bottom[1]: shape (4, 4)",
+                   {"layer 'sce' (SigmoidCrossEntropyLoss): bottom[1]: shape (4, 4)",
                     "bottom[0] of shape (4, 5)"});
   LayerRun<float> run(Loss(""), {{4, 5}, {4, 5}});
   run.Forward();

@@ -78,7 +78,7 @@ TEST(SliceLayerTestFloat, Packed) {
 
 TEST(SliceLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError("name: 's' type: 'Slice' bottom: 'x'", {{2, 5}}, 2,
-                   {"layer 's' (Slice), bottom[0] 'x': shape (2, 5)", "2 equal parts"});
+                   {"layer 's' (Slice): bottom[0] 'x': shape (2, 5)", "2 equal parts"});
   ExpectLayerError(Slice("slice_point: 1"), {{2, 5}}, 3,
                    {"1 slice_point value(s), expected 2"});
   for (const char* points :

@@ -202,7 +202,7 @@ void ExpectLabelError(float label, const std::string& params, const std::string&
 TEST(SoftmaxWithLossLayerTestErrors, LabelOutsideTheClasses) {
   ExpectLabelError(
       10, "",
-      "layer 'loss' (SoftmaxWithLoss), bottom[1] 'label': sample 3 has label 10, "
+      "layer 'loss' (SoftmaxWithLoss): bottom[1] 'label': sample 3 has label 10, "
       "expected 0 to 9 for the 10 classes of bottom[0]");
   ExpectLabelError(-1, "", "sample 3 has label -1");
   ExpectLabelError(254, "loss_param { ignore_label: 255 }", "or 255 to be ignored");
@@ -218,7 +218,7 @@ TEST(SoftmaxWithLossLayerTestErrors, LabelOutsideTheClasses) {
 TEST(SoftmaxWithLossLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(
       Loss(""), {{4, 5, 2}, {4}}, 1,
-      {"layer 'loss' (SoftmaxWithLoss), bottom[1]: shape (4,) holds 4 labels, "
+      {"layer 'loss' (SoftmaxWithLoss): bottom[1]: shape (4,) holds 4 labels, "
        "expected 8"});
   ExpectLayerError(Loss(""), {{4, 5}, {2, 2}}, 1, {"(4, 5)", "(2, 2)", "axis 0"});
   ExpectLayerError(Loss("loss_param { label_smoothing: 1 }"), {{4, 5}, {4}}, 1,

@@ -363,10 +363,11 @@ TEST(InPlaceTest, WhatALaterLayerReadsUnderAnotherNameIsNotChanged) {
                   "layer { name: 'cat' type: 'Concat' bottom: 'again' bottom: 'flat' "
                   "top: 'y' }\n",
               "y");
-  EXPECT_THAT(NetError(text),
-              AllOf(HasSubstr("layer 'r' (ReLU) works in place on data that layer 'cat' "
-                              "(Concat) reads as 'pre' afterwards"),
-                    HasSubstr("give the top of 'r' its own name")));
+  EXPECT_THAT(
+      NetError(text),
+      AllOf(HasSubstr("layer 'r' (ReLU): it works in place on data that layer 'cat' "
+                      "(Concat) reads as 'pre' afterwards"),
+            HasSubstr("give its top its own name")));
 }
 
 /// Its top is its parameter, as that of Caffe's layer Parameter.
@@ -397,8 +398,9 @@ TEST(InPlaceTest, ParametersAreNotChangedInPlace) {
       "layer { name: 'own' type: 'OwnValues' top: 'w' }\n"
       "layer { name: 'r' type: 'ReLU' bottom: 'w' top: '";
   EXPECT_EQ(NetError(text + "y' }"), "");
-  EXPECT_THAT(NetError(text + "w' }"),
-              HasSubstr("layer 'r' (ReLU) works in place on 'w', which is a parameter"));
+  EXPECT_THAT(
+      NetError(text + "w' }"),
+      HasSubstr("layer 'r' (ReLU): it works in place on 'w', which is a parameter"));
 }
 
 TEST(InPlaceTest, InputsThatAreChangedInPlaceAreWarnedOf) {
@@ -407,7 +409,7 @@ TEST(InPlaceTest, InputsThatAreChangedInPlaceAreWarnedOf) {
   for (const std::string top : {"y", "data"}) {
     const test::CapturedLog log;
     MakeNet<float>(text + top + "' }");
-    EXPECT_EQ(log.Texts("layer 'r' works in place on input 'data'").size(),
+    EXPECT_EQ(log.Texts("layer 'r' (ReLU) works in place on input 'data'").size(),
               top == "data" ? 1u : 0u);
   }
 }

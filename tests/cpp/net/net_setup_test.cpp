@@ -181,11 +181,11 @@ TEST(NetSetUpTest, OldDescriptionsInMemoryAreUpgraded) {
 TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
   const std::string x = InputLayer("data", {2, 3, 4, 4});
   EXPECT_THAT(NetError(x + IpLayer("ip", "dataa", 2)),
-              AllOf(HasSubstr("layer 'ip' (InnerProduct), bottom[0]"),
+              AllOf(HasSubstr("layer 'ip' (InnerProduct): bottom[0]"),
                     HasSubstr("'dataa'"), HasSubstr("'data'")));
   EXPECT_THAT(NetError(x + IpLayer("a", "data", 2) +
                        "layer { name: 'b' type: 'TanH' bottom: 'a' top: 'data' }"),
-              AllOf(HasSubstr("layer 'b' (TanH), top[0]"), HasSubstr("blob 'data'"),
+              AllOf(HasSubstr("layer 'b' (TanH): top[0]"), HasSubstr("blob 'data'"),
                     HasSubstr("in-place")));
   EXPECT_THAT(
       NetError(x + "layer { name: 'c' type: 'Convolutions' bottom: 'data' top: 'c' }"),
@@ -194,7 +194,7 @@ TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
   EXPECT_THAT(NetError(InputLayer("a", {2, 3}) + x +
                        "layer { name: 'sk' type: 'Axpy' "
                        "bottom: 'a' bottom: 'data' top: 'sk' }"),
-              AllOf(HasSubstr("layer 'sk' (Axpy) got 2 bottom blob(s), expected 3"),
+              AllOf(HasSubstr("layer 'sk' (Axpy): got 2 bottom blob(s), expected 3"),
                     HasSubstr("a ("), HasSubstr("x and y, in that order")));
   EXPECT_THAT(
       NetError(x + "layer { name: 'c' type: 'Convolution' bottom: 'data' top: 'c' "
@@ -202,7 +202,7 @@ TEST(NetSetUpTest, ErrorsNameLayerAndBlob) {
       HasSubstr("layer 'c' (Convolution)"));
   EXPECT_THAT(
       NetError(x + "layer { name: 'r' type: 'ReLU' bottom: 'data' top: 'a' top: 'b' }"),
-      AllOf(HasSubstr("layer 'r' (ReLU) got 2 top blob(s)"), HasSubstr("expected 1")));
+      AllOf(HasSubstr("layer 'r' (ReLU): got 2 top blob(s)"), HasSubstr("expected 1")));
   EXPECT_THAT(
       NetError(x + IpLayer("ip", "data", 2, "param {} param {} param {}")),
       AllOf(HasSubstr("layer 'ip'"), HasSubstr("3 param"), HasSubstr("at most 2")));
@@ -222,7 +222,7 @@ TEST(NetSetUpTest, InPlaceBesideAnotherReaderIsRefused) {
   EXPECT_THAT(NetError(InputLayer("x", {2, 3}) + IpLayer("ip", "x", 2) +
                        "layer { name: 'side' type: 'TanH' bottom: 'ip' top: 'side' }"
                        "layer { name: 'relu' type: 'ReLU' bottom: 'ip' top: 'ip' }"),
-              AllOf(HasSubstr("layer 'relu' (ReLU), top[0]"), HasSubstr("blob 'ip'")));
+              AllOf(HasSubstr("layer 'relu' (ReLU): top[0]"), HasSubstr("blob 'ip'")));
 }
 
 TEST(NetSetUpTest, EqualSeedsGiveEqualWeights) {

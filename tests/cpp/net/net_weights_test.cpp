@@ -176,7 +176,7 @@ TEST(NetCopyTest, ErrorsSayWhatToDo) {
   NetParameter param;
   from->ToProto(&param);
   EXPECT_THAT(MessageOf<ValueError>([&] { to->CopyTrainedLayersFrom(param); }),
-              AllOf(HasSubstr("layer 'fc' (InnerProduct), weight blob 0"),
+              AllOf(HasSubstr("layer 'fc' (InnerProduct): weight blob 0"),
                     HasSubstr("(1000, 4)"), HasSubstr("(10, 4)"), HasSubstr("rename")));
   param.mutable_layer(1)->mutable_blobs()->RemoveLast();
   EXPECT_THAT(MessageOf<ValueError>([&] { to->CopyTrainedLayersFrom(param); }),

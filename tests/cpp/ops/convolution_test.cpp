@@ -7,7 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "caffe/ops/onednn/runtime.hpp"
+#include "caffe/ops/convolution/engines.hpp"
+#include "caffe/ops/onednn.hpp"
 #include "caffe/util/zero_denormals.hpp"
 #include "layer_test.hpp"
 #include "ops/bfloat16.hpp"
@@ -48,7 +49,7 @@ struct ConvolutionBlobs {
   Blob<T> x, y, w, b;
 };
 
-// Results by the definition, or where that takes too long by the native engine in
+// Results by the definition, or where that takes too long by the reference engine in
 // double, which the small problems check against the definition.
 constexpr std::int64_t kMostProducts = 40'000'000;
 
@@ -70,7 +71,7 @@ ConvolutionResults Expected(const ConvolutionCase& c, const ConvolutionBlobs<T>&
   for (Blob<double>* blob : {&exact.w, &exact.b}) {
     FillWith(blob, Half::kDiff, [](int) { return 0; });
   }
-  exact.Run(MakeConvolution<double>(c.problem, true).get());
+  exact.Run(MakeConvolution<double>(c.problem).get());
   return {Values(exact.y), Values(exact.x, Half::kDiff), Values(exact.w, Half::kDiff),
           Values(exact.b, Half::kDiff)};
 }
@@ -320,7 +321,7 @@ INSTANTIATE_TEST_SUITE_P(SkNet50, ConvolutionEnginesTest,
                          ::testing::ValuesIn(SkNet50Convolutions()), CaseName);
 
 // The reference that large problems rely on.
-TEST(NativeConvolutionTest, AgreesWithTheDefinitionInDouble) {
+TEST(ReferenceEngineTest, AgreesWithTheDefinitionInDouble) {
   std::uint64_t seed = 0;
   for (const ConvolutionCase& c : SmallConvolutions()) {
     SCOPED_TRACE(c.name + ": " + c.problem.Text());
@@ -334,7 +335,7 @@ TEST(NativeConvolutionTest, AgreesWithTheDefinitionInDouble) {
 // What training SKNet runs on: no shape of it may fall back to reference code.
 TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEngines) {
   for (const ConvolutionCase& c : SkNet50Convolutions()) {
-    EXPECT_NE(MakeConvolution<float>(c.problem)->name(), kNativeEngine) << c.name;
+    EXPECT_NE(MakeConvolution<float>(c.problem)->name(), kReferenceEngine) << c.name;
   }
 }
 
@@ -343,9 +344,9 @@ TEST(ConvolutionSelectionTest, SkNet50RunsOnFastEnginesWithAnEpilogue) {
     ConvolutionProblem problem = c.problem;
     problem.training = false;
     problem.relu = true;
-    EXPECT_NE(MakeConvolution<float>(problem)->name(), kNativeEngine) << c.name;
+    EXPECT_NE(MakeConvolution<float>(problem)->name(), kReferenceEngine) << c.name;
     problem.addend = true;
-    EXPECT_NE(MakeConvolution<float>(problem)->name(), kNativeEngine) << c.name;
+    EXPECT_NE(MakeConvolution<float>(problem)->name(), kReferenceEngine) << c.name;
   }
 }
 
@@ -368,14 +369,16 @@ TEST(ConvolutionSelectionTest, SkNet50MultipliesInBfloat16WhereItIsFaster) {
 
 TEST(ConvolutionSelectionTest, EngineCaffeIsTheReference) {
   for (const ConvolutionCase& c : SmallConvolutions()) {
-    EXPECT_EQ(MakeConvolution<float>(c.problem, true)->name(), kNativeEngine) << c.name;
+    ConvolutionProblem problem = c.problem;
+    problem.reference_only = true;
+    EXPECT_EQ(MakeConvolution<float>(problem)->name(), kReferenceEngine) << c.name;
   }
 }
 
 TEST(ConvolutionSelectionTest, SeveralBatchAxesAreLeftToTheReference) {
   ConvolutionCase c = MakeCase("batch_of_batches", {2, 16, 6, 6}, 16, {{3}});
   c.problem.batch_is_axis0 = false;
-  EXPECT_EQ(MakeConvolution<float>(c.problem)->name(), kNativeEngine);
+  EXPECT_EQ(MakeConvolution<float>(c.problem)->name(), kReferenceEngine);
 }
 
 }  // namespace

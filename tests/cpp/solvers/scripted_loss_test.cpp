@@ -22,7 +22,7 @@ TEST(ScriptedLossTest, LossGradientAndPositionFollowTheScript) {
   layer->SetUp({}, {&loss});
   LayerState state;
   state.set_position(5);
-  layer->RestoreState(state);
+  dynamic_cast<Resumable&>(*layer).RestoreState(state);
   EXPECT_EQ(layer->Forward({}, {&loss}), 3 + 5);
   caffe_set(6, 0.0, layer->blobs()[0]->mutable_cpu_diff());
   layer->Backward({&loss}, {}, {});
@@ -31,7 +31,7 @@ TEST(ScriptedLossTest, LossGradientAndPositionFollowTheScript) {
     EXPECT_EQ(layer->blobs()[0]->cpu_diff()[i],
               2 * (2 * test::ScriptedGradient(3, 5, 0, i)));
   }
-  ASSERT_TRUE(layer->SaveState(&state));
+  ASSERT_TRUE(dynamic_cast<Resumable&>(*layer).SaveState(&state));
   EXPECT_EQ(state.position(), 6u);
 }
 

@@ -34,6 +34,7 @@ using test::Weights;
 using test::WriteBytes;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Gradients with noise of the random stream and of the layer's own position, losses
 // that are averaged, tests in between.
@@ -314,6 +315,20 @@ TEST_F(HostileStateTest, TruncatedAtEveryLength) {
     WriteBytes(folder_ / "cut.solverstate.h5", hdf5.substr(0, size));
     EXPECT_NE(RestoreError(folder_ / "cut.solverstate.h5"), "");
   }
+}
+
+TEST_F(HostileStateTest, TheSnapshotBeforeIsNamed) {
+  for (const std::string end : {"", ".h5"}) {
+    fs::copy(folder_ / ("s_iter_3.solverstate" + end),
+             folder_ / ("s_iter_12.solverstate" + end));
+    fs::resize_file(folder_ / ("s_iter_12.solverstate" + end), 40);
+    EXPECT_THAT(
+        RestoreError(folder_ / ("s_iter_12.solverstate" + end)),
+        AllOf(HasSubstr("s_iter_12.solverstate"),
+              HasSubstr("; the one before is '" + folder_ / "s_iter_3.solverst")));
+  }
+  // Nor is another type of solver a matter of which snapshot.
+  EXPECT_THAT(RestoreError(State(), "type: 'Adam'"), Not(HasSubstr("the one before")));
 }
 
 TEST_F(HostileStateTest, AnotherNetOrSolver) {

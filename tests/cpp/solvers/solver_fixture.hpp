@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "caffe/layer.hpp"
+#include "caffe/resumable.hpp"
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/util/math_functions.hpp"
 #include "fill.hpp"
@@ -29,7 +30,7 @@ namespace test {
 /// the first parameter. The step counts as data position: it is state that blobs do
 /// not hold.
 template <typename Dtype>
-class ScriptedLossLayer : public Layer<Dtype> {
+class ScriptedLossLayer : public Layer<Dtype>, public Resumable {
  public:
   explicit ScriptedLossLayer(const LayerParameter& param) : Layer<Dtype>(param) {}
   const char* type() const override { return "ScriptedLoss"; }

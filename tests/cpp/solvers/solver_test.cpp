@@ -486,6 +486,22 @@ TEST(SolverErrorsTest, WithoutMaxIterThereIsNothingToSolve) {
   EXPECT_EQ(solver->iter(), 1);
 }
 
+TEST(SolverErrorsTest, MissingBaseRateIsWarnedOfOnce) {
+  for (const std::string rate :
+       {"lr_policy: 'fixed'", "lr_policy: 'fixed' base_lr: 0", ""}) {
+    const LogCapture log;
+    const auto solver = NewSolver<float>(Str("net_param { ", kNet, " } ", rate));
+    const std::vector<float> weights = Weights(solver.get());
+    if (!rate.empty()) solver->Step(2);
+    EXPECT_EQ(Weights(solver.get()), weights);
+    int warnings = 0;
+    for (const std::string& line : log.raw()) {
+      warnings += line[0] == 'W' && line.find("base_lr is missing") != std::string::npos;
+    }
+    EXPECT_EQ(warnings, rate == "lr_policy: 'fixed'") << rate;
+  }
+}
+
 TEST(SolverErrorsTest, MissingPolicyIsReportedWhenItIsNeeded) {
   const LogCapture log;
   const auto solver = NewSolver<float>(Str("net_param { ", kNet, " }"));

@@ -106,7 +106,7 @@ TEST(InsertSplitsTest, AnUnknownBottomNamesTheClosest) {
                   layer { name: 'ip' type: 'InnerProduct' bottom: 'dta' top: 'ip' })"),
                              &out);
               }),
-              AllOf(HasSubstr("layer 'ip' (InnerProduct), bottom[0]"), HasSubstr("'dta'"),
+              AllOf(HasSubstr("layer 'ip' (InnerProduct): bottom[0]"), HasSubstr("'dta'"),
                     HasSubstr("closest"), HasSubstr("'data'")));
   // A blob made further down is not there yet.
   EXPECT_THAT(ErrorOfAction([&] {

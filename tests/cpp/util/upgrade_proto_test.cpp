@@ -506,7 +506,7 @@ TEST(ForkUpgradeTest, CeilModeBecomesRoundMode) {
                     "layer { name: 'p' pooling_param { ceil_mode: false "
                     "round_mode: CEIL } }");
               }),
-              HasSubstr("layer 'p' (): ceil_mode and round_mode say the opposite"));
+              HasSubstr("layer 'p': ceil_mode and round_mode say the opposite"));
 }
 
 TEST(ForkUpgradeTest, RawBlobsOfNvidiaBecomeData) {
@@ -529,7 +529,7 @@ TEST(ForkUpgradeTest, RawBlobsOfNvidiaBecomeData) {
   NetParameter damaged =
       FromText("layer { name: 'a' blobs { raw_data_type: FLOAT raw_data: '12345' } }");
   EXPECT_THAT(MessageOf<ValueError>([&] { UpgradeNetAsNeeded("f", &damaged); }),
-              HasSubstr("layer 'a' (): 5 raw bytes, expected a multiple of 4"));
+              HasSubstr("layer 'a': 5 raw bytes, expected a multiple of 4"));
 }
 
 NetParameter Split(const string& text) {

@@ -72,6 +72,7 @@ def test_forms_of_net(model, weights):
         ((1, None), {}, "level is None, expected a whole number"),
         ((1, 0.5), {}, "level is 0.5, expected a whole number"),
         ((1, 2**31), {}, r"level is 2147483648, expected less than 2\^31"),
+        ((1, -(2**31) - 1), {}, r"level is -2147483649, expected at least -2\^31"),
         ((1, 0, "deploy"), {}, r"stages is 'deploy', .*such as \['deploy'\]"),
         ((1,), {"stages": b"deploy"}, "stages is b'deploy', expected a list"),
         ((1,), {"stages": 3}, "stages is 3, expected a list of names"),

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf import descriptor_pool, text_format
 from google.protobuf.descriptor import FieldDescriptor
 
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, event_pb2
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "python" / "caffe"
@@ -57,8 +57,10 @@ def test_batch_norm_of_the_releases_and_of_caffe_have_their_fields():
     assert fields[200].name == "cudnn_batch_norm_param"
 
 
-def test_the_stub_has_every_field_and_value():
-    tree = ast.parse((PACKAGE / "proto" / "caffe_pb2.pyi").read_text())
+@pytest.mark.parametrize("module", [caffe_pb2, event_pb2])
+def test_the_stub_has_every_field_and_value(module):
+    stub = Path(module.__file__).with_suffix(".pyi").name
+    tree = ast.parse((PACKAGE / "proto" / stub).read_text())
 
     def annotated(body):
         return {
@@ -68,8 +70,8 @@ def test_the_stub_has_every_field_and_value():
         }
 
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    top_level = caffe_pb2.DESCRIPTOR.message_types_by_name
-    enums = caffe_pb2.DESCRIPTOR.enum_types_by_name
+    top_level = module.DESCRIPTOR.message_types_by_name
+    enums = module.DESCRIPTOR.enum_types_by_name
     assert set(classes) == {*top_level, *enums}
     for name, message in top_level.items():
         stubbed = {
@@ -93,6 +95,22 @@ def _is_repeated(field):
         value = field.is_repeated
         return value() if callable(value) else value
     return field.label == FieldDescriptor.LABEL_REPEATED
+
+
+def test_classes_have_those_within_them_without_protobufs_compiled_half():
+    program = """
+from google.protobuf.internal import api_implementation
+from caffe.proto import event_pb2
+print(api_implementation.Type(), event_pb2.Summary.Value(tag="x").tag)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "python x\n", run.stderr
 
 
 WRITE_A_NET = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,52 @@ def test_sizes_are_checked(run_tool, images, tmp_path):
     run = run_tool("convert_imageset", "-check_size", "images/", "list.txt", "db")
     assert run.returncode == 1
     assert "Rejected line 6, '5 a.png'" in run.stderr
+
+
+KILLED = """
+import os, signal, sys
+import caffe.cli.progress as progress
+def report(done, total):
+    if done > 1000:
+        os.kill(os.getpid(), signal.SIGKILL)
+progress._lines = lambda: report
+from caffe.cli.convert_imageset import main
+sys.exit(main())
+"""
+
+
+def test_a_killed_run_is_continued(run_tool, images, tmp_path):
+    """Behind the first transaction, of 1000 images, and before the last is done."""
+    lines = (tmp_path / "list.txt").read_text()
+    (tmp_path / "list.txt").write_text(lines * 90)
+    command = ("-shuffle", "images/", "list.txt", "db")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *command],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "db").exists()
+    run = run_tool("convert_imageset", "-encoded", *command)
+    assert run.returncode == 1
+    assert (
+        "'db.partial' was begun with -encoded 0, now -encoded 1; give what it was "
+        "begun with, or remove it" in run.stderr
+    )
+    run = run_tool("convert_imageset", *command)
+    assert run.returncode == 0, run.stderr
+    log = messages(run.stderr)
+    assert "An earlier run had written 1000 of them" in log
+    assert {f"Class {label}: 360 images" for label in range(3)} <= set(log)
+    assert not (tmp_path / "db.partial").exists()
+    values, labels = stored(tmp_path / "db", 12 * 90)
+    # An image occurs in one class only, as often as it is listed.
+    want = blue_first(images)
+    for label in range(3):
+        got = values[np.array(labels) == label]
+        for index in range(label, COUNT, 3):
+            assert (got == want[index]).all(axis=(1, 2, 3)).sum() == 90
 
 
 def test_an_existing_database_stays(run_tool, images, tmp_path):

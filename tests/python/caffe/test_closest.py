@@ -10,8 +10,8 @@ import caffe
 from caffe import layers as L
 from caffe.cli.flags import Flag, UsageError, parse
 from caffe.closest import closest, suggestion
+from sknet.convert.torch_sources import source
 from sknet.models import create_model
-from sknet.torch_sources import source
 
 
 def test_decides_as_the_table_does(data_folder):

@@ -47,6 +47,24 @@ def test_a_failed_check_in_a_layer_is_a_value_error():
         caffe.Net(definition, caffe.TEST)
 
 
+def test_a_layer_is_named_though_another_thing_has_its_name():
+    definition = nets.linear()
+    definition.layer[1].name = "gauss"
+    definition.layer[1].inner_product_param.weight_filler.type = "gauss"
+    with pytest.raises(ValueError, match=r"^layer 'gauss' \(InnerProduct\): .*'gauss'"):
+        caffe.Net(definition, caffe.TEST)
+
+
+def test_a_wrong_axis_is_told_with_the_shape_and_the_range():
+    definition = nets.linear()
+    definition.layer[1].inner_product_param.axis = 7
+    expected = (
+        r"^layer 'fc' \(InnerProduct\): axis 7 of shape \(.+\), expected -\d to \d$"
+    )
+    with pytest.raises(ValueError, match=expected):
+        caffe.Net(definition, caffe.TEST)
+
+
 def test_truncated_weights(tmp_path):
     net = caffe.Net(nets.linear(), caffe.TEST)
     path = tmp_path / "w.caffemodel"

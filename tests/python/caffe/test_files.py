@@ -209,29 +209,16 @@ with temporary_folder(sys.argv[1]) as folder:
     print("ready", flush=True)
     sys.stdin.readline()
 """
-ENGINE_FOLDER = """
-import sys, pathlib
-from caffe import _caffe
-target = pathlib.Path(sys.argv[1])
-options = _caffe.ConvertImagesetOptions()
-options.root_folder, options.list_file = sys.argv[2:4]
-options.database = str(target)
-def report(done, total):
-    print("ready", flush=True)
-    sys.stdin.readline()
-_caffe.convert_imageset(options, report)
-"""
 WRITERS = {
     "file of Python": PYTHON_FILE,
     "folder of Python": PYTHON_FOLDER,
-    "folder of the engine": ENGINE_FOLDER,
 }
 
 
 @contextlib.contextmanager
-def writer(program, target, images, prefix=(), **options):
+def writer(program, target, prefix=(), **options):
     """A process in the midst of writing beside `target`."""
-    command = [*prefix, sys.executable, "-c", program, target, *images]
+    command = [*prefix, sys.executable, "-c", program, target]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options
     ) as process:
@@ -240,16 +227,6 @@ def writer(program, target, images, prefix=(), **options):
             yield process
         finally:
             process.kill()
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """A root folder and a list for convert_imageset."""
-    root = tmp_path_factory.mktemp("images")
-    (root / "a.ppm").write_bytes(b"P6\n2 2\n255\n" + bytes(12))
-    (root / "list").write_text("a.ppm 0\n")
-    root.chmod(0o755)
-    return f"{root}/", root / "list"
 
 
 def write_with_python(folder):
@@ -270,8 +247,8 @@ def hidden(folder):
 @pytest.mark.parametrize("write", [write_with_python, write_with_the_engine])
 class TestAbandoned:
     @pytest.mark.parametrize("program", WRITERS)
-    def test_goes_once_its_writer_was_killed(self, tmp_path, images, write, program):
-        with writer(WRITERS[program], tmp_path / "target", images) as process:
+    def test_goes_once_its_writer_was_killed(self, tmp_path, write, program):
+        with writer(WRITERS[program], tmp_path / "target") as process:
             (left,) = hidden(tmp_path)
             name = re.escape(f".target.{BOOT_ID}-") + r"[0-9a-f]{16}\.caffe-tmp"
             assert re.fullmatch(name, left.name)
@@ -284,7 +261,7 @@ class TestAbandoned:
         assert [path.name for path in tmp_path.iterdir()] == ["next"]
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-    def test_of_another_user(self, tmp_path, images, write):
+    def test_of_another_user(self, tmp_path, write):
         shared = Path("/tmp") / f"caffe-test-{os.getpid()}-{write.__name__}"
         shared.mkdir()
         shared.chmod(0o777)
@@ -292,7 +269,7 @@ class TestAbandoned:
         become = "import os\nos.setgid(65534)\nos.setuid(65534)\nwrite_atomically("
         program = PYTHON_FILE.replace("write_atomically(", become)
         try:
-            with writer(program, shared / "target", images) as process:
+            with writer(program, shared / "target") as process:
                 (left,) = hidden(shared)
                 assert left.stat().st_uid == 65534
                 write(shared)
@@ -305,7 +282,7 @@ class TestAbandoned:
             shutil.rmtree(shared)
 
     @pytest.mark.parametrize("program", WRITERS)
-    def test_of_another_container(self, tmp_path, images, write, program):
+    def test_of_another_container(self, tmp_path, write, program):
         apart = ("unshare", "--pid", "--fork", "--kill-child")
         if (
             not shutil.which("unshare")
@@ -315,7 +292,7 @@ class TestAbandoned:
         ):
             pytest.skip("no namespace of processes can be made here")
         target = tmp_path / "target"
-        with writer(WRITERS[program], target, images, prefix=apart) as process:
+        with writer(WRITERS[program], target, prefix=apart) as process:
             (left,) = hidden(tmp_path)
             write(tmp_path)
             assert hidden(tmp_path) == [left]
@@ -324,7 +301,7 @@ class TestAbandoned:
             write(tmp_path)
         assert not hidden(tmp_path)
 
-    def test_of_another_machine_stays(self, tmp_path, images, write):
+    def test_of_another_machine_stays(self, tmp_path, write):
         """One that shares the disk: whether its writer lives cannot be known here."""
         other = "01234567-89ab-cdef-0123-456789abcdef"
         kept = tmp_path / f".target.{other}-0123456789abcdef.caffe-tmp"
@@ -334,7 +311,7 @@ class TestAbandoned:
         write(tmp_path)
         assert hidden(tmp_path) == [kept]
 
-    def test_what_only_looks_like_it_stays(self, tmp_path, images, write):
+    def test_what_only_looks_like_it_stays(self, tmp_path, write):
         tag = f"{BOOT_ID}-0123456789abcdef"
         names = [
             f"target.{tag}.caffe-tmp",
@@ -348,7 +325,7 @@ class TestAbandoned:
         write(tmp_path)
         assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*names, "next"])
 
-    def test_a_link_is_not_followed(self, tmp_path, images, write):
+    def test_a_link_is_not_followed(self, tmp_path, write):
         precious = tmp_path / "precious"
         precious.mkdir()
         (precious / "file").touch()
@@ -498,7 +475,7 @@ def test_figures_and_tables(tmp_path):
 
 
 def test_what_a_killed_run_left_is_no_snapshot_to_go_on_from(tmp_path):
-    from sknet.run_folder import RunFolder
+    from sknet.training.run_folder import RunFolder
 
     folder = tmp_path / "snapshots"
     folder.mkdir()

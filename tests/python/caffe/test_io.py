@@ -27,6 +27,29 @@ def test_blobproto_round_trip(random):
     assert_close(caffe.io.blobproto_to_array(blob, return_diff=True), diff, Op.COPY)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(24, dtype=np.float64).reshape(2, 3, 4).transpose(2, 0, 1),
+        np.array([[np.inf, -0.0, np.nan, 1e39, 1e-46, 0.1]]),
+        np.arange(-3, 3, dtype=np.int64),
+        np.array([True, False]),
+        np.array([1.5, -2.5], ">f4"),
+        np.zeros((2, 0)),
+        np.float32(7).reshape(()),
+    ],
+    ids=repr,
+)
+def test_blobs_of_arrays_are_those_of_their_numbers_one_by_one(array):
+    wanted = caffe_pb2.BlobProto(data=[float(x) for x in array.flat])
+    wanted.shape.dim.extend(array.shape)
+    got = caffe.io.array_to_blobproto(array)
+    assert got.SerializeToString() == wanted.SerializeToString()
+    wanted.diff.extend(wanted.data)
+    got = caffe.io.array_to_blobproto(array, array)
+    assert got.SerializeToString() == wanted.SerializeToString()
+
+
 def test_old_and_double_blobs():
     old = caffe_pb2.BlobProto(num=1, channels=2, height=1, width=3, data=range(6))
     assert caffe.io.blobproto_to_array(old).shape == (1, 2, 1, 3)

@@ -17,6 +17,7 @@ from tolerance import Op, assert_close
 
 import caffe
 from caffe import layers as L
+from caffe.cli.commands import main
 from caffe.proto import caffe_pb2
 
 
@@ -232,6 +233,25 @@ class TestForward:
         assert out["prob"].shape == (5, 3)
         with pytest.raises(ValueError, match="at least one array"):
             linear.forward_all()
+
+    def test_all_needs_one_batch_size(self):
+        two = caffe_pb2.NetParameter(name="two")
+        for name, size in (("image", 2), ("box", 3)):
+            layer = two.layer.add(name=name, type="Input", top=[name])
+            layer.input_param.shape.add(dim=[size, 1])
+        net = caffe.Net(two, caffe.TEST)
+        with pytest.raises(
+            ValueError,
+            match=r"net 'two': .*'image': \(2, 1\), 'box': \(3, 1\)\}, expected one "
+            r"batch size .*; run batch by batch",
+        ):
+            net.forward_all(image=np.zeros((6, 1)), box=np.zeros((6, 1)))
+        loss = caffe.Net(nets.regression(batch=4), caffe.TRAIN)
+        inputs = {"data": np.zeros((8, 4)), "target": np.zeros((8, 3))}
+        with pytest.raises(
+            ValueError, match=r"'loss': \(\)\}, expected one batch size"
+        ):
+            loss.forward_backward_all(**inputs, loss=np.ones(8))
 
     def test_all_with_losses_gives_one_per_batch(self, random):
         net = caffe.Net(nets.regression(batch=4), caffe.TRAIN)
@@ -540,3 +560,60 @@ def test_paths_may_be_path_objects(linear, tmp_path):
     linear.save(path)
     linear.copy_from(path)
     linear.copy_from(str(path))
+
+
+NORMALIZED = """
+name: "normalized"
+layer { name: "x" type: "Input" top: "x"
+  input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "bn" type: "CuDNNBatchNorm" bottom: "c" top: "bn" }
+layer { name: "relu" type: "ReLU" bottom: "bn" top: "bn" }
+layer { name: "fc" type: "InnerProduct" bottom: "bn" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 2 dim: 2 } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "fc" bottom: "y" top: "loss" }
+"""
+
+
+def test_schedule(tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(NORMALIZED)
+    net = caffe.Net(str(path), caffe.TRAIN)
+    layers = [step.layers for step in net.schedule().steps]
+    assert net.schedule().policy == "training"
+    assert layers == [("x",), ("c",), ("bn", "relu"), ("fc",), ("y",), ("loss",)]
+    assert not any(step.frees_after_backward for step in net.schedule().steps)
+    net.keep_blobs = False
+    by_layers = {step.layers: step for step in net.schedule().steps}
+    # What the norm reads is its input; the next layer's is computed from it again.
+    assert by_layers[("bn", "relu")].frees_after_backward == ("c",)
+    assert by_layers[("fc",)].frees_after_forward == ("bn",)
+    assert by_layers[("fc",)].recomputes_before_backward == ("bn",)
+    assert by_layers[("c",)].frees_gradients == ("c",)
+    assert "recompute before Backward: bn" in str(net.schedule())
+    net.after_forward(lambda layer: None)
+    assert net.schedule().policy == "plain"
+    assert [step.layers for step in net.schedule().steps] == [
+        (name,) for name in ("x", "c", "bn", "relu", "fc", "y", "loss")
+    ]
+    inference = caffe.Net(str(path), caffe.TEST, optimize=True).schedule()
+    assert inference.policy == "inference"
+    assert ("c", "bn", "relu") in [step.layers for step in inference.steps]
+
+
+def test_time_prints_the_schedule(tmp_path, capfd):
+    path = tmp_path / "net.prototxt"
+    path.write_text(NORMALIZED)
+    command = ["time", "-model", str(path), "-iterations", "1", "-schedule"]
+    assert main(command) == 0
+    log = capfd.readouterr().err
+    assert "policy training: 7 layers in 6 steps" in log
+    assert "2: bn + relu (CuDNNBatchNorm)" in log
+    assert "recompute before Backward: bn" in log
+    assert main([*command, "-phase", "TEST"]) == 0
+    log = capfd.readouterr().err
+    assert "policy inference: 7 layers in 5 steps" in log
+    assert "1: c + bn + relu (Convolution)" in log
+    assert "Average Forward pass" in log

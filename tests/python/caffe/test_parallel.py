@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -96,6 +97,62 @@ def test_equals_one_process_with_the_whole_batch(
         assert logs[1].count(line) == count, line
     if "clip_gradients" in fields:
         assert any("Gradient clipping" in line for line in logs[1])
+
+
+# Every rank's file says how many sums and copies it has made.
+COUNTING = r"""
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+static int sums, copies;
+int MPI_Iallreduce(const void* in, void* out, int count, MPI_Datatype type, MPI_Op op,
+                   MPI_Comm communicator, MPI_Request* request) {
+  ++sums;
+  return PMPI_Iallreduce(in, out, count, type, op, communicator, request);
+}
+int MPI_Ibcast(void* data, int count, MPI_Datatype type, int root,
+               MPI_Comm communicator, MPI_Request* request) {
+  ++copies;
+  return PMPI_Ibcast(data, count, type, root, communicator, request);
+}
+int MPI_Finalize(void) {
+  char name[4096];
+  const char* rank = getenv("OMPI_COMM_WORLD_RANK");
+  snprintf(name, sizeof name, "%s.%s", getenv("COUNTS"), rank);
+  FILE* file = fopen(name, "w");
+  fprintf(file, "%d %d", sums, copies);
+  fclose(file);
+  return PMPI_Finalize();
+}
+"""
+
+
+def test_an_iteration_is_a_sum_for_every_parameter_and_one_more(database, tmp_path):
+    source, library = tmp_path / "count.c", tmp_path / "count.so"
+    source.write_text(COUNTING)
+    build = ["mpicc", "-shared", "-fPIC", "-o", library, source]
+    subprocess.run(build, check=True)
+    few, many = 3, 8
+    counts = []
+    for iterations in (few, many):
+        file = solver(
+            tmp_path / str(iterations),
+            classifier(*data(database, 2)),
+            max_iter=iterations,
+            display=0,
+        )
+        named = tmp_path / f"counts{iterations}"
+        counting = ("env", f"LD_PRELOAD={library}", f"COUNTS={named}")
+        command = (CAFFE, "train", "-solver", file)
+        output, status = finish(launch(2, *counting, *command))
+        assert status == 0, output
+        ranks = [Path(f"{named}.{rank}").read_text().split() for rank in range(2)]
+        assert ranks[0] == ranks[1]
+        counts.append([int(count) for count in ranks[0]])
+    sums, copies = np.subtract(counts[1], counts[0])
+    learned = 6  # weights and biases of conv, wide and fc
+    assert sums == (many - few) * (learned + 1)
+    assert copies == 0
 
 
 def test_random_draws_differ_by_rank(tmp_path):

@@ -273,10 +273,14 @@ def test_missing_backward_is_named():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layer": "Missing"}, "'own'.*class 'Missing' of module 'python_layers'"),
+        (
+            {"layer": "Missing"},
+            r"^layer 'own' \(Python\): cannot load class 'Missing' of module "
+            "'python_layers'",
+        ),
         (
             {"layer": "NoLayer"},
-            "'own'.*'NoLayer'.*not a class derived from caffe.Layer",
+            r"^layer 'own' \(Python\): 'NoLayer' .*not a class derived from",
         ),
         ({"layer": "np"}, "'own'.*'np'.*not a class derived"),
     ],
@@ -292,5 +296,5 @@ def test_modules_that_are_missing():
         caffe.Net(caffe.to_proto(layer), caffe.TEST)
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     layer = L.Python(L.Input(shape={"dim": [1]}), layer="X")
-    with pytest.raises(ValueError, match="needs `module` and `layer`"):
+    with pytest.raises(ValueError, match=r"\(Python\): python_param needs `module`"):
         caffe.Net(caffe.to_proto(layer), caffe.TEST)

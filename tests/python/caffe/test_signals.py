@@ -358,7 +358,7 @@ class TestWorkIsKept:
 
     def test_preparation_keeps_its_partial_folder(self, world, tmp_path, number):
         prepare = command("sknet", *preparation(world, tmp_path / "out"))
-        commit = "import sknet.prepare as p; p._COMMIT_IMAGES = 4"
+        commit = "import sknet.data.prepare as p; p._COMMIT_IMAGES = 4"
         told = "sknet prepare: stopping after the images in hand\n"
         stopped(tmp_path, prepare, number, more=commit, told=told)
         assert (tmp_path / "out" / "train_lmdb.partial").exists()

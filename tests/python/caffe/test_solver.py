@@ -252,6 +252,13 @@ def ctrl_c():
 
 
 @pytest.mark.usefixtures("ctrl_c")
+def test_a_negative_number_of_steps_is_refused(solver):
+    with pytest.raises(ValueError, match="Step got -1 iterations, expected 0 or more"):
+        solver.step(-1)
+    solver.step(0)
+    assert solver.iter == 0
+
+
 def test_ctrl_c_ends_a_step_between_iterations(solver, parameters):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()

@@ -16,13 +16,27 @@ import numpy as np
 import pytest
 from log_lines import messages
 from parallel_runs import ENVIRONMENT, MPIRUN
+from tensorboard.compat.proto import event_pb2 as tensorflows
 from tensorboard_readers import READERS, data_server, multiplexer
 from tensorboard_readers import accumulator as curves
 from tolerance import Op, assert_close
 
 import caffe
-from caffe.proto import caffe_pb2
+from caffe.proto import caffe_pb2, event_pb2
 from caffe.tensorboard import EventFile, prepare, put_aside, record
+
+
+def test_the_schema_is_a_part_of_tensorflows():
+    def compare(ours, theirs):
+        for field in ours.fields:
+            other = theirs.fields_by_number[field.number]
+            assert (field.name, field.type) == (other.name, other.type)
+            if field.message_type:
+                compare(field.message_type, other.message_type)
+            for value in field.enum_type.values if field.enum_type else ():
+                assert other.enum_type.values_by_number[value.number].name == value.name
+
+    compare(event_pb2.Event.DESCRIPTOR, tensorflows.Event.DESCRIPTOR)
 
 
 @pytest.fixture

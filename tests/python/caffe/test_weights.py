@@ -107,12 +107,29 @@ def test_copy_from_reports(scored, write_proto, tmp_path):
         if layer.name == "fc":
             layer.name = "renamed"
     target = caffe.Net(str(write_proto(other, "other.prototxt")), caffe.TEST)
+    shapes = {"fc": [(3, 4), (3,)]}
     report = target.copy_from(weights)
-    assert report == ([], ["renamed"], ["fc"])
+    assert report == ([], ["renamed"], ["fc"], shapes)
     again = caffe.Net(str(net), caffe.TEST)
-    assert again.copy_from(weights) == (["fc"], [], [])
+    assert again.copy_from(weights) == (["fc"], [], [], shapes)
     again.save_hdf5(tmp_path / "net.h5")
-    assert again.copy_from(tmp_path / "net.h5").matched == ["fc"]
+    assert again.copy_from(tmp_path / "net.h5") == (["fc"], [], [], shapes)
+    assert target.copy_from(tmp_path / "net.h5") == report
+
+
+def test_reports_on_hdf5_name_nested_layers(scored, write_proto, tmp_path):
+    """A slash in a layer's name nests groups."""
+    net, _ = scored
+    nested = nets.learner()
+    for layer in nested.layer:
+        if layer.name == "fc":
+            layer.name = "block/fc"
+    path = write_proto(nested, "nested.prototxt")
+    caffe.Net(str(path), caffe.TEST).save_hdf5(tmp_path / "net.h5")
+    report = caffe.Net(str(net), caffe.TEST).copy_from(tmp_path / "net.h5")
+    assert report.without_weights == ["fc"]
+    assert report.without_layer == ["block/fc"]
+    assert report.shapes == {"block/fc": [(3, 4), (3,)]}
 
 
 def test_weights_of_another_net_are_not_scored(scored, write_proto, capsys):
@@ -167,7 +184,7 @@ layer { name: "z" type: "Input" top: "z" input_param { shape { dim: 2 dim: 4 } }
 layer { name: "e" type: "Eltwise" bottom: "z" bottom: "y" top: "e" }
 """
     with pytest.raises(
-        ValueError, match=r"layer 'e' \(Eltwise\), bottom\[1\] 'y'"
+        ValueError, match=r"layer 'e' \(Eltwise\): bottom\[1\] 'y'"
     ) as e:
         caffe.Net(text_format.Parse(text, caffe_pb2.NetParameter()), caffe.TEST)
     assert "_split" not in str(e.value)
@@ -188,7 +205,7 @@ def test_messages_of_running_nets_name_blobs_as_the_prototxt_does(optimize):
     definition = text_format.Parse(READ_TWICE.format(0), caffe_pb2.NetParameter())
     net = caffe.Net(definition, caffe.TEST, optimize=optimize)
     with pytest.raises(
-        ValueError, match=r"layer 'top-1' \(Accuracy\), bottom\[1\] 'label': sample 0"
+        ValueError, match=r"layer 'top-1' \(Accuracy\): bottom\[1\] 'label': sample 0"
     ):
         net.forward(x=np.ones((2, 3)), label=np.array([7, 0]))
     with pytest.raises(ValueError, match=r"no blob 'y'; there are 'x', 'label', 'ip',"):

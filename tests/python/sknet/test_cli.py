@@ -138,6 +138,15 @@ table5
     assert "31,810,728" in done.stdout
 
 
+def test_the_command_starts_without_what_only_some_commands_need():
+    heavy = {"caffe._caffe", "numpy", "lmdb", "matplotlib", "cv2", "importlib.metadata"}
+    program = f"import sys, sknet.cli.commands; print({heavy} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
 def test_complexity_of_a_model_and_of_its_file_agree(tmp_path, capsys):
     path, counts = tmp_path / "deploy.prototxt", tmp_path / "counts.json"
     main(["generate", "sknet50", "-o", str(path)])

@@ -210,7 +210,7 @@ def test_images_are_named(world, tmp_path):
     message = f"^cannot read '{missing}': No such file or directory$"
     with pytest.raises(FileNotFoundError, match=message):
         caffe.io.load_image(missing)
-    from sknet.opencv import read_image, write_image
+    from sknet.data.opencv import read_image, write_image
 
     with pytest.raises(FileNotFoundError, match=message):
         read_image(missing)

@@ -312,7 +312,7 @@ def test_another_form_names_the_command_that_converts(
         tmp_path / "w.caffemodel", *([1.0] * size for size in sizes), kind=kind
     )
     path = write_proto(INPUT + BN.format("").replace('"BatchNorm"', f'"{definition}"'))
-    with pytest.raises(ValueError, match=r"layer 'bn1': .* has a") as caught:
+    with pytest.raises(ValueError, match=r"layer 'bn1' .* has a") as caught:
         caffe.Net(str(path), caffe.TEST, weights=weights)
     sentence = str(caught.value)
     assert ("scale_bias: true" in sentence) == (
@@ -367,7 +367,7 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
     network = load_network(
         read_definition(str(path)), tmp_path / "w.caffemodel", 8, 2, strict=True
     )
-    assert network.weights.missing == network.weights.unused == []
+    assert network.weights.without_weights == network.weights.without_layer == []
 
 
 # Types and fields.

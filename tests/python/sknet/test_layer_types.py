@@ -6,6 +6,7 @@ A new layer is missing from the table below until it has them.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -19,8 +20,8 @@ import caffe
 from caffe.proto import caffe_pb2
 from sknet.cli import main
 from sknet.complexity import analyse
-from sknet.export.definition import _JUDGES
-from sknet.export.operators import RULES
+from sknet.convert.export.definition import _JUDGES
+from sknet.convert.export.operators import RULES
 
 MAP = (2, 6, 5, 7)  # images, channels, height, width
 LABELS = (2,)
@@ -137,9 +138,10 @@ def test_every_type_is_in_the_table():
     assert types >= WITHOUT_RULES
 
 
+@pytest.mark.parametrize("engine", [False, True])
 @pytest.mark.parametrize(("kind", "bottoms", "tops", "parameters"), CASES)
 def test_complexity_has_the_engines_shapes_and_parameters(
-    folder, kind, bottoms, tops, parameters
+    folder, kind, bottoms, tops, parameters, engine
 ):
     net = caffe_pb2.NetParameter(name="n")
     for number, shape in enumerate(bottoms):
@@ -149,7 +151,7 @@ def test_complexity_has_the_engines_shapes_and_parameters(
     text_format.Merge(parameters.replace("{folder}", str(folder)), layer)
     layer.bottom.extend(f"b{i}" for i in range(len(bottoms)))
     built = caffe.Net(net, caffe.TEST)
-    entry = analyse(net).layers[-1]
+    entry = analyse(net, engine=engine).layers[-1]
     assert entry.shapes == [tuple(built.blobs[top].shape) for top in layer.top]
     stored = sum(blob.count for blob in built.params.get("l", ()))
     assert entry.cost.stored == stored
@@ -160,18 +162,48 @@ def test_the_export_has_a_rule_for_every_type():
     assert engines_types() <= {*RULES, *_JUDGES, *SOURCES, *WITHOUT_RULES}
 
 
-@pytest.mark.parametrize("kind", ["Python", "LayerOfAPlugin"])
-def test_types_without_a_rule_are_told_in_a_sentence(tmp_path, capsys, kind):
-    path = tmp_path / "net.prototxt"
-    path.write_text(
+def net_with(kind, parameters=""):
+    return (
         'layer { name: "data" type: "Input" top: "data" '
         "input_param { shape { dim: 1 dim: 3 } } }\n"
-        f'layer {{ name: "mine" type: "{kind}" bottom: "data" top: "mine" }}\n'
+        f'layer {{ name: "mine" type: "{kind}" bottom: "data" top: "mine" '
+        f"{parameters} }}\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["Python", "LayerOfAPlugin"])
+def test_types_without_a_rule_are_told_in_a_sentence(kind):
+    net = text_format.Parse(net_with(kind), caffe_pb2.NetParameter())
+    with pytest.raises(ValueError, match="no rule for the shapes of this") as raised:
+        analyse(net)
+    assert str(raised.value).startswith(f"layer 'mine' ({kind}): ")
+
+
+def test_types_that_the_engine_has_not_are_told_in_its_sentence(tmp_path, capsys):
+    path = tmp_path / "net.prototxt"
+    path.write_text(net_with("LayerOfAPlugin"))
     assert main(["complexity", str(path)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"layer 'mine' ({kind}): there is no rule for the shapes of this" in error
+    assert error.startswith("sknet complexity: layer 'mine': unknown layer type 'Layer")
+
+
+class Doubled(caffe.Layer):
+    """Twice as many of each row."""
+
+    def reshape(self, bottom, top):
+        top[0].reshape(bottom[0].shape[0], 2 * bottom[0].shape[1])
+
+
+def test_layers_in_python_have_the_shapes_that_they_tell_the_engine(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "doubled", sys.modules[__name__])
+    path = tmp_path / "net.prototxt"
+    mine = 'python_param { module: "doubled" layer: "Doubled" }'
+    path.write_text(net_with("Python", mine))
+    assert main(["complexity", str(path), "--by-layer"]) == 0
+    assert re.search(r"^mine +Python +1x6$", capsys.readouterr().out, re.M)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from pathlib import Path
 
 import lmdb
 import numpy as np
@@ -21,8 +22,8 @@ from PIL import Image
 from tolerance import Op, assert_close
 
 import caffe
-from sknet.class_map import ClassMap, write_record
 from sknet.cli import main
+from sknet.data.class_map import ClassMap, read_class_list, write_record
 from sknet.evaluation import (
     Preprocessing,
     Protocol,
@@ -30,7 +31,10 @@ from sknet.evaluation import (
     load_network,
     open_source,
     read_definition,
+    record_of,
+    set_up,
 )
+from sknet.evaluation.protocol import PROTOCOLS
 
 SIZE = (22, 27)
 COUNT = 35
@@ -132,6 +136,131 @@ def test_results_are_numpys(colours, tmp_path, capsys, kind, crops, batch):
     assert f"{COUNT} of {getattr(colours, kind)}" in out
 
 
+def without_speed(record):
+    return {
+        k: v for k, v in json.loads(json.dumps(record)).items() if "_per_s" not in k
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ([], {}),
+        (["--protocol", "10crop", "--batch", 3], {"protocol": "10crop", "batch": 3}),
+        (["--resize", 40, "--no-optimize"], {"resize": 40, "optimize": False}),
+        (["--mean", 9, "--scale", 0.5], {"mean": [9], "scale": 0.5}),
+        (["--mean", 1, 2, 3], {"mean": (1, 2, 3)}),
+    ],
+)
+def test_python_has_the_record_that_the_command_writes(
+    colours, tmp_path, capsys, words, options
+):
+    path = tmp_path / "result.json"
+    options = {"resize": 0, **options}
+    for source in (colours.lmdb, colours.folder):
+        assert run(colours, source, "--json", path, *words) == 0
+        setting = set_up(colours.net, colours.weights, str(source), **options)
+        record = record_of(evaluate(*setting))
+        assert record.keys() == json.loads(path.read_text()).keys()
+        assert without_speed(record) == without_speed(json.loads(path.read_text()))
+        assert record["images_per_s"] > 0
+
+
+def test_python_has_the_record_of_damaged_images_and_listed_classes(
+    colours, damaged, tmp_path
+):
+    path, learned = tmp_path / "result.json", tmp_path / "learned.txt"
+    learned.write_text("".join(f"{label}\n" for label in reversed(range(CLASSES))))
+    state = tmp_path / "state"
+    words = ["--json", path, "--on-bad-image", "skip", "--classes", learned]
+    assert run(colours, damaged.folder, *words, "--limit", 30, "--resume", state) == 0
+    setting = set_up(colours.net, colours.weights, damaged.folder, resize=0)
+    options = {"skip_bad": True, "learned": read_class_list(learned), "limit": 30}
+    record = record_of(evaluate(*setting, **options))
+    assert record["rejected"]
+    assert without_speed(record) == without_speed(json.loads(path.read_text()))
+
+
+def bytes_read():
+    """By this process so far, of files and all else, without what is mapped."""
+    (line,) = re.findall(r"^rchar: (\d+)$", Path("/proc/self/io").read_text(), re.M)
+    return int(line)
+
+
+def test_one_net_is_built_and_the_weights_are_read_once(colours, tmp_path, monkeypatch):
+    """Beside it there is one of a single data layer, which decodes the images."""
+    weights = tmp_path / "large.caffemodel"
+    stored = caffe.proto.caffe_pb2.NetParameter.FromString(colours.weights.read_bytes())
+    blob = stored.layer.add(name="of another net").blobs.add(data=[1.0] * (1 << 22))
+    blob.shape.dim.append(1 << 22)
+    weights.write_bytes(stored.SerializeToString())
+    size = weights.stat().st_size
+    built = []
+    plain = caffe.net.Net.__init__
+
+    def counted(self, *arguments, **options):
+        plain(self, *arguments, **options)
+        built.append([layer.type for layer in self.layers])
+
+    def command(number, *more):
+        return main(
+            [
+                *("evaluate", str(colours.net), "--source", str(colours.lmdb)),
+                *("--weights", str(weights), "--batch", "5", "--resize", "24", *more),
+                *("--json", str(tmp_path / "result.json")),
+                *("--resume", str(tmp_path / f"state{number}")),
+            ]
+        )
+
+    assert command(0) == 0  # modules have been read then
+    monkeypatch.setattr(caffe.net.Net, "__init__", counted)
+    # Another size than the net was made for, which asks for the size of its maps.
+    monkeypatch.setitem(PROTOCOLS, "320", 24)
+    for number, more in enumerate([(), ("--protocol", "320")], 1):
+        built.clear()
+        before = bytes_read()
+        assert command(number, *more) == 0
+        assert size <= bytes_read() - before < 1.5 * size
+        assert sorted(built, key=len)[0] == ["Data"]
+        assert [types[0] for types in built].count("Input") == 1
+        assert len(built) == 2
+    (notice,) = json.loads((tmp_path / "result.json").read_text())["notices"]
+    assert "was made global" in notice
+
+
+V1_TRAIN_VAL = f"""
+name: "colours"
+layers {{ name: "data" type: DATA top: "data" top: "label" include {{ phase: TEST }}
+  data_param {{ source: "/absent/lmdb" batch_size: 9 crop_size: {SIDE} }} }}
+layers {{ name: "cells" type: CONVOLUTION bottom: "data" top: "cells"
+  blobs_lr: 1 convolution_param {{ num_output: 4 kernel_size: 8 stride: 8
+    bias_term: false }} }}
+layers {{ name: "relu" type: RELU bottom: "cells" top: "cells" }}
+layers {{ name: "pool" type: POOLING bottom: "cells" top: "pool"
+  pooling_param {{ pool: AVE kernel_size: 2 stride: 1 }} }}
+layers {{ name: "scores" type: INNER_PRODUCT bottom: "pool" top: "scores"
+  inner_product_param {{ num_output: {CLASSES} }} }}
+layers {{ name: "accuracy" type: ACCURACY bottom: "scores" bottom: "label" top: "right"
+  include {{ phase: TEST }} }}
+layers {{ name: "loss" type: SOFTMAX_LOSS bottom: "scores" bottom: "label"
+  top: "loss" }}
+"""
+
+
+def test_the_first_format_is_evaluated_without_its_databases(colours, tmp_path, capsys):
+    old = tmp_path / "old.prototxt"
+    old.write_text(V1_TRAIN_VAL)
+    records = []
+    for net in (colours.net, old):
+        path = tmp_path / "result.json"
+        words = ["evaluate", net, "--weights", colours.weights, "--source"]
+        words += [colours.lmdb, "--resize", 0, "--mean", *MEAN, "--json", path]
+        assert main(list(map(str, words))) == 0
+        records.append(json.loads(path.read_text()))
+    for key in ("images", "top1", "top5", "confusions", "learned_params"):
+        assert records[0][key] == records[1][key]
+
+
 def test_crops_are_the_images_levels(colours):
     source = open_source(colours.lmdb)
     scale = 0.5
@@ -203,8 +332,12 @@ def test_an_interrupted_run_goes_on(colours, tmp_path, monkeypatch):
     assert again.scores.confusions == whole.scores.confusions
     with pytest.raises(ValueError, match="35 images are done, expected at most 20"):
         evaluate(*setting, batch=8, checkpoint=checkpoint, limit=20)
+    bias = network.net.params["scores"][1].data
+    kept = bias.copy()
+    bias[6] += 1
     with pytest.raises(ValueError, match="another evaluation, its weights differs"):
-        evaluate(*setting, batch=8, checkpoint=checkpoint, weights_digest="other")
+        evaluate(*setting, batch=8, checkpoint=checkpoint)
+    bias[...] = kept
     setting = (network, source, Protocol(SIDE, 0), Preprocessing(scale=2))
     with pytest.raises(ValueError, match="another evaluation, its preprocessing"):
         evaluate(*setting, batch=8, checkpoint=checkpoint)
@@ -286,6 +419,10 @@ def no_lmdb(colours, root):
     (root / "s" / "data.mdb").write_bytes(b"something else" * 1000)
 
 
+def empty_lmdb(colours, root):
+    lmdb.open(str(root / "s")).close()
+
+
 def absent(colours, root):
     pass
 
@@ -321,6 +458,7 @@ def too_small(colours, root):
         (label_out_of_range, "key '00000030', has label 7, expected one below 7"),
         (truncated, "data.mdb"),
         (no_lmdb, "data.mdb"),
+        (empty_lmdb, "s': an LMDB without images"),
         (absent, "s': no such file or folder"),
         (empty, "no images"),
         (empty_class, "no images in folder '3'"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from colour_net import CELL, MEAN, NET, SIDE, probabilities, write_net
@@ -10,7 +12,7 @@ from tolerance import Op, assert_close
 
 import caffe
 from caffe.proto import caffe_pb2
-from sknet.evaluation import Preprocessing, load_network, read_definition
+from sknet.evaluation import Preprocessing, load_network, misfits, read_definition
 from sknet.models import create_model, deploy, recipe_for, released, train_val
 
 V1_NET = """
@@ -93,6 +95,53 @@ def test_a_pooling_over_the_whole_map_becomes_global(colours, random):
     )
 
 
+class Twice(caffe.Layer):
+    """A layer whose shapes only the engine can know."""
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+
+
+def test_behind_a_layer_in_python_it_becomes_global_too(
+    colours, write_proto, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "twice", sys.modules[__name__])
+    mine = """layer { name: "twice" type: "Python" bottom: "data" top: "twice"
+        python_param { module: "twice" layer: "Twice" } }
+        layer { name: "cells" """
+    net = NET.replace('layer { name: "cells" ', mine, 1)
+    net = net.replace('bottom: "data" top: "cells"', 'bottom: "twice" top: "cells"')
+    definition = read_definition(str(write_proto(net)))
+    network = load_network(definition, colours[1], 3 * CELL, 1)
+    (notice,) = network.notices
+    assert "layer 'pool' averages 2x2, the whole map at 16x16" in notice
+    assert (network.classes, network.learned_params) == (7, None)
+
+
+def test_the_input_may_have_any_name(colours, write_proto, random):
+    other = write_proto(NET.replace('"data"', '"pixels"'))
+    crop = random.standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
+    got, want = (
+        load_network(read_definition(str(net)), colours[1], SIDE, 1).forward(crop)
+        for net in (other, colours[0])
+    )
+    np.testing.assert_array_equal(got, want)
+
+
+def test_hdf5_weights_are_the_same_weights(colours, tmp_path, random):
+    definition = read_definition(str(colours[0]))
+    network = load_network(definition, colours[1], SIDE, 1, strict=True)
+    network.net.save_hdf5(str(tmp_path / "w.h5"))
+    other = load_network(definition, tmp_path / "w.h5", SIDE, 1, strict=True)
+    assert other.weights.matched == ["cells", "scores"]
+    assert other.weights_digest() == network.weights_digest()
+    crop = random.standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
+    np.testing.assert_array_equal(other.forward(crop), network.forward(crop))
+
+
 def test_the_released_sknet50_runs_at_320(write_proto):
     definition = read_definition(str(write_proto(released(create_model("sknet50")))))
     network = load_network(definition, None, 320, 1)
@@ -130,14 +179,10 @@ def test_weights_are_reported_both_ways(colours):
     path, weights = colours
     definition = read_definition(str(path))
     report = load_network(definition, weights, SIDE, 1, strict=True).weights
-    assert (report.matched, report.missing, report.unused) == (
-        ["cells", "scores"],
-        [],
-        [],
-    )
+    assert report == (["cells", "scores"], [], [])
     rename(weights, {"scores": "classifier"})
     report = load_network(definition, weights, SIDE, 1).weights
-    assert report.sentences() == [
+    assert misfits(report) == [
         "1 layers of the net have no weights in the file: 'scores'",
         "1 layers of the file are not in the net: 'classifier'",
     ]
@@ -159,7 +204,7 @@ def test_weights_of_another_shape_do_not_belong(colours, write_proto):
     [
         ("w.caffemodel", b"\x08\xff", OSError, "w.caffemodel"),
         ("w.caffemodel", b"", OSError, "is empty, expected a caffemodel"),
-        ("w.h5", b"", ValueError, "expected a .caffemodel file"),
+        ("w.h5", b"\x89HDF\r\n\x1a\n", OSError, "w.h5"),
         ("absent.caffemodel", None, OSError, "absent.caffemodel"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Images: databases and their classes, and what training makes of them."""

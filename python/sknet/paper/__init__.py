@@ -1,0 +1,1 @@
+"""The tables and figures of the SKNet paper, and cards of its networks."""

@@ -1,0 +1,1 @@
+"""A run of training: its folder, its log and its curves."""
