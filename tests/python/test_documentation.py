@@ -8,6 +8,7 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import other_caffe
 import pytest
 from conftest import ROOT
 from documented import Block, Page, difference, read
@@ -75,14 +76,18 @@ class Reader:
         return self.folders[name]
 
     def _run(self, page: Page) -> Path:
-        if page.folder_of and page.folder_of != "scripts/demo.sh":
+        if page.folder_of.endswith(".md"):
             folder = self.follow(page.folder_of)
         else:
             folder = self.root / page.path.stem
             folder.mkdir()
-            # The folder that a reader has: the checkout's scripts, and nothing else.
-            (folder / "scripts").symlink_to(ROOT / "scripts")
-            if page.folder_of:
+            # The folder that a reader has: the checkout's programs, and nothing else.
+            for programs in ("scripts", "plugin"):
+                (folder / programs).symlink_to(ROOT / programs)
+            if page.folder_of == "tests/plugin/stand_in":
+                other_caffe.copy_sources(folder / "their_sources")
+                (folder / "their_caffe").symlink_to(other_caffe.built_once(self.root))
+            elif page.folder_of:
                 demo_digits(folder)
         program = ""
         for block in page.blocks:

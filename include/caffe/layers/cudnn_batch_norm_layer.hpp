@@ -10,6 +10,9 @@
 
 namespace caffe {
 
+template <typename Dtype>
+class BatchNormChannels;
+
 /// The batch normalisation of the SKNet and GENet releases: cuDNN's spatial mode with
 /// scale and bias in one layer.
 ///
@@ -68,9 +71,6 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
 
   bool use_running() const { return frozen_ || this->phase_ == TEST; }
-  void UpdateRunning(const vector<double>& mean, const vector<double>& variance,
-                     double count);
-  void Affine(vector<Dtype>* multiplier, vector<Dtype>* shift) const;
   bool KeepsInput(const vector<Blob<Dtype>*>& bottom,
                   const vector<Blob<Dtype>*>& top) const;
 
@@ -79,7 +79,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
   bool relu_;
   LayerOptions options_;
   /// What forward used per channel.
-  vector<double> mean_, inverse_std_;
+  shared_ptr<BatchNormChannels<Dtype>> channels_;
   /// The input of an in-place layer, kept only if it cannot be recovered from the top.
   Blob<Dtype> input_copy_;
   bool input_kept_ = false;

@@ -7,18 +7,24 @@
 
 namespace caffe {
 
+template <typename... Params>
+cudaError_t StartKernel(void (*kernel)(Params...), int blocks, int threads,
+                        Params... params) {
+  void* addresses[] = {static_cast<void*>(&params)..., nullptr};
+  return cudaLaunchKernel(kernel, dim3(blocks), dim3(threads), addresses, 0, nullptr);
+}
+
 /// Starts `kernel` on the default stream with `blocks` blocks of `threads` threads.
 ///
 /// Every kernel of this library starts here and none with <<<>>>, so that a .cu file
 /// is plain C++ to a compiler that has an emulated cuda_runtime.h. Arguments convert
 /// to the kernel's parameter types. No blocks is no work, which CUDA itself refuses.
+/// C++11 and CUDA 10 are enough: plugin/ compiles this for other people's Caffe.
 template <typename... Params, typename... Args>
 void LaunchKernel(void (*kernel)(Params...), int blocks, int threads, Args... args) {
   if (blocks == 0) return;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(blocks);
-  config.blockDim = dim3(threads);
-  CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...));
+  CUDA_CHECK(
+      StartKernel<Params...>(kernel, blocks, threads, static_cast<Params>(args)...));
 }
 
 }  // namespace caffe

@@ -1,21 +1,12 @@
 #include "caffe/layers/axpy_layer.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
-#include "caffe/layers/channel_tiles.hpp"
+#include "caffe/layers/axpy_arithmetic.hpp"
 #include "caffe/ops/tensor.hpp"
 #include "caffe/util/layer_name.hpp"
 
 namespace caffe {
-namespace {
-
-template <typename Dtype>
-ChannelTiles AxpyTiles(const Blob<Dtype>& x, int block) {
-  return TilesOf(1, x.count(0, 2), x.count(2), block);
-}
-
-}  // namespace
 
 template <typename Dtype>
 void AxpyLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
@@ -59,12 +50,7 @@ void AxpyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* x = DataOf(bottom[1]).Read(block);
   const Dtype* y = DataOf(bottom[2]).Read(block);
   Dtype* out = DataOf(top[0]).WriteFrom(DataOf(bottom[2]), block);
-  const ChannelTiles tiles = AxpyTiles(*bottom[1], block);
-  ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
-    MapTile(tiles, [=](std::int64_t i, int j) {
-      out[first + i] = a[channel + j] * x[first + i] + y[first + i];
-    });
-  });
+  AxpyForward(AxpyTiles(bottom[0]->count(), bottom[1]->count(2), block), a, x, y, out);
 }
 
 template <typename Dtype>
@@ -80,21 +66,8 @@ void AxpyLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   Dtype* da = propagate_down[0] ? bottom[0]->mutable_cpu_diff() : nullptr;
   Dtype* dx = propagate_down[1] ? DiffOf(bottom[1]).Write(block) : nullptr;
   Dtype* dy = copies ? DiffOf(bottom[2]).Write(block) : nullptr;
-  const ChannelTiles tiles = AxpyTiles(*bottom[1], block);
-  // All three gradients tile by tile: d_out comes from memory once.
-  ForEachTile(tiles, [=](std::int64_t first, std::int64_t channel) {
-    if (da) {
-      std::fill(da + channel, da + channel + tiles.width, Dtype(0));
-      SumTile(tiles, da + channel,
-              [=](std::int64_t i, int) { return d_out[first + i] * x[first + i]; });
-    }
-    if (dx) {
-      MapTile(tiles, [=](std::int64_t i, int j) {
-        dx[first + i] = a[channel + j] * d_out[first + i];
-      });
-    }
-    if (dy) std::copy_n(d_out + first, tiles.tile_size(), dy + first);
-  });
+  AxpyBackward(AxpyTiles(bottom[0]->count(), bottom[1]->count(2), block), a, x, d_out, da,
+               dx, dy);
 }
 
 #ifdef CPU_ONLY

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "caffe/util/parallel.hpp"
+#include "caffe/util/parallel_tasks.hpp"
 
 namespace caffe {
 
@@ -16,10 +16,10 @@ namespace caffe {
 /// + j goes with the tile's j-th coefficient. Packed data has its block as width,
 /// plain data has width 1; both are dense, so tile t starts at t * spatial * width.
 struct ChannelTiles {
-  std::int64_t repeats = 1;  ///< how often the coefficients are used over again
-  std::int64_t period = 1;   ///< number of different coefficients
-  std::int64_t spatial = 1;  ///< elements per coefficient and repeat
-  int width = 1;
+  std::int64_t repeats;  ///< how often the coefficients are used over again
+  std::int64_t period;   ///< number of different coefficients
+  std::int64_t spatial;  ///< elements per coefficient and repeat
+  int width;
 
   std::int64_t tile_size() const { return spatial * width; }
   std::int64_t tiles_per_repeat() const { return period / width; }
@@ -66,41 +66,51 @@ inline int CoefficientBlock(int axis, int axes, int block) {
 
 namespace tile_loops {
 
-// kWidth 0 stands for a width known at run time only.
-template <int kWidth, typename Op>
-inline void Map(std::int64_t spatial, int width, const Op& op) {
-  if constexpr (kWidth == 1) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < spatial; ++i) op(i, 0);
-  } else {
+/// The loops over one tile for a width known when compiling; 0 stands for any.
+template <int kWidth>
+struct Loops {
+  template <typename Op>
+  static void Map(std::int64_t spatial, int width, const Op& op) {
     const int n = kWidth > 0 ? kWidth : width;
     for (std::int64_t s = 0; s < spatial; ++s) {
 #pragma omp simd
       for (int j = 0; j < n; ++j) op(s * n + j, j);
     }
   }
-}
-
-template <int kWidth, typename T, typename Op>
-inline void Sum(std::int64_t spatial, int width, T* sums, const Op& op) {
-  if constexpr (kWidth == 1) {
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < spatial; ++i) sum += op(i, 0);
-    sums[0] += sum;
-  } else if constexpr (kWidth > 1) {
+  template <typename T, typename Op>
+  static void Sum(std::int64_t spatial, int /*width*/, T* sums, const Op& op) {
     T partial[kWidth] = {};
     for (std::int64_t s = 0; s < spatial; ++s) {
 #pragma omp simd
       for (int j = 0; j < kWidth; ++j) partial[j] += op(s * kWidth + j, j);
     }
     for (int j = 0; j < kWidth; ++j) sums[j] += partial[j];
-  } else {
-    for (std::int64_t s = 0; s < spatial; ++s) {
-#pragma omp simd
-      for (int j = 0; j < width; ++j) sums[j] += op(s * width + j, j);
-    }
   }
+};
+
+template <>
+template <typename T, typename Op>
+inline void Loops<0>::Sum(std::int64_t spatial, int width, T* sums, const Op& op) {
+  for (std::int64_t s = 0; s < spatial; ++s) {
+#pragma omp simd
+    for (int j = 0; j < width; ++j) sums[j] += op(s * width + j, j);
+  }
+}
+
+template <>
+template <typename Op>
+inline void Loops<1>::Map(std::int64_t spatial, int /*width*/, const Op& op) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < spatial; ++i) op(i, 0);
+}
+
+template <>
+template <typename T, typename Op>
+inline void Loops<1>::Sum(std::int64_t spatial, int /*width*/, T* sums, const Op& op) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < spatial; ++i) sum += op(i, 0);
+  sums[0] += sum;
 }
 
 }  // namespace tile_loops
@@ -110,13 +120,13 @@ template <typename Op>
 inline void MapTile(const ChannelTiles& tiles, const Op& op) {
   switch (tiles.width) {
     case 1:
-      return tile_loops::Map<1>(tiles.spatial, 1, op);
+      return tile_loops::Loops<1>::Map(tiles.spatial, 1, op);
     case 8:
-      return tile_loops::Map<8>(tiles.spatial, 8, op);
+      return tile_loops::Loops<8>::Map(tiles.spatial, 8, op);
     case 16:
-      return tile_loops::Map<16>(tiles.spatial, 16, op);
+      return tile_loops::Loops<16>::Map(tiles.spatial, 16, op);
     default:
-      return tile_loops::Map<0>(tiles.spatial, tiles.width, op);
+      return tile_loops::Loops<0>::Map(tiles.spatial, tiles.width, op);
   }
 }
 
@@ -125,13 +135,13 @@ template <typename T, typename Op>
 inline void SumTile(const ChannelTiles& tiles, T* sums, const Op& op) {
   switch (tiles.width) {
     case 1:
-      return tile_loops::Sum<1>(tiles.spatial, 1, sums, op);
+      return tile_loops::Loops<1>::Sum(tiles.spatial, 1, sums, op);
     case 8:
-      return tile_loops::Sum<8>(tiles.spatial, 8, sums, op);
+      return tile_loops::Loops<8>::Sum(tiles.spatial, 8, sums, op);
     case 16:
-      return tile_loops::Sum<16>(tiles.spatial, 16, sums, op);
+      return tile_loops::Loops<16>::Sum(tiles.spatial, 16, sums, op);
     default:
-      return tile_loops::Sum<0>(tiles.spatial, tiles.width, sums, op);
+      return tile_loops::Loops<0>::Sum(tiles.spatial, tiles.width, sums, op);
   }
 }
 

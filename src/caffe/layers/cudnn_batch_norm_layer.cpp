@@ -69,8 +69,8 @@ void CuDNNBatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   }
   this->param_propagate_down_.resize(4, true);
   // For a Backward without a Forward before it.
-  mean_.assign(shape[1], 0);
-  inverse_std_.assign(shape[1], 0);
+  channels_ = std::make_shared<BatchNormChannels<Dtype>>();
+  channels_->Reset(shape[1]);
 }
 
 template <typename Dtype>
@@ -100,21 +100,6 @@ bool CuDNNBatchNormLayer<Dtype>::KeepsInput(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
-void CuDNNBatchNormLayer<Dtype>::UpdateRunning(const vector<double>& mean,
-                                               const vector<double>& variance,
-                                               double count) {
-  Dtype* running_mean = this->blobs_[2]->mutable_cpu_data();
-  Dtype* running_variance = this->blobs_[3]->mutable_cpu_data();
-  const double unbias = count > 1 ? count / (count - 1) : 1;
-  for (size_t c = 0; c < mean.size(); ++c) {
-    running_mean[c] =
-        static_cast<Dtype>(momentum_ * running_mean[c] + (1 - momentum_) * mean[c]);
-    running_variance[c] = static_cast<Dtype>(momentum_ * running_variance[c] +
-                                             (1 - momentum_) * unbias * variance[c]);
-  }
-}
-
-template <typename Dtype>
 LayerTraits CuDNNBatchNormLayer<Dtype>::Traits() const {
   // In place it reads a copy if the data will have changed.
   const bool reads = !this->in_place() || options_.preserves(0);
@@ -140,27 +125,13 @@ LayerTraits CuDNNBatchNormLayer<Dtype>::Traits() const {
   return traits;
 }
 
-// y = multiplier x + shift, from what forward used.
-template <typename Dtype>
-void CuDNNBatchNormLayer<Dtype>::Affine(vector<Dtype>* multiplier,
-                                        vector<Dtype>* shift) const {
-  const int channels = this->blobs_[0]->count();
-  const Dtype* scale = this->blobs_[0]->cpu_data();
-  const Dtype* bias = this->blobs_[1]->cpu_data();
-  multiplier->resize(channels);
-  shift->resize(channels);
-  for (int c = 0; c < channels; ++c) {
-    (*multiplier)[c] = static_cast<Dtype>(scale[c] * inverse_std_[c]);
-    (*shift)[c] = static_cast<Dtype>(bias[c] - mean_[c] * scale[c] * inverse_std_[c]);
-  }
-}
-
 template <typename Dtype>
 void CuDNNBatchNormLayer<Dtype>::Recompute(const vector<Blob<Dtype>*>& bottom,
                                            const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
   vector<Dtype> multiplier, shift;
-  Affine(&multiplier, &shift);
+  channels_->Affine(this->blobs_[0]->cpu_data(), this->blobs_[1]->cpu_data(), &multiplier,
+                    &shift);
   BatchNormApply(DataOf(bottom[0]), multiplier, shift, relu_, DataOf(top[0]));
 }
 
@@ -170,18 +141,16 @@ void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const int channels = this->blobs_[0]->count();
   const Tensor<Dtype> src = DataOf(bottom[0]);
   if (bottom[0]->count() == 0) return;
-  vector<double> variance;
   if (use_running()) {
-    const Dtype* running_mean = this->blobs_[2]->cpu_data();
-    const Dtype* running_variance = this->blobs_[3]->cpu_data();
-    mean_.assign(running_mean, running_mean + channels);
-    variance.assign(running_variance, running_variance + channels);
+    channels_->UseRunning(channels, this->blobs_[2]->cpu_data(),
+                          this->blobs_[3]->cpu_data(), eps_);
   } else {
-    BatchNormStatistics(src, &mean_, &variance);
-    UpdateRunning(mean_, variance, static_cast<double>(bottom[0]->count()) / channels);
+    vector<double> mean, variance;
+    BatchNormStatistics(src, &mean, &variance);
+    channels_->UseBatch(
+        mean, variance, static_cast<double>(bottom[0]->count()) / channels, momentum_,
+        eps_, this->blobs_[2]->mutable_cpu_data(), this->blobs_[3]->mutable_cpu_data());
   }
-  inverse_std_.resize(channels);
-  for (int c = 0; c < channels; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
   input_kept_ = KeepsInput(bottom, top);
   if (input_kept_) {
     input_copy_.ReshapeLike(*bottom[0]);
@@ -199,19 +168,12 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   if (bottom[0]->count() == 0) return;
   const Dtype* scale = this->blobs_[0]->cpu_data();
   const Dtype* bias = this->blobs_[1]->cpu_data();
-  // What is read back is the input, or in place the output, whose centre is the
-  // bias and whose unit is the scale.
   const bool from_output = bottom[0] == top[0] && !input_kept_;
   const Tensor<Dtype> x = input_kept_ ? DataOf(&input_copy_) : DataOf(bottom[0]);
-  Normalization<Dtype> normalization;
+  const Normalization<Dtype> normalization =
+      from_output ? channels_->FromOutput(scale, bias) : channels_->FromInput();
   ReluMask<Dtype> mask;
-  Affine(&mask.multiplier, &mask.shift);
-  for (int c = 0; c < channels; ++c) {
-    normalization.centre.push_back(from_output ? bias[c] : static_cast<Dtype>(mean_[c]));
-    normalization.inverse.push_back(from_output
-                                        ? (scale[c] == 0 ? Dtype(0) : 1 / scale[c])
-                                        : static_cast<Dtype>(inverse_std_[c]));
-  }
+  channels_->Affine(scale, bias, &mask.multiplier, &mask.shift);
   const ReluMask<Dtype>* active = relu_ ? &mask : nullptr;
 
   const bool learns = this->param_propagate_down_[0] || this->param_propagate_down_[1];
@@ -219,31 +181,21 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   if (learns || (propagate_down[0] && !use_running())) {
     BatchNormBackwardSums(x, DiffOf(top[0]), normalization, active, &sum_dy, &sum_dy_x);
   }
-  const auto accumulate = [&](int blob, const vector<double>& sums) {
-    if (!this->param_propagate_down_[blob]) return;
-    Dtype* diff = this->blobs_[blob]->mutable_cpu_diff();
-    for (int c = 0; c < channels; ++c) diff[c] += static_cast<Dtype>(sums[c]);
-  };
-  accumulate(0, sum_dy_x);
-  accumulate(1, sum_dy);
+  const vector<double>* sums[] = {&sum_dy_x, &sum_dy};
+  for (int i = 0; i < 2; ++i) {
+    if (!this->param_propagate_down_[i]) continue;
+    AddChannelSums(*sums[i], this->blobs_[i]->mutable_cpu_diff());
+  }
   if (!propagate_down[0]) return;
 
   const double count = static_cast<double>(bottom[0]->count()) / channels;
-  vector<Dtype> on_dy(channels), on_x(channels, 0), constant(channels, 0);
-  for (int c = 0; c < channels; ++c) {
-    const double a = scale[c] * inverse_std_[c];
-    on_dy[c] = static_cast<Dtype>(a);
-    if (use_running()) continue;
-    const double per_unit = a * sum_dy_x[c] / count * normalization.inverse[c];
-    on_x[c] = static_cast<Dtype>(-per_unit);
-    constant[c] =
-        static_cast<Dtype>(per_unit * normalization.centre[c] - a * sum_dy[c] / count);
-  }
+  const BatchNormGradient<Dtype> gradient =
+      channels_->Gradient(scale, count, use_running(), normalization, sum_dy, sum_dy_x);
   // With running values and no ReLU x has no part in the gradient: dy stands in, so
   // that it need not be read, and one that is not finite does no harm.
   const bool needs_x = !use_running() || active;
-  BatchNormBackwardData(needs_x ? x : DiffOf(top[0]), DiffOf(top[0]), on_dy, on_x,
-                        constant, active, DiffOf(bottom[0]));
+  BatchNormBackwardData(needs_x ? x : DiffOf(top[0]), DiffOf(top[0]), gradient.on_dy,
+                        gradient.on_x, gradient.constant, active, DiffOf(bottom[0]));
 }
 
 #ifdef CPU_ONLY

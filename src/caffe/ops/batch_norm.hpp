@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "caffe/ops/batch_norm_arithmetic.hpp"
 #include "caffe/ops/tensor.hpp"
 
 namespace caffe {
@@ -21,18 +22,6 @@ void BatchNormStatistics(Tensor<T> src, std::vector<double>* mean,
 template <typename T>
 void BatchNormApply(Tensor<T> src, const std::vector<T>& multiplier,
                     const std::vector<T>& shift, bool relu, Tensor<T> dst);
-
-/// How x^ = (x - centre) * inverse is recovered from what backward reads.
-template <typename T>
-struct Normalization {
-  std::vector<T> centre, inverse;
-};
-
-/// The ReLU behind the layer: active where multiplier * x + shift > 0.
-template <typename T>
-struct ReluMask {
-  std::vector<T> multiplier, shift;
-};
 
 /// sum_dy = Σ dy and sum_dy_x = Σ dy x^ per channel; with a mask, dy counts only
 /// where the ReLU is active.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "caffe/ops/for_block.hpp"
 #include "caffe/ops/lanes.hpp"
 #include "caffe/util/parallel.hpp"
 

@@ -2,9 +2,6 @@
 #define CAFFE_OPS_LANES_HPP_
 
 #include <cstring>
-#include <utility>
-
-#include "caffe/common.hpp"
 
 namespace caffe {
 
@@ -55,17 +52,6 @@ template <int K, typename T>
 inline LanesOf<T, K> Relu(LanesOf<T, K> x) {
   const LanesOf<T, K> zero = {};
   return Choose<K, T>(x > zero, x, x * zero + zero);
-}
-
-/// Calls kernel.template operator()<K>() with the block size as a constant.
-template <typename T, typename Kernel>
-void ForBlock(int block, Kernel kernel) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (block == 16) return kernel.template operator()<16>();
-    if (block == 8) return kernel.template operator()<8>();
-  }
-  CHECK_EQ(block, 1) << "no kernel for this channel block";
-  kernel.template operator()<1>();
 }
 
 }  // namespace caffe

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "caffe/ops/for_block.hpp"
 #include "caffe/ops/lanes.hpp"
 
 namespace caffe {

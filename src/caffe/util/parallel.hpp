@@ -7,10 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace caffe {
+#include "caffe/util/parallel_tasks.hpp"
 
-/// Below this many elements starting threads costs more than they save.
-constexpr std::int64_t kParallelGrain = 1 << 15;
+namespace caffe {
 
 /// Calls body(begin, end) for parts that together cover 0..count, one per thread.
 /// Parts start at multiples of 64 elements, so that no two threads write one cache
@@ -32,14 +31,6 @@ void ParallelChunks(std::int64_t count, const Body& body) {
     const Body own = body;
     if (begin < end) own(begin, end);
   }
-}
-
-/// Calls body(task) for 0..tasks in parallel when the tasks touch `elements` elements
-/// in all and that is worth it. The body must not throw.
-template <typename Body>
-void ParallelTasks(std::int64_t tasks, std::int64_t elements, const Body& body) {
-#pragma omp parallel for schedule(static) if (tasks > 1 && elements > kParallelGrain)
-  for (std::int64_t task = 0; task < tasks; ++task) body(task);
 }
 
 /// The sum of term(i) over begin..end, in double.

@@ -52,13 +52,6 @@ struct dim3 {
 using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
 
-struct cudaLaunchConfig_t {
-  dim3 gridDim;
-  dim3 blockDim;
-  std::size_t dynamicSmemBytes;
-  cudaStream_t stream;
-};
-
 // Set before a kernel's thread goes on.
 extern uint3 threadIdx;
 extern uint3 blockIdx;
@@ -113,7 +106,7 @@ void __syncthreads();
 /// Only full masks are used here; another one is not emulated.
 template <typename T>
 T __shfl_down_sync(unsigned int /*mask*/, T value, unsigned int delta) {
-  static_assert(std::is_arithmetic_v<T>);
+  static_assert(std::is_arithmetic<T>::value, "as CUDA's own");
   const int lane = static_cast<int>(threadIdx.x) % warpSize;
   const int source = lane + static_cast<int>(delta);
   T result;
@@ -121,11 +114,32 @@ T __shfl_down_sync(unsigned int /*mask*/, T value, unsigned int delta) {
   return result;
 }
 
-template <typename... Params, typename... Args>
-cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config,
-                               void (*kernel)(Params...), Args&&... args) {
-  return cuda_emulation::RunGrid(config->gridDim, config->blockDim,
-                                 [&] { kernel(static_cast<Params>(args)...); });
+namespace cuda_emulation {
+
+template <std::size_t... I>
+struct Indices {};
+template <std::size_t N, std::size_t... I>
+struct IndicesBelow : IndicesBelow<N - 1, N - 1, I...> {};
+template <std::size_t... I>
+struct IndicesBelow<0, I...> {
+  typedef Indices<I...> Type;
+};
+
+template <typename... Params, std::size_t... I>
+void Call(void (*kernel)(Params...), void** args, Indices<I...>) {
+  kernel(*static_cast<Params*>(args[I])...);
+}
+
+}  // namespace cuda_emulation
+
+template <typename... Params>
+cudaError_t cudaLaunchKernel(void (*kernel)(Params...), dim3 grid, dim3 block,
+                             void** args, std::size_t /*shared_memory*/,
+                             cudaStream_t /*stream*/) {
+  return cuda_emulation::RunGrid(grid, block, [=] {
+    cuda_emulation::Call(
+        kernel, args, typename cuda_emulation::IndicesBelow<sizeof...(Params)>::Type());
+  });
 }
 
 #endif  // CUDA_EMULATION_CUDA_RUNTIME_H_

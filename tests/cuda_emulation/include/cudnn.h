@@ -42,6 +42,9 @@ typedef struct cudnnActivationStruct* cudnnActivationDescriptor_t;
 
 const char* cudnnGetErrorString(cudnnStatus_t status);
 
+/// The handle stands for nothing and is null.
+cudnnStatus_t cudnnCreate(cudnnHandle_t* handle);
+
 cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor);
 cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor,
                                            cudnnDataType_t type, int n, int c, int h,

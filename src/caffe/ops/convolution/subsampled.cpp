@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "caffe/ops/convolution/engines.hpp"
+#include "caffe/ops/for_block.hpp"
 #include "caffe/ops/lanes.hpp"
 
 // A 2-d convolution whose stride equals its dilation s, with padding a multiple of s,

@@ -1,0 +1,76 @@
+#include <vector>
+
+#include "caffe/layers/cudnn_batch_norm_layer.hpp"
+#include "caffe/layers/their_caffe.hpp"
+#include "caffe/ops/batch_norm_arithmetic.cuh"
+
+namespace caffe {
+
+template <typename Dtype>
+struct CuDNNBatchNormLayer<Dtype>::GpuState {
+  typedef batch_norm::DeviceCall<Dtype> Call;
+
+  batch_norm::Device<Dtype> device;
+  Blob<Dtype> workspace;
+
+  Call MakeCall(const Blob<Dtype>& bottom, const Blob<Dtype>& scale,
+                const Blob<Dtype>& bias, double eps) {
+    batch_norm::DeviceHandle handle = nullptr;
+#ifdef USE_CUDNN
+    handle = their::CudnnHandle<Caffe>(their::Choice<1>());
+#endif
+    const ChannelShape shape = {bottom.shape(0), bottom.shape(1), bottom.count(2)};
+    vector<int> size(1, Call::kWorkspace * shape.channels);
+    workspace.Reshape(size);
+    return {handle,          shape, scale.gpu_data(),
+            bias.gpu_data(), eps,   workspace.mutable_gpu_data()};
+  }
+};
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                                             const vector<Blob<Dtype>*>& top) {
+  const int count = bottom[0]->count();
+  if (count == 0) return;
+  if (!gpu_) gpu_.reset(new GpuState());
+  const typename GpuState::Call call =
+      gpu_->MakeCall(*bottom[0], *this->blobs_[0], *this->blobs_[1], eps_);
+  input_kept_ = KeepsInput(bottom, top);
+  if (input_kept_) {
+    input_copy_.ReshapeLike(*bottom[0]);
+    CUDA_CHECK(cudaMemcpy(input_copy_.mutable_gpu_data(), bottom[0]->gpu_data(),
+                          count * sizeof(Dtype), cudaMemcpyDefault));
+  }
+  const Dtype* x = bottom[0]->gpu_data();
+  Dtype* y = top[0]->mutable_gpu_data();
+  if (use_running()) {
+    gpu_->device.ForwardRunning(call, x, this->blobs_[2]->gpu_data(),
+                                this->blobs_[3]->gpu_data(), false, y);
+  } else {
+    gpu_->device.ForwardBatch(call, x, momentum_, this->blobs_[2]->mutable_gpu_data(),
+                              this->blobs_[3]->mutable_gpu_data(), false, y);
+  }
+}
+
+template <typename Dtype>
+void CuDNNBatchNormLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
+                                              const vector<bool>& propagate_down,
+                                              const vector<Blob<Dtype>*>& bottom) {
+  if (bottom[0]->count() == 0) return;
+  CHECK(gpu_.get() != nullptr) << "Backward needs a Forward in GPU mode before it";
+  const typename GpuState::Call call =
+      gpu_->MakeCall(*bottom[0], *this->blobs_[0], *this->blobs_[1], eps_);
+  Dtype* diffs[2];
+  for (int i = 0; i < 2; ++i) {
+    diffs[i] =
+        this->param_propagate_down_[i] ? this->blobs_[i]->mutable_gpu_diff() : nullptr;
+  }
+  gpu_->device.Backward(
+      call, input_kept_ ? input_copy_.gpu_data() : bottom[0]->gpu_data(),
+      bottom[0] == top[0] && !input_kept_, top[0]->gpu_diff(), use_running(), diffs[0],
+      diffs[1], propagate_down[0] ? bottom[0]->mutable_gpu_diff() : nullptr);
+}
+
+INSTANTIATE_LAYER_GPU_FUNCS(CuDNNBatchNormLayer);
+
+}  // namespace caffe
