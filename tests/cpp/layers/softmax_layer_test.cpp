@@ -123,7 +123,8 @@ TEST(SoftmaxPackedTest, MatchesPlain) {
 }
 
 TEST(SoftmaxErrorTest, BadInput) {
-  ExpectLayerError(Softmax("axis: 2"), {{3, 4}}, 1, {"axis 2 of shape (3, 4)", "-2 to 1"});
+  ExpectLayerError(Softmax("axis: 2"), {{3, 4}}, 1,
+                   {"axis 2 of shape (3, 4)", "-2 to 1"});
   ExpectLayerError(Softmax("axis: -3"), {{3, 4}}, 1, {"axis -3"});
 }
 
