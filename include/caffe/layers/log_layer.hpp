@@ -1,26 +1,11 @@
 #ifndef CAFFE_LOG_LAYER_HPP_
 #define CAFFE_LOG_LAYER_HPP_
 
-#include <cmath>
+#include <vector>
 
-#include "caffe/layers/elementwise_layer.hpp"
+#include "caffe/layers/neuron_layer.hpp"
 
 namespace caffe {
-
-template <typename Dtype>
-struct LogFunctor {
-  void Read(const LayerParameter& param);
-  GradientSource Source() const { return GradientSource::kInput; }
-  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
-    return factor * std::log(shift + scale * x);
-  }
-  CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
-    return dy * factor * scale / (shift + scale * x);
-  }
-  Dtype factor = 1;  ///< 1 / ln(base)
-  Dtype scale = 1;
-  Dtype shift = 0;
-};
 
 /// y = log_base(shift + scale * x); by default base e (written -1), scale 1, shift 0.
 ///
@@ -28,11 +13,19 @@ struct LogFunctor {
 /// and not 1. An argument of 0 gives an infinity, a negative one NaN.
 /// In place works: the input is kept for Backward.
 template <typename Dtype>
-class LogLayer : public ElementwiseLayer<Dtype, LogFunctor, LogLayer> {
+class LogLayer : public NeuronLayer<Dtype> {
  public:
-  explicit LogLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, LogFunctor, LogLayer>(param) {}
+  explicit LogLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   virtual inline const char* type() const { return "Log"; }
+  LayerTraits Traits() const override;
+
+ protected:
+  virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top);
+  virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
+  Blob<Dtype> kept_input_;  ///< of an in-place Forward, if Backward needs it
 };
 
 }  // namespace caffe

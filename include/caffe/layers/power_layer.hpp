@@ -1,38 +1,11 @@
 #ifndef CAFFE_POWER_LAYER_HPP_
 #define CAFFE_POWER_LAYER_HPP_
 
-#include <cmath>
+#include <vector>
 
-#include "caffe/layers/elementwise_layer.hpp"
+#include "caffe/layers/neuron_layer.hpp"
 
 namespace caffe {
-
-template <typename Dtype>
-struct PowerFunctor {
-  void Read(const LayerParameter& param) {
-    power = param.power_param().power();
-    scale = param.power_param().scale();
-    shift = param.power_param().shift();
-  }
-  GradientSource Source() const {
-    const bool constant_slope = power == 1 || power * scale == 0;
-    return constant_slope ? GradientSource::kOutput : GradientSource::kInput;
-  }
-  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
-    const Dtype base = shift + scale * x;
-    return power == 1 ? base : power == 2 ? base * base : std::pow(base, power);
-  }
-  CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
-    const Dtype factor = power * scale;
-    if (factor == 0) return 0;  // not 0 * inf at a base of 0
-    if (power == 1) return factor * dy;
-    const Dtype base = shift + scale * x;
-    return factor * dy * (power == 2 ? base : std::pow(base, power - 1));
-  }
-  Dtype power = 1;
-  Dtype scale = 1;
-  Dtype shift = 0;
-};
 
 /// y = (shift + scale * x)^power; by default power 1, scale 1, shift 0.
 ///
@@ -40,11 +13,19 @@ struct PowerFunctor {
 /// is 0. A negative base gives NaN unless power is a whole number.
 /// In place works: the input is kept for Backward unless power is 0 or 1.
 template <typename Dtype>
-class PowerLayer : public ElementwiseLayer<Dtype, PowerFunctor, PowerLayer> {
+class PowerLayer : public NeuronLayer<Dtype> {
  public:
-  explicit PowerLayer(const LayerParameter& param)
-      : ElementwiseLayer<Dtype, PowerFunctor, PowerLayer>(param) {}
+  explicit PowerLayer(const LayerParameter& param) : NeuronLayer<Dtype>(param) {}
   virtual inline const char* type() const { return "Power"; }
+  LayerTraits Traits() const override;
+
+ protected:
+  virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top);
+  virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
+  Blob<Dtype> kept_input_;  ///< of an in-place Forward, if Backward needs it
 };
 
 }  // namespace caffe

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "caffe/layers/power_layer.hpp"
 #include "gradient_checker.hpp"
 #include "layer_test.hpp"
 
@@ -173,6 +174,46 @@ TEST(PowerLayerTest, ZeroPowerHasNoGradientEvenAtZero) {
   run.Backward();
   EXPECT_EQ(run.Top(), Doubles(3, 1));
   EXPECT_EQ(run.BottomDiff(0), Doubles(3, 0));
+}
+
+// 3 x^2, as a plugin may write it: by what PowerLayer does for x^2.
+class ThriceSquareLayer : public PowerLayer<double> {
+ public:
+  using PowerLayer<double>::PowerLayer;
+
+ protected:
+  void Forward_cpu(const vector<Blob<double>*>& bottom,
+                   const vector<Blob<double>*>& top) override {
+    PowerLayer<double>::Forward_cpu(bottom, top);
+    top[0]->scale_data(3);
+  }
+  void Backward_cpu(const vector<Blob<double>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<double>*>& bottom) override {
+    PowerLayer<double>::Backward_cpu(top, propagate_down, bottom);
+    bottom[0]->scale_diff(3);
+  }
+};
+
+TEST(PowerLayerTest, CanBeDerivedFrom) {
+  LayerParameter param;
+  param.mutable_power_param()->set_power(2);
+  ThriceSquareLayer layer(param);
+  for (const bool in_place : {false, true}) {
+    Blob<double> x({2}), other;
+    x.mutable_cpu_data()[0] = -2;
+    x.mutable_cpu_data()[1] = 0.5;
+    Blob<double>& y = in_place ? x : other;
+    layer.SetUp({&x}, {&y});
+    layer.Forward({&x}, {&y});
+    EXPECT_EQ(y.cpu_data()[0], 12);
+    EXPECT_EQ(y.cpu_data()[1], 0.75);
+    y.mutable_cpu_diff()[0] = 1;
+    y.mutable_cpu_diff()[1] = -2;
+    layer.Backward({&y}, {true}, {&x});
+    EXPECT_EQ(x.cpu_diff()[0], -12);
+    EXPECT_EQ(x.cpu_diff()[1], -6);
+  }
+  EXPECT_TRUE(TraitsOf(layer).bottom_use.empty());
 }
 
 TEST(ExpLayerTest, BaseMustBePositive) {
