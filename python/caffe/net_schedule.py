@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -32,7 +33,9 @@ class Schedule:
         return self._text
 
 
-def schedule_of(described: tuple[str, str, list[tuple[list[str], ...]]]) -> Schedule:
+def schedule_of(
+    described: tuple[str, str, Sequence[tuple[Sequence[str], ...]]],
+) -> Schedule:
     """From what the engine says."""
     policy, text, steps = described
     return Schedule(policy, tuple(Step(*map(tuple, step)) for step in steps), text)

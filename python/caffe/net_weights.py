@@ -28,13 +28,12 @@ class WeightsReport(NamedTuple):
     @classmethod
     def of(cls, engine: _caffe.Net) -> WeightsReport:
         """The report on the file that was read last."""
-        *lists, shapes = engine.weights_report
+        matched, without_weights, without_layer, shapes = engine.weights_report
         return cls(
-            *([_text(name) for name in names] for names in lists),
-            {
-                _text(name): [tuple(shape) for shape in of_layer]
-                for name, of_layer in shapes
-            },
+            [_text(name) for name in matched],
+            [_text(name) for name in without_weights],
+            [_text(name) for name in without_layer],
+            {_text(name): [tuple(shape) for shape in all_] for name, all_ in shapes},
         )
 
 

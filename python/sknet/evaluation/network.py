@@ -285,7 +285,7 @@ def load_network(
             f"net '{definition.name}': output '{definition.scores}' has shape {shape}, "
             f"expected ({batch}, classes); name a classifier"
         )
-    report = WeightsReport([], [], [])
+    report = WeightsReport([], [], [], {})
     if weights is not None:
         report = _fill(built, definition, weights, strict)
     return Network(built, definition, side, shape[1], report, weights, notices, scores)
