@@ -136,6 +136,14 @@ class Blob {
     return diff_;
   }
 
+  /// Makes arrays that somebody holds outside (NumPy's, set_cpu_data()) show the newest
+  /// values, and lets what was written through them be seen.
+  void Settle() const {
+    if (count_ == 0) return;
+    data()->Settle();
+    diff()->Settle();
+  }
+
   const Dtype* cpu_data() const;
   void set_cpu_data(Dtype* data);
   const int* gpu_shape() const;

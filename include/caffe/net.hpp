@@ -77,7 +77,7 @@ class Net {
   /// the two passes over the branches of an SK unit. Memory of values that are no
   /// longer needed is used again. Results equal the plain net's to float rounding.
   /// Reading another blob, running a range of layers or Backward throws RuntimeError.
-  /// A net with callbacks or debug_info, or on the GPU, runs as it is.
+  /// A net with debug_info, with callbacks that read blobs, or on the GPU runs as it is.
   void Optimize();
   bool optimized() const;
 
@@ -212,6 +212,8 @@ class Net {
   Schedule<Dtype>& schedule();
   /// What the net consists of.
   const Graph<Dtype>& graph() const { return graph_; }
+  /// Settles all blobs (Blob::Settle), as Forward and Backward do at their end.
+  void Settle() const;
   /// Host bytes held by all activations and parameters, data and diff.
   size_t MemoryBytes() const;
 
@@ -221,7 +223,6 @@ class Net {
   Schedule<Dtype>& ScheduleFor(bool whole, const string& asked);
   void PrepareLayers();
   void Call(const vector<Callback*>& callbacks, int layer);
-  void SettlePinned();
 
   Graph<Dtype> graph_;
   bool debug_info_ = false;

@@ -42,7 +42,7 @@ LayerTimes TimeLayers(NetHandle& handle) {
     times.backward_ms[layer] = timer.MicroSeconds() / 1000.;
   }
   times.total_ms = total.MicroSeconds() / 1000.;
-  Settle(net);
+  net.Settle();
   return times;
 }
 

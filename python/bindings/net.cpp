@@ -200,9 +200,9 @@ PyType_Slot kSlots[] = {{Py_tp_traverse, reinterpret_cast<void*>(Traverse)},
 void NetCallback::run(int layer) {
   nb::gil_scoped_acquire gil;
   if (!function_.is_valid()) return;
-  Settle(*net_);
+  net_->Settle();
   function_(layer);
-  Settle(*net_);
+  net_->Settle();
 }
 
 NetHandle::NetHandle(std::shared_ptr<Net<float>> net, SessionPtr session)
@@ -335,7 +335,7 @@ void BindNet(nb::module_& m) {
           [](NetHandle& self, const string& file) {
             Computing computing(self.session);
             self.net->CopyTrainedLayersFrom(file);
-            Settle(*self.net);
+            self.net->Settle();
           },
           nb::arg("file"))
       .def(
@@ -343,7 +343,7 @@ void BindNet(nb::module_& m) {
           [](NetHandle& self, const string& file) {
             Computing computing(self.session);
             self.net->CopyTrainedLayersFromHDF5(file);
-            Settle(*self.net);
+            self.net->Settle();
           },
           nb::arg("file"))
       .def_prop_ro(

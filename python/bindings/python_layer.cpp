@@ -126,8 +126,8 @@ class PythonLayer : public Layer<float>,
   // Arrays that the class kept from an earlier call must be up to date as well.
   static void Settle(const vector<Blob<float>*>& bottom,
                      const vector<Blob<float>*>& top) {
-    for (const Blob<float>* blob : bottom) python::Settle(*blob);
-    for (const Blob<float>* blob : top) python::Settle(*blob);
+    for (const Blob<float>* blob : bottom) blob->Settle();
+    for (const Blob<float>* blob : top) blob->Settle();
   }
 
   nb::object instance_;

@@ -128,15 +128,4 @@ Computing::Computing(const SessionPtr& session)
 
 Computing::~Computing() { current_session = previous_; }
 
-void Settle(const Blob<float>& blob) {
-  if (blob.count() == 0) return;
-  blob.data()->Settle();
-  blob.diff()->Settle();
-}
-
-void Settle(const Net<float>& net) {
-  for (const auto& blob : net.blobs()) Settle(*blob);
-  for (const auto& blob : net.params()) Settle(*blob);
-}
-
 }  // namespace caffe::python

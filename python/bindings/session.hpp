@@ -103,12 +103,6 @@ class Computing {
   nb::gil_scoped_release released_;
 };
 
-/// Makes every array that Python holds show what the nets computed, and lets the
-/// nets see what is written to it. Net does so when a run ends; callbacks, Python
-/// layers and updates of the solver happen in between.
-void Settle(const Blob<float>& blob);
-void Settle(const Net<float>& net);
-
 }  // namespace caffe::python
 
 #endif  // PYTHON_BINDINGS_SESSION_HPP_

@@ -19,8 +19,8 @@ namespace caffe::python {
 namespace {
 
 void SettleAll(Solver<float>& solver) {
-  Settle(*solver.net());
-  for (const auto& net : solver.test_nets()) Settle(*net);
+  solver.net()->Settle();
+  for (const auto& net : solver.test_nets()) net->Settle();
 }
 
 template <typename... Args>

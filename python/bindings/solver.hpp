@@ -33,7 +33,7 @@ class SolverCallback : public Solver<float>::Callback {
   }
 
  private:
-  /// For functions that look into the nets, which takes time: see Settle.
+  /// For functions that look into the nets, which takes time: see Blob::Settle.
   void CallSettled(std::size_t which);
   template <typename... Args>
   void Call(std::size_t which, const Args&... args);

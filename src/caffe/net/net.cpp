@@ -141,9 +141,14 @@ Schedule<Dtype>& Net<Dtype>::schedule() {
                         : IsLookedAt() ? Policy::kPlain
                                        : Policy::kTraining;
   const bool keep_blobs = keep_blobs_ || Caffe::mode() == Caffe::GPU;
+  const bool frees =
+      policy == Policy::kInference || (policy == Policy::kTraining && !keep_blobs);
+  if (whole_ && (whole_->policy() != policy || whole_->frees() != frees)) {
+    if (!frees) whole_->RenewDiffs();
+    whole_.reset();
+  }
   if (policy == Policy::kPlain) return PlainSchedule();
-  const bool frees = policy == Policy::kInference || !keep_blobs;
-  if (whole_ && whole_->policy() == policy && whole_->frees() == frees) return *whole_;
+  if (whole_) return *whole_;
   graph_.Refresh();
   // Nets that share weights mostly run in turns, and may free and take one memory; what
   // inference needs no more after a run goes back to the system.
@@ -151,7 +156,6 @@ Schedule<Dtype>& Net<Dtype>::schedule() {
   whole_ = std::make_unique<Schedule<Dtype>>(
       graph_, policy, keep_blobs, overwritten_data_->blobs(),
       policy == Policy::kInference ? std::make_shared<HostMemoryPool>() : pool_);
-  if (!frees) whole_->RenewDiffs();
   return *whole_;
 }
 
@@ -185,6 +189,7 @@ void Net<Dtype>::Call(const vector<Callback*>& callbacks, int layer) {
 template <typename Dtype>
 Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   CHECK_GE(start, 0) << "the first layer has index 0";
+  CHECK_LE(start, end + 1) << "the range begins behind its end";
   CHECK_LT(end, static_cast<int>(graph_.layers.size())) << "the net has no such layer";
   // All that a batch goes through: what comes before `start` holds the batch.
   const auto batch = graph_.bottom_ids.begin();
@@ -217,7 +222,7 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
     schedule.AfterForward(s);
   }
   schedule.EndForward();
-  SettlePinned();
+  Settle();
   return loss;
 }
 
@@ -277,7 +282,7 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
     schedule.AfterBackward(s);
   }
   schedule.EndBackward();
-  SettlePinned();
+  Settle();
 }
 
 template <typename Dtype>
@@ -326,17 +331,10 @@ void Net<Dtype>::Update() {
   for (Blob<Dtype>* param : graph_.learnable_params) param->Update();
 }
 
-// NumPy views and set_cpu_data() pointers must see what was just computed, and
-// what is written through them must be seen by the next run.
 template <typename Dtype>
-void Net<Dtype>::SettlePinned() {
-  const auto settle = [](const Blob<Dtype>& blob) {
-    if (blob.count() == 0) return;
-    blob.data()->Settle();
-    blob.diff()->Settle();
-  };
-  for (const auto& blob : graph_.blobs) settle(*blob);
-  for (const auto& blob : graph_.params) settle(*blob);
+void Net<Dtype>::Settle() const {
+  for (const auto& blob : graph_.blobs) blob->Settle();
+  for (const auto& blob : graph_.params) blob->Settle();
 }
 
 template <typename Dtype>

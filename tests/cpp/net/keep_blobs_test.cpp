@@ -183,11 +183,11 @@ std::unique_ptr<Net<T>> Lean(const std::string& text, Phase phase = TRAIN) {
 }
 
 template <typename T>
-class MemoryPlanTest : public testing::Test {};
+class KeepBlobsTest : public testing::Test {};
 using Types = testing::Types<float, double>;
-TYPED_TEST_SUITE(MemoryPlanTest, Types);
+TYPED_TEST_SUITE(KeepBlobsTest, Types);
 
-TYPED_TEST(MemoryPlanTest, TrainingIsTheSameToTheBit) {
+TYPED_TEST(KeepBlobsTest, TrainingIsTheSameToTheBit) {
   for (const int passes : {1, 2}) {  // as iter_size has it
     SCOPED_TRACE(passes);
     const auto train = [&](bool keep) {
@@ -232,7 +232,7 @@ class Gauge : public Net<T>::Callback {
   size_t most_ = 0;
 };
 
-TYPED_TEST(MemoryPlanTest, HoldsLess) {
+TYPED_TEST(KeepBlobsTest, HoldsLess) {
   std::string text = Blocks(1);
   text.replace(text.find("dim: 2"), 6, "dim: 32");  // activations, not parameters, count
   text.replace(text.find("dim: 9"), 6, "dim: 20");
@@ -247,7 +247,7 @@ TYPED_TEST(MemoryPlanTest, HoldsLess) {
   EXPECT_LT(5 * lean->MemoryBytes(), kept->MemoryBytes()) << "between iterations";
 }
 
-TYPED_TEST(MemoryPlanTest, WhatWasFreedSaysSo) {
+TYPED_TEST(KeepBlobsTest, WhatWasFreedSaysSo) {
   const auto net = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
   net->ForwardBackward();
@@ -266,7 +266,7 @@ TYPED_TEST(MemoryPlanTest, WhatWasFreedSaysSo) {
   EXPECT_NO_THROW(net->ForwardBackward());
 }
 
-TYPED_TEST(MemoryPlanTest, KeepsAgainWhenAsked) {
+TYPED_TEST(KeepBlobsTest, KeepsAgainWhenAsked) {
   const auto net = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
   net->ForwardBackward();
@@ -277,7 +277,7 @@ TYPED_TEST(MemoryPlanTest, KeepsAgainWhenAsked) {
   EXPECT_NO_THROW(net->Backward());
 }
 
-TYPED_TEST(MemoryPlanTest, ACallbackThatReadsBlobsSeesThem) {
+TYPED_TEST(KeepBlobsTest, ACallbackThatReadsBlobsSeesThem) {
   struct Reader : Net<TypeParam>::Callback {
     explicit Reader(Net<TypeParam>* of) : net(of) {}
     void run(int) override { net->blob_by_name("sum")->cpu_data(); }
@@ -290,14 +290,41 @@ TYPED_TEST(MemoryPlanTest, ACallbackThatReadsBlobsSeesThem) {
   EXPECT_NO_THROW(net->blob_by_name("sum")->cpu_diff());
 }
 
-TYPED_TEST(MemoryPlanTest, DebugInfoSeesAllBlobs) {
+// Of a net that has run without its blobs before.
+TYPED_TEST(KeepBlobsTest, ACallbackThatComesLaterSeesThemToo) {
+  struct Reader : Net<TypeParam>::Callback {
+    void run(int /*layer*/) override {}
+  };
+  const auto run = [](bool keep) {
+    const auto net = MakeNet<TypeParam>(TrainedBlocks());
+    net->set_keep_blobs(keep);
+    Fill(net->input_blobs()[0], 1);
+    net->ForwardBackward();
+    Reader reader;
+    net->add_after_backward(&reader);
+    net->ClearParamDiffs();
+    net->ForwardBackward();
+    std::vector<Doubles> seen;
+    for (const auto& blob : net->blobs()) {
+      seen.push_back(Values(*blob));
+      seen.push_back(Values(*blob, Half::kDiff));
+    }
+    for (const auto& param : net->params()) {
+      seen.push_back(Values(*param, Half::kDiff));
+    }
+    return seen;
+  };
+  EXPECT_EQ(run(false), run(true));
+}
+
+TYPED_TEST(KeepBlobsTest, DebugInfoSeesAllBlobs) {
   const auto net = Lean<TypeParam>(TrainedBlocks());
   net->set_debug_info(true);
   EXPECT_NO_THROW(net->ForwardBackward());
   EXPECT_NO_THROW(net->blob_by_name("sum")->cpu_data());
 }
 
-TYPED_TEST(MemoryPlanTest, RangesOfLayersKeepTheirBlobs) {
+TYPED_TEST(KeepBlobsTest, RangesOfLayersKeepTheirBlobs) {
   const auto net = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
   const int last = static_cast<int>(net->layers().size()) - 1;
@@ -309,7 +336,7 @@ TYPED_TEST(MemoryPlanTest, RangesOfLayersKeepTheirBlobs) {
   EXPECT_NO_THROW(net->ForwardBackward());
 }
 
-TYPED_TEST(MemoryPlanTest, NewShapesGetNewMemory) {
+TYPED_TEST(KeepBlobsTest, NewShapesGetNewMemory) {
   const auto net = Lean<TypeParam>(TrainedBlocks()),
              fresh = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
@@ -333,7 +360,7 @@ TYPED_TEST(MemoryPlanTest, NewShapesGetNewMemory) {
   }
 }
 
-TYPED_TEST(MemoryPlanTest, InTestPhaseDataLivesUntilItsLastReader) {
+TYPED_TEST(KeepBlobsTest, InTestPhaseDataLivesUntilItsLastReader) {
   const auto kept = MakeNet<TypeParam>(Blocks(2), TEST),
              lean = Lean<TypeParam>(Blocks(2), TEST);
   for (Net<TypeParam>* net : {kept.get(), lean.get()}) {
@@ -344,7 +371,7 @@ TYPED_TEST(MemoryPlanTest, InTestPhaseDataLivesUntilItsLastReader) {
   EXPECT_THROW(lean->blob_by_name("sum")->cpu_data(), RuntimeFailure);
 }
 
-TYPED_TEST(MemoryPlanTest, AViewerFromOutsideKeepsItsBlob) {
+TYPED_TEST(KeepBlobsTest, AViewerFromOutsideKeepsItsBlob) {
   const auto net = Lean<TypeParam>(TrainedBlocks());
   Fill(net->input_blobs()[0], 1);
   const auto memory = net->blob_by_name("sum")->data();
