@@ -106,6 +106,9 @@ if grep -q "class LayerBase" "$theirs/include/caffe/layer.hpp"; then
 fi
 grep -q param_propagate_down_ "$theirs/include/caffe/layer.hpp" ||
   refuse "the Caffe at $theirs is older than 2014: its layers have no param_propagate_down_; use Caffe 1.0 or one that is near it"
+if [ -e "$theirs/include/caffe/layer_traits.hpp" ]; then
+  refuse "the Caffe at $theirs is this project's own, which has both layers"
+fi
 [ ! -e "$record" ] || refuse "install.sh has been here: $record says what it wrote; take that out first with --remove"
 layers=${only:-"Axpy CuDNNBatchNorm"}
 from=() to=()

@@ -192,6 +192,21 @@ def test_loaded_with_ctypes_before_their_caffe(plugin, their_caffe):
     run(sys.executable, "-c", "\n".join(lines))
 
 
+def test_one_layer_alone(their_caffe, tmp_path):
+    printed = configure_plugin(
+        tmp_path, f"-DCAFFE_ROOT={their_caffe}", "-DSKNET_LAYERS=Axpy"
+    )
+    assert row(printed, "layers to build") == "Axpy"
+    assert "batch_norm_param" not in printed
+    run("cmake", "--build", tmp_path)
+    tool = their_caffe / "build/tools/check_gradients"
+    plugin = tmp_path / "libsknet_layers.so"
+    done = run(tool, "-plugin", plugin, status=None)
+    # It has Axpy, and of the other layer nothing.
+    assert done.stdout.count("Axpy, ") == 2
+    assert "Unknown layer type: CuDNNBatchNorm" in done.stderr
+
+
 # --- Compiled in
 
 

@@ -122,10 +122,9 @@ def test_layers_of_another_kind(sources, header, sentence):
     assert sentence in refused(sources)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_folders_that_cannot_be_written(sources):
     layers = sources / "src/caffe/layers"
-    if os.geteuid() == 0:
-        pytest.skip("root writes everywhere")
     layers.chmod(0o555)
     assert f"the folder {layers} cannot be written" in refused(sources)
     layers.chmod(0o755)
@@ -138,4 +137,5 @@ def test_folders_that_cannot_be_written(sources):
 def test_folders_without_a_caffe(tmp_path):
     assert "there is no folder" in refused(tmp_path / "none")
     assert "no Caffe sources at" in refused(tmp_path)
+    assert "this project's own" in install(other_caffe.ROOT).stderr
     assert "expected Axpy or CuDNNBatchNorm" in refused(tmp_path, "--only", "ReLU")

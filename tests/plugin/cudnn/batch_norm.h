@@ -1,9 +1,9 @@
 #ifndef STAND_IN_CUDNN_BATCH_NORM_H_
 #define STAND_IN_CUDNN_BATCH_NORM_H_
 
-// Batch normalisation in cuDNN 7, 8 and 9, by its documented names: written for tests that
-// compile against it and link nothing. A test puts it where each version has it, with
-// CUDNN_MAJOR defined as there.
+// Batch normalisation in cuDNN 7, 8 and 9, by its documented names: written for tests
+// that compile against it and link nothing. A test puts it where each version has it,
+// with CUDNN_MAJOR defined as there.
 
 #if CUDNN_MAJOR >= 9
 #define STAND_IN_DEPRECATED __attribute__((deprecated))

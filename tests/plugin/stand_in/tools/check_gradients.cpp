@@ -133,6 +133,7 @@ class Case {
 
 bool Report(const char* what, double error) {
   std::printf("%-32s largest error %.1e\n", what, error);
+  std::fflush(stdout);  // what follows may end the process
   return error < 1e-7;
 }
 
