@@ -45,6 +45,16 @@ end="// sknet_layers end"
 [ -f "$theirs/include/caffe/layer.hpp" ] && [ -f "$proto" ] ||
   refuse "no Caffe sources at $theirs: expected include/caffe/layer.hpp and src/caffe/proto/caffe.proto in it"
 
+# Before anything is written: that the folders of the given files, of those that exist, can
+# be written.
+check_writable() {
+  local place
+  for place in "$@"; do
+    while [ ! -d "$theirs/$place" ]; do place=$(dirname "$place"); done
+    [ -w "$theirs/$place" ] || refuse "the folder $theirs/$place cannot be written"
+  done
+}
+
 hash_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
 # caffe.proto without the parts between the comments.
@@ -69,6 +79,7 @@ if [ -n "$remove" ]; then
     [ "$(hash_of "$theirs/$path")" = "$hash" ] ||
       refuse "$theirs/$path was changed since install.sh wrote it, so nothing was removed; put your changes elsewhere, delete that file and run this again"
   done <"$record"
+  check_writable . src/caffe/proto include/caffe/layers src/caffe/layers
   if grep -qF "$begin" "$proto"; then
     text=$(unpatched && echo .)
     text=${text%.}
@@ -90,6 +101,14 @@ if [ -n "$remove" ]; then
 fi
 
 # --- Everything is looked at before anything is written.
+if grep -q "class LayerBase" "$theirs/include/caffe/layer.hpp"; then
+  refuse "the Caffe at $theirs has layers of two types, forward and backward (NVIDIA's 0.16 and later), to which these layers of one type do not fit"
+fi
+grep -q param_propagate_down_ "$theirs/include/caffe/layer.hpp" ||
+  refuse "the Caffe at $theirs is older than 2014: its layers have no param_propagate_down_; use Caffe 1.0 or one that is near it"
+if [ -e "$theirs/include/caffe/layer_traits.hpp" ]; then
+  refuse "the Caffe at $theirs is this project's own, which has both layers"
+fi
 [ ! -e "$record" ] || refuse "install.sh has been here: $record says what it wrote; take that out first with --remove"
 layers=${only:-"Axpy CuDNNBatchNorm"}
 from=() to=()
@@ -120,6 +139,8 @@ if [ -n "$patch" ]; then
   grep -qE '^message[ \t]+LayerParameter[ \t]*\{' "$proto" ||
     refuse "$proto has no line 'message LayerParameter {'; is it Caffe's?"
 fi
+
+check_writable . "${to[@]}" ${patch:+src/caffe/proto}
 
 undo() {
   status=$?

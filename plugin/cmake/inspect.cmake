@@ -38,20 +38,14 @@ function(sknet_inspect)
   elseif(NOT symbols MATCHES "Ss|St6vectorISs")
     set(theirs)  # it shows nowhere
   endif()
-  include(CheckCXXSourceCompiles)
-  check_cxx_source_compiles("#include <string>
-    #if !defined(_GLIBCXX_USE_CXX11_ABI) || !_GLIBCXX_USE_CXX11_ABI
-    #error
-    #endif
-    int main() {}" SKNET_NEW_ABI)
-  check_cxx_source_compiles("#include <string>
-    #ifndef _LIBCPP_VERSION
-    #error
-    #endif
-    int main() {}" SKNET_LIBCXX)
-  if(SKNET_LIBCXX)
+  # Asked anew each time: the flags are among the cures.
+  separate_arguments(flags UNIX_COMMAND "${CMAKE_CXX_FLAGS}")
+  file(WRITE ${CMAKE_BINARY_DIR}/strings.cpp "#include <string>\n")
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} ${flags} -E -dM ${CMAKE_BINARY_DIR}/strings.cpp
+    OUTPUT_VARIABLE macros ERROR_QUIET)
+  if(macros MATCHES "_LIBCPP_VERSION")
     set(ours "LLVM's libc++")
-  elseif(SKNET_NEW_ABI)
+  elseif(macros MATCHES "_GLIBCXX_USE_CXX11_ABI 1")
     set(ours "libstdc++ since GCC 5")
   else()
     set(ours "libstdc++ before GCC 5 (_GLIBCXX_USE_CXX11_ABI=0)")

@@ -59,6 +59,10 @@ function(sknet_locate given)
                  "Caffe's source tree or install folder with -DCAFFE_ROOT=")
   endif()
 
+  if(EXISTS ${include}/caffe/layer_traits.hpp)
+    sknet_refuse("the Caffe at ${root} is this project's own, which has both layers")
+  endif()
+
   # Where a build leaves the header of caffe.proto and the library: CMake's in build/include,
   # the Makefile's in build/src, or .build_release/src where the link is missing; an install
   # and `make distribute` have both beside the headers.

@@ -62,11 +62,12 @@ void CuDNNBatchNormLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   if (input_copy_.shape() != bottom[0]->shape()) input_kept_ = false;
 }
 
-// A net does not tell whether a later layer works in place on the top.
+// A net tells neither whether a later layer works in place on the top nor whether there
+// will be a backward.
 template <typename Dtype>
 bool CuDNNBatchNormLayer<Dtype>::KeepsInput(const vector<Blob<Dtype>*>& bottom,
                                             const vector<Blob<Dtype>*>& top) const {
-  if (bottom[0] != top[0] || this->phase_ == TEST) return false;
+  if (bottom[0] != top[0]) return false;
   // With running values only the gradient of the scale needs the input.
   return !use_running() || this->param_propagate_down_[0];
 }

@@ -21,9 +21,8 @@ namespace caffe {
 /// learned, and with `frozen` none is. Parameters: cudnn_batch_norm_param or
 /// batch_norm_param, whichever this Caffe has; eps is never below 1e-5.
 ///
-/// In place it keeps a copy of its input while training. In TEST it keeps none: the
-/// gradient of the scale is then computed from the top, and is right if no later layer
-/// changed that.
+/// In place it keeps a copy of its input, which the gradient of the scale needs, unless
+/// the scale is not learned (frozen, or lr_mult 0) and the running values are used.
 template <typename Dtype>
 class CuDNNBatchNormLayer : public Layer<Dtype> {
  public:

@@ -14,11 +14,15 @@ _BIN = Path(sys.executable).parent
 
 
 def run(
-    *command: str | Path, status: int | None = 0, **environment: str
+    *command: str | Path,
+    status: int | None = 0,
+    cwd: Path | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program, with those beside this Python found first."""
     done = subprocess.run(
         [str(part) for part in command],
+        cwd=cwd,
         env={**os.environ, "PATH": f"{_BIN}:{os.environ['PATH']}", **environment},
         capture_output=True,
         text=True,
@@ -50,21 +54,29 @@ def build(tree: Path, *targets: str) -> Path:
 
 
 def configure_plugin(
-    build_folder: Path, *options: str | Path, status: int | None = 0
+    build_folder: Path,
+    *options: str | Path,
+    status: int | None = 0,
+    source: Path = PLUGIN,
 ) -> str:
     """Runs cmake on plugin/; what it printed."""
-    command = ["cmake", "-S", PLUGIN, "-B", build_folder, *_cache(), *options]
+    command = ["cmake", "-S", source, "-B", build_folder, *_cache(), *options]
     done = run(*command, status=status)
     return done.stdout + done.stderr
 
 
-_built: dict[str, Path] = {}
+_folder: list[Path] = []
 
 
-def built_once(root: Path) -> Path:
-    """The tree of a Caffe that is built; all tests of a session share one."""
-    if "tree" not in _built:
-        tree = copy_sources(root / "their_caffe")
-        build(tree)
-        _built["tree"] = tree
-    return _built["tree"]
+def folder_of_a_user(root: Path) -> Path:
+    """Where a user works: `their_caffe`, built, `their_sources` and `plugin`.
+
+    All tests of a session share one, and what is in its folder `build`.
+    """
+    if not _folder:
+        folder = root / "user"
+        build(copy_sources(folder / "their_caffe"))
+        copy_sources(folder / "their_sources")
+        (folder / "plugin").symlink_to(PLUGIN)
+        _folder.append(folder)
+    return _folder[0]

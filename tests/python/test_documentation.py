@@ -78,16 +78,14 @@ class Reader:
     def _run(self, page: Page) -> Path:
         if page.folder_of.endswith(".md"):
             folder = self.follow(page.folder_of)
+        elif page.folder_of == "tests/plugin/stand_in":
+            folder = other_caffe.folder_of_a_user(self.root)
         else:
             folder = self.root / page.path.stem
             folder.mkdir()
             # The folder that a reader has: the checkout's programs, and nothing else.
-            for programs in ("scripts", "plugin"):
-                (folder / programs).symlink_to(ROOT / programs)
-            if page.folder_of == "tests/plugin/stand_in":
-                other_caffe.copy_sources(folder / "their_sources")
-                (folder / "their_caffe").symlink_to(other_caffe.built_once(self.root))
-            elif page.folder_of:
+            (folder / "scripts").symlink_to(ROOT / "scripts")
+            if page.folder_of:
                 demo_digits(folder)
         program = ""
         for block in page.blocks:

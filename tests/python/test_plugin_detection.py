@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from other_caffe import PLUGIN, configure_plugin, run
+from other_caffe import PLUGIN, ROOT, configure_plugin, run
 
 
 def make_tree(folder: Path, *files: str) -> Path:
@@ -84,6 +84,10 @@ def test_what_is_no_built_caffe(tmp_path, files, sentence):
     assert sentence.format(root=root) in lines[0]
 
 
+def test_this_project_itself():
+    assert "is this project's own, which has both layers" in locate(ROOT, status=1)
+
+
 def test_no_such_folder(tmp_path):
     assert f"there is no folder {tmp_path}/none;" in locate(tmp_path / "none", status=1)
 
@@ -131,10 +135,19 @@ def test_caffes_of_another_kind(tmp_path):
     line = refused_by_cmake(build, root, found)
     assert "another compiler's ABI" in line
     assert "libstdc++ before GCC 5" in line
+    # The cure, in the same build folder, gets a reader further.
+    line = refused_by_cmake(build, root, f"-DCMAKE_CXX_FLAGS={old}")
+    assert "cannot be compiled and linked with this Caffe" in line
 
     (tree / "lib/libcaffe.so").write_text("no library")
     assert "cannot read the symbols of" in refused_by_cmake(build, root)
-    assert "expected Axpy" in refused_by_cmake(build, root, "-DSKNET_LAYERS=ReLU")
+    for layers in ("ReLU", "Axpy,CuDNNBatchNorm", ""):
+        line = refused_by_cmake(build, root, f"-DSKNET_LAYERS={layers}")
+        assert "expected Axpy, CuDNNBatchNorm or both" in line
+    # Caffe_DIR counts, whatever CAFFE_ROOT the cache has.
+    elsewhere = f"-DCaffe_DIR={tmp_path}/none"
+    line = refused_by_cmake(build, root, "-USKNET_LAYERS", elsewhere)
+    assert f"there is no folder {tmp_path}/none" in line
     assert "which Caffe is this for?" in refused_by_cmake(
-        build, "-UCAFFE_ROOT", "-USKNET_LAYERS"
+        build, "-UCAFFE_ROOT", "-UCaffe_DIR"
     )

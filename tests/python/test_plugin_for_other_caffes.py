@@ -45,14 +45,17 @@ BLOBS = ["a", "x", "y", "bn1", "relu1", "axpy", "bn3"]
 
 @pytest.fixture(scope="session")
 def their_caffe(tmp_path_factory) -> Path:
-    return other_caffe.built_once(tmp_path_factory.mktemp("other"))
+    folder = other_caffe.folder_of_a_user(tmp_path_factory.mktemp("other"))
+    return folder / "their_caffe"
 
 
 @pytest.fixture(scope="session")
-def table(their_caffe, tmp_path_factory) -> tuple[Path, str]:
+def table(their_caffe) -> tuple[Path, str]:
     """The build folder of the plugin, and what cmake printed."""
-    build = tmp_path_factory.mktemp("plugin") / "build"
-    return build, configure_plugin(build, f"-DCAFFE_ROOT={their_caffe}")
+    folder = their_caffe.parent
+    build = folder / "build/plugin"
+    root = f"-DCAFFE_ROOT={their_caffe}"
+    return build, configure_plugin(build, root, source=folder / "plugin")
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +94,7 @@ def test_gradients_by_central_differences(plugin, their_caffe):
         their_caffe / "build/tools/check_gradients", "-plugin", plugin, status=None
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("largest error") == 5
+    assert done.stdout.count("largest error") == 7
 
 
 class Example:
@@ -187,6 +190,21 @@ def test_loaded_with_ctypes_before_their_caffe(plugin, their_caffe):
         "ctypes.CDLL('libcaffe.so.1.0.0', 4)",
     ]
     run(sys.executable, "-c", "\n".join(lines))
+
+
+def test_one_layer_alone(their_caffe, tmp_path):
+    printed = configure_plugin(
+        tmp_path, f"-DCAFFE_ROOT={their_caffe}", "-DSKNET_LAYERS=Axpy"
+    )
+    assert row(printed, "layers to build") == "Axpy"
+    assert "batch_norm_param" not in printed
+    run("cmake", "--build", tmp_path)
+    tool = their_caffe / "build/tools/check_gradients"
+    plugin = tmp_path / "libsknet_layers.so"
+    done = run(tool, "-plugin", plugin, status=None)
+    # It has Axpy, and of the other layer nothing.
+    assert done.stdout.count("Axpy, ") == 2
+    assert "Unknown layer type: CuDNNBatchNorm" in done.stderr
 
 
 # --- Compiled in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -38,11 +39,15 @@ def sources(tmp_path) -> Path:
     return other_caffe.copy_sources(tmp_path / "caffe")
 
 
+@pytest.mark.parametrize("crlf", [False, True], ids=["", "crlf"])
 @pytest.mark.parametrize("newline", [True, False], ids=["", "without_last_newline"])
-def test_remove_leaves_no_trace(sources, newline):
+def test_remove_leaves_no_trace(tmp_path, newline, crlf):
+    sources = other_caffe.copy_sources(tmp_path / "their caffe")
     proto = sources / "src/caffe/proto/caffe.proto"
+    text = proto.read_text()
     if not newline:
-        proto.write_text(proto.read_text().rstrip("\n"))
+        text = text.rstrip("\n")
+    proto.write_text(text, newline="\r\n" if crlf else "\n")
     before = tree_of(sources)
     assert install(sources).returncode == 0
     assert tree_of(sources) != before
@@ -105,7 +110,32 @@ def test_protos_that_cannot_be_patched(sources, line, sentence):
     assert sentence in refused(sources)
 
 
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("class LayerBase {};", "has layers of two types"),
+        ("class Layer {};", "is older than 2014"),
+    ],
+)
+def test_layers_of_another_kind(sources, header, sentence):
+    (sources / "include/caffe/layer.hpp").write_text(header)
+    assert sentence in refused(sources)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_folders_that_cannot_be_written(sources):
+    layers = sources / "src/caffe/layers"
+    layers.chmod(0o555)
+    assert f"the folder {layers} cannot be written" in refused(sources)
+    layers.chmod(0o755)
+    assert install(sources).returncode == 0
+    layers.chmod(0o555)
+    assert f"the folder {layers} cannot be written" in refused(sources, "--remove")
+    layers.chmod(0o755)
+
+
 def test_folders_without_a_caffe(tmp_path):
     assert "there is no folder" in refused(tmp_path / "none")
     assert "no Caffe sources at" in refused(tmp_path)
+    assert "this project's own" in install(other_caffe.ROOT).stderr
     assert "expected Axpy or CuDNNBatchNorm" in refused(tmp_path, "--only", "ReLU")

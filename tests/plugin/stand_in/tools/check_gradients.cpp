@@ -1,6 +1,7 @@
 // Compares the gradients of both layers with central differences, in double, through the
 // names of Caffe 1.0: check_gradients [-plugin LIB.so] [-gpu]. Prints the largest error
-// of each case and fails if one is too large.
+// of each case and fails if one is too large. In place, where a later layer may change
+// the top, gradients are compared with those of a layer that has a top of its own.
 
 #include <dlfcn.h>
 
@@ -36,7 +37,8 @@ double FactorAt(int i) { return ValueAt(77, i); }
 
 class Case {
  public:
-  Case(const std::string& type, const std::vector<Shape>& shapes, caffe::Phase phase) {
+  Case(const std::string& type, const std::vector<Shape>& shapes, caffe::Phase phase,
+       bool in_place = false) {
     caffe::LayerParameter param;
     param.set_name("layer");
     param.set_type(type);
@@ -48,7 +50,7 @@ class Case {
       bottom_.push_back(owned_.back().get());
     }
     owned_.push_back(BlobPointer(new Blob<double>()));
-    top_.push_back(owned_.back().get());
+    top_.push_back(in_place ? bottom_[0] : owned_.back().get());
     layer_->SetUp(bottom_, top_);
     // Any values for weights but variances, which are positive.
     const std::vector<BlobPointer>& weights = layer_->blobs();
@@ -66,15 +68,7 @@ class Case {
 
   // The largest error of all bottoms and of the weights that are learned, of two.
   double LargestError() {
-    layer_->Forward(bottom_, top_);
-    for (int i = 0; i < top_[0]->count(); ++i) {
-      top_[0]->mutable_cpu_diff()[i] = FactorAt(i);
-    }
-    layer_->Backward(top_, std::vector<bool>(bottom_.size(), true), bottom_);
-    std::vector<Blob<double>*> checked(bottom_);
-    for (size_t b = 0; b < std::min<size_t>(2, layer_->blobs().size()); ++b) {
-      checked.push_back(layer_->blobs()[b].get());
-    }
+    const std::vector<Blob<double>*> checked = Differentiate();
     double largest = 0;
     for (size_t b = 0; b < checked.size(); ++b) {
       const std::vector<double> analytic(checked[b]->cpu_diff(),
@@ -90,7 +84,37 @@ class Case {
     return largest;
   }
 
+  // Of the gradients of this case and of another one, whose top is overwritten in
+  // between.
+  double LargestDifference(Case other) {
+    const std::vector<Blob<double>*> want = Differentiate(),
+                                     got = other.Differentiate(true);
+    double largest = 0;
+    for (size_t b = 0; b < want.size(); ++b) {
+      for (int i = 0; i < want[b]->count(); ++i) {
+        largest =
+            std::max(largest, std::fabs(want[b]->cpu_diff()[i] - got[b]->cpu_diff()[i]));
+      }
+    }
+    return largest;
+  }
+
  private:
+  // Forward and backward; the blobs that have a gradient.
+  std::vector<Blob<double>*> Differentiate(bool overwrite = false) {
+    layer_->Forward(bottom_, top_);
+    for (int i = 0; i < top_[0]->count(); ++i) {
+      top_[0]->mutable_cpu_diff()[i] = FactorAt(i);
+      if (overwrite) top_[0]->mutable_cpu_data()[i] = 3;
+    }
+    layer_->Backward(top_, std::vector<bool>(bottom_.size(), true), bottom_);
+    std::vector<Blob<double>*> checked(bottom_);
+    for (size_t b = 0; b < std::min<size_t>(2, layer_->blobs().size()); ++b) {
+      checked.push_back(layer_->blobs()[b].get());
+    }
+    return checked;
+  }
+
   double ObjectiveWith(Blob<double>* blob, int i, double step) {
     const double value = blob->cpu_data()[i];
     blob->mutable_cpu_data()[i] = value + step;
@@ -107,11 +131,22 @@ class Case {
   std::vector<Blob<double>*> bottom_, top_;
 };
 
+bool Report(const char* what, double error) {
+  std::printf("%-32s largest error %.1e\n", what, error);
+  std::fflush(stdout);  // what follows may end the process
+  return error < 1e-7;
+}
+
 bool Check(const char* what, Case check) {
   // Rounding of the differences is about 1e-16 / step.
-  const double error = check.LargestError();
-  std::printf("%-32s largest error %.1e\n", what, error);
-  return error < 1e-7;
+  return Report(what, check.LargestError());
+}
+
+// In place, a later layer may overwrite the top before backward.
+bool CheckOverwritten(const char* what, const Shape& shape, caffe::Phase phase) {
+  return Report(what,
+                Case("CuDNNBatchNorm", {shape}, phase)
+                    .LargestDifference(Case("CuDNNBatchNorm", {shape}, phase, true)));
 }
 
 }  // namespace
@@ -134,5 +169,7 @@ int main(int argc, char** argv) {
   good &= Check("CuDNNBatchNorm, TRAIN, N x C",
                 Case("CuDNNBatchNorm", {{5, 3}}, caffe::TRAIN));
   good &= Check("CuDNNBatchNorm, TEST", Case("CuDNNBatchNorm", {x}, caffe::TEST));
+  good &= CheckOverwritten("CuDNNBatchNorm, TRAIN, in place", x, caffe::TRAIN);
+  good &= CheckOverwritten("CuDNNBatchNorm, TEST, in place", x, caffe::TEST);
   return good ? 0 : 1;
 }
