@@ -259,6 +259,15 @@ def test_a_negative_number_of_steps_is_refused(solver):
     assert solver.iter == 0
 
 
+@pytest.fixture
+def interrupted_by_ctrl_c():
+    """As in a terminal: shells have what they run in the background ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupted_by_ctrl_c")
 def test_ctrl_c_ends_a_step_between_iterations(solver, parameters):
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
