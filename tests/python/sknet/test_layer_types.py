@@ -185,7 +185,8 @@ def test_types_that_the_engine_has_not_are_told_in_its_sentence(tmp_path, capsys
     assert main(["complexity", str(path)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("sknet complexity: layer 'mine': unknown layer type 'Layer")
+    who = "sknet complexity: layer 'mine' (LayerOfAPlugin): "
+    assert error.startswith(f"{who}unknown layer type 'LayerOfAPlugin'")
 
 
 class Doubled(caffe.Layer):

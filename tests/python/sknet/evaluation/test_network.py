@@ -179,7 +179,8 @@ def test_weights_are_reported_both_ways(colours):
     path, weights = colours
     definition = read_definition(str(path))
     report = load_network(definition, weights, SIDE, 1, strict=True).weights
-    assert report == (["cells", "scores"], [], [])
+    shapes = {"cells": [(4, 3, 8, 8)], "scores": [(7, 4), (7,)]}
+    assert report == (["cells", "scores"], [], [], shapes)
     rename(weights, {"scores": "classifier"})
     report = load_network(definition, weights, SIDE, 1).weights
     assert misfits(report) == [
