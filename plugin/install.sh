@@ -146,8 +146,11 @@ undo() {
   status=$?
   trap - EXIT
   if [ "$status" -ne 0 ]; then
-    bash "${BASH_SOURCE[0]}" "$theirs" --remove >&2 || true
-    echo "sknet_layers: the copy failed; what had been written was removed again" >&2
+    if bash "${BASH_SOURCE[0]}" "$theirs" --remove >&2; then
+      echo "sknet_layers: the copy failed; what had been written was removed again" >&2
+    else
+      echo "sknet_layers: the copy failed, and part of it is still there; run plugin/install.sh $theirs --remove" >&2
+    fi
   fi
   exit "$status"
 }

@@ -18,8 +18,13 @@ def tree_of(folder: Path) -> dict[str, bytes]:
     }
 
 
+# Root writes everywhere by these two, which it can do without.
+BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
 def install(tree: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return run("bash", PLUGIN / "install.sh", tree, *options, status=None)
+    bound = BOUND if os.geteuid() == 0 else []
+    return run(*bound, "bash", PLUGIN / "install.sh", tree, *options, status=None)
 
 
 def refused(tree: Path, *options: str) -> str:
@@ -122,7 +127,6 @@ def test_layers_of_another_kind(sources, header, sentence):
     assert sentence in refused(sources)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_folders_that_cannot_be_written(sources):
     layers = sources / "src/caffe/layers"
     layers.chmod(0o555)

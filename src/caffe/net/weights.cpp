@@ -212,8 +212,9 @@ WeightsReport CopyWeightsFromHDF5(const string& file, Net<Dtype>* to) {
       loaded.emplace_back(target_blobs[j].get(), blob);
     }
   }
+  map<string, vector<vector<int>>> stored = hdf5_find_shapes(data.id());
   for (const auto& [target, blob] : loaded) target->CopyFrom(*blob);
-  return ReportOn(*to, hdf5_find_shapes(data.id()));
+  return ReportOn(*to, std::move(stored));
 }
 
 template <typename Dtype>

@@ -389,17 +389,16 @@ bool hdf5_has_link(hid_t loc_id, const string& name) {
 
 namespace {
 
-// Links may lead in a circle; names of layers have fewer parts.
-constexpr int kMostParts = 32;
-
-void FindShapes(hid_t group, const string& path, int parts,
+// Ends: Hdf5File::Open has refused groups that lead in a circle.
+void FindShapes(hid_t group, const string& path,
                 std::map<string, std::vector<std::vector<int>>>* shapes) {
-  for (int i = 0; i < hdf5_get_num_links(group); ++i) {
+  const int count = hdf5_get_num_links(group);
+  for (int i = 0; i < count; ++i) {
     const string name = hdf5_get_name_by_idx(group, i);
     const Handle object(H5Oopen(group, name.c_str(), H5P_DEFAULT), H5Oclose);
     if (object < 0) continue;  // a link to nowhere
-    if (H5Iget_type(object) == H5I_GROUP && parts < kMostParts) {
-      FindShapes(object, path.empty() ? name : path + "/" + name, parts + 1, shapes);
+    if (H5Iget_type(object) == H5I_GROUP) {
+      FindShapes(object, path.empty() ? name : path + "/" + name, shapes);
     } else if (H5Iget_type(object) == H5I_DATASET) {
       const Handle space(H5Dget_space(object), H5Sclose);
       hsize_t dims[H5S_MAX_RANK];
@@ -414,7 +413,7 @@ void FindShapes(hid_t group, const string& path, int parts,
 std::map<string, std::vector<std::vector<int>>> hdf5_find_shapes(hid_t loc_id) {
   const Quiet quiet;
   std::map<string, std::vector<std::vector<int>>> shapes;
-  FindShapes(loc_id, "", 0, &shapes);
+  FindShapes(loc_id, "", &shapes);
   return shapes;
 }
 

@@ -133,6 +133,21 @@ TEST_F(Hdf5Test, SavesDataAndDiff) {
   H5Fclose(id);
 }
 
+TEST_F(Hdf5Test, FindsShapesBelowAGroup) {
+  const string path = Make([](hid_t id) {
+    const Hdf5Group nested(hdf5_create_group(id, "data/block/fc"));
+    const hsize_t matrix[] = {3, 4}, row[] = {3};
+    const vector<float> zeros(12);
+    H5LTmake_dataset_float(nested.id(), "0", 2, matrix, zeros.data());
+    H5LTmake_dataset_float(nested.id(), "1", 1, row, zeros.data());
+    const Hdf5Group empty(hdf5_create_group(id, "data/none"));
+  });
+  const Hdf5File file = Hdf5File::Open(path);
+  const Hdf5Group data(hdf5_open_group(file.id(), "data"));
+  const std::map<string, vector<vector<int>>> want = {{"block/fc", {{3, 4}, {3}}}};
+  EXPECT_EQ(hdf5_find_shapes(data.id()), want);
+}
+
 TEST_F(Hdf5Test, IntsAndStrings) {
   const string path = folder_ / "out.h5";
   {
