@@ -17,7 +17,7 @@ capability=$(nvidia-smi --id=0 --query-gpu=compute_cap --format=csv,noheader) ||
   die "nvidia-smi found no GPU; this check needs one and its driver"
 
 configure() {
-  cmake -S . -B build/gpu -G Ninja -DCAFFE_BUILD_TESTS=ON -DCAFFE_TEST_GPU=ON \
+  cmake -S . -B build/gpu -G Ninja -DCAFFE_BUILD_TESTS=ON -DCAFFE_CUDA=ON \
     "-DCMAKE_CUDA_ARCHITECTURES=${capability/./}" "$@"
 }
 compile() { cmake --build build/gpu --target caffe_gpu --parallel "$(nproc)"; }

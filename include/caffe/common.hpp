@@ -146,13 +146,14 @@ class Caffe {
   int solver_count_;
   int solver_rank_;
   bool multiprocess_;
-#ifndef CPU_ONLY
+  // In builds with and without a GPU alike, so that both are one to who links with them.
   struct Device;
-  std::unique_ptr<Device> device_;
-#endif
+  shared_ptr<Device> device_;
 
  private:
   Caffe();
+  static Device& device();
+  static void SeedDevice();
   DISABLE_COPY_AND_ASSIGN(Caffe);
 };
 

@@ -18,6 +18,8 @@ class PackedTensor {
   virtual ~PackedTensor() = default;
   /// Writes the plain, row-major (N, C, H, W) copy to `plain`.
   virtual void UnpackTo(void* plain) const = 0;
+  /// The same to device memory, if this copy lies there; else returns false.
+  virtual bool UnpackOnDevice(void* /*plain*/) const { return false; }
   virtual std::size_t bytes() const = 0;
 };
 
@@ -45,9 +47,10 @@ class SyncedMemory {
   void set_gpu_data(void* data);
   void* mutable_cpu_data();
   void* mutable_gpu_data();
-  /// Like mutable_cpu_data(), for a caller that writes every element: the
-  /// present values are not brought to the host first.
+  /// Like mutable_cpu_data() and mutable_gpu_data(), for a caller that writes every
+  /// element: the present values are not brought there first.
   void* overwrite_cpu_data();
+  void* overwrite_gpu_data();
 
   /// Where the newest copy is; HEAD_PACKED only when no plain copy is valid.
   enum SyncedHead { UNINITIALIZED, HEAD_AT_CPU, HEAD_AT_GPU, SYNCED, HEAD_PACKED };
@@ -98,6 +101,8 @@ class SyncedMemory {
   void to_cpu();
   void to_gpu();
   void AllocateHost(bool zero);
+  void AllocateDevice();
+  void FreeDevice();
   void Written();
   void CheckKept() const;
 

@@ -15,6 +15,7 @@
 #include "benchmark.hpp"
 #include "blob.hpp"
 #include "caffe/common.hpp"
+#include "caffe/device.hpp"
 #include "caffe/parallel.hpp"
 #include "caffe/plugin.hpp"
 #include "caffe/util/rng.hpp"
@@ -101,11 +102,7 @@ void BindLog(nb::module_& m) {
 
 void BindSettings(nb::module_& m) {
   m.attr("version") = AS_STRING(CAFFE_VERSION);
-#ifdef CPU_ONLY
-  m.attr("has_gpu") = false;
-#else
-  m.attr("has_gpu") = true;
-#endif
+  m.attr("has_gpu") = device::Supported();
   m.def("library_path", &LibraryPath, "The file of libcaffe that is loaded.");
   m.def(
       "set_mode_cpu", [] { Caffe::set_mode(Caffe::CPU); }, "Computes on the processor.");

@@ -218,10 +218,8 @@ template <typename Dtype>
 void Blob<Dtype>::Update() {
   if (data()->head() == SyncedMemory::HEAD_AT_GPU ||
       (data()->head() == SyncedMemory::SYNCED && Caffe::mode() == Caffe::GPU)) {
-#ifndef CPU_ONLY
     caffe_gpu_axpy<Dtype>(count_, Dtype(-1), gpu_diff(), mutable_gpu_data());
     return;
-#endif
   }
   caffe_axpy<Dtype>(count_, Dtype(-1), cpu_diff(), mutable_cpu_data());
 }
@@ -325,7 +323,6 @@ void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
     }
     ReshapeLike(source);
   }
-#ifndef CPU_ONLY
   if (Caffe::mode() == Caffe::GPU) {
     if (copy_diff) {
       caffe_copy(count_, source.gpu_diff(), mutable_gpu_diff());
@@ -334,7 +331,6 @@ void Blob<Dtype>::CopyFrom(const Blob& source, bool copy_diff, bool reshape) {
     }
     return;
   }
-#endif
   const Dtype* from = copy_diff ? source.cpu_diff() : source.cpu_data();
   caffe_copy(count_, from, copy_diff ? mutable_cpu_diff() : mutable_cpu_data());
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <random>
 
+#include "caffe/device.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
@@ -47,25 +48,17 @@ rng_t* caffe_rng() { return static_cast<rng_t*>(Caffe::rng_stream().generator())
 
 void Caffe::set_random_seed(const unsigned int seed) {
   Get().random_generator_ = RNG(seed);
+  SeedDevice();
 }
 
 std::uint64_t Caffe::random_seed() { return caffe_rng()->seed(); }
-
-#ifdef CPU_ONLY
 
 Caffe::Caffe() : mode_(CPU), solver_count_(1), solver_rank_(0), multiprocess_(false) {}
 Caffe::~Caffe() {}
 
 void Caffe::set_mode(Brew mode) {
-  if (mode == GPU) NO_GPU;
+  if (mode == GPU) device::Require();
   Get().mode_ = mode;
 }
-
-void Caffe::SetDevice(const int) { NO_GPU; }
-void Caffe::DeviceQuery() { NO_GPU; }
-bool Caffe::CheckDevice(const int) { return false; }
-int Caffe::FindDevice(const int) { return -1; }
-
-#endif  // CPU_ONLY
 
 }  // namespace caffe

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "caffe/common.hpp"
+#include "caffe/device.hpp"
 #include "caffe/layer_factory.hpp"
 #include "caffe/solver_factory.hpp"
 #include "caffe/util/registration_log.hpp"
@@ -105,12 +106,8 @@ string LoadFailure(const string& path, const string& complaint) {
   return Str("plugin '", path, "' needs '", status == 0 ? plain.get() : symbol.c_str(),
              "', which neither it nor the libraries it was linked with define (this is "
              "caffe " AS_STRING(CAFFE_VERSION),
-#ifdef CPU_ONLY
-             " without GPU support"
-#else
-             " with GPU support"
-#endif
-             "); 'caffe build-plugin' links it with this one");
+             device::Supported() ? " with" : " without",
+             " GPU support); 'caffe build-plugin' links it with this one");
 }
 
 /// What the registries held at one time.

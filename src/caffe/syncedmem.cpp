@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "caffe/device.hpp"
 #include "caffe/host_memory.hpp"
 #include "caffe/util/math_functions.hpp"
 
@@ -23,16 +24,25 @@ SyncedMemory::SyncedMemory(std::size_t size)
 SyncedMemory::~SyncedMemory() {
   if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_);
   for (void* pointer : retired_) FreeHostMemory(pointer);
-#ifndef CPU_ONLY
-  // A destructor cannot report; a failing free means the device is gone anyway.
-  if (gpu_ptr_ && own_gpu_data_) cudaFree(gpu_ptr_);
-#endif
+  FreeDevice();
 }
 
 void SyncedMemory::AllocateHost(bool zero) {
   if (cpu_ptr_) return;
   cpu_ptr_ = AllocateHostMemory(size_, zero);
   own_cpu_data_ = true;
+}
+
+void SyncedMemory::AllocateDevice() {
+  if (gpu_ptr_) return;
+  gpu_ptr_ = device::Allocate(size_);
+  own_gpu_data_ = true;
+}
+
+void SyncedMemory::FreeDevice() {
+  if (gpu_ptr_ && own_gpu_data_) device::Free(gpu_ptr_);
+  gpu_ptr_ = nullptr;
+  own_gpu_data_ = false;
 }
 
 // Every way to new values passes here.
@@ -53,13 +63,9 @@ void SyncedMemory::to_cpu() {
       head_ = HEAD_AT_CPU;
       break;
     case HEAD_AT_GPU:
-#ifndef CPU_ONLY
       AllocateHost(false);
-      CUDA_CHECK(cudaMemcpy(cpu_ptr_, gpu_ptr_, size_, cudaMemcpyDefault));
+      device::Copy(cpu_ptr_, gpu_ptr_, size_);
       head_ = SYNCED;
-#else
-      NO_GPU;
-#endif
       break;
     case HEAD_AT_CPU:
     case SYNCED:
@@ -68,21 +74,23 @@ void SyncedMemory::to_cpu() {
 }
 
 void SyncedMemory::to_gpu() {
-#ifndef CPU_ONLY
-  if (head_ == HEAD_PACKED) to_cpu();
+  if (head_ == HEAD_PACKED) {
+    AllocateDevice();
+    if (packed_->UnpackOnDevice(gpu_ptr_)) {
+      head_ = HEAD_AT_GPU;
+    } else {
+      to_cpu();
+    }
+  }
   switch (head_) {
     case UNINITIALIZED:
-      CUDA_CHECK(cudaMalloc(&gpu_ptr_, size_));
-      CUDA_CHECK(cudaMemset(gpu_ptr_, 0, size_));
-      own_gpu_data_ = true;
+      AllocateDevice();
+      device::Fill(gpu_ptr_, 0, size_);
       head_ = HEAD_AT_GPU;
       break;
     case HEAD_AT_CPU:
-      if (!gpu_ptr_) {
-        CUDA_CHECK(cudaMalloc(&gpu_ptr_, size_));
-        own_gpu_data_ = true;
-      }
-      CUDA_CHECK(cudaMemcpy(gpu_ptr_, cpu_ptr_, size_, cudaMemcpyDefault));
+      AllocateDevice();
+      device::Copy(gpu_ptr_, cpu_ptr_, size_);
       head_ = SYNCED;
       break;
     case HEAD_AT_GPU:
@@ -90,9 +98,6 @@ void SyncedMemory::to_gpu() {
     case HEAD_PACKED:
       break;
   }
-#else
-  NO_GPU;
-#endif
 }
 
 void SyncedMemory::CheckKept() const {
@@ -151,19 +156,22 @@ void* SyncedMemory::mutable_gpu_data() {
   return gpu_ptr_;
 }
 
-void SyncedMemory::set_gpu_data(void* data) {
-#ifndef CPU_ONLY
-  CHECK(data) << "set_gpu_data() got a null pointer";
-  if (gpu_ptr_ && own_gpu_data_) CUDA_CHECK(cudaFree(gpu_ptr_));
-  gpu_ptr_ = data;
-  own_gpu_data_ = false;
+void* SyncedMemory::overwrite_gpu_data() {
+  AllocateDevice();
   Written();
   packed_valid_ = false;
   head_ = HEAD_AT_GPU;
-#else
-  (void)data;
-  NO_GPU;
-#endif
+  return gpu_ptr_;
+}
+
+void SyncedMemory::set_gpu_data(void* data) {
+  CHECK(data) << "set_gpu_data() got a null pointer";
+  device::Require();
+  FreeDevice();
+  gpu_ptr_ = data;
+  Written();
+  packed_valid_ = false;
+  head_ = HEAD_AT_GPU;
 }
 
 std::shared_ptr<PackedTensor> SyncedMemory::packed() const {
@@ -178,8 +186,8 @@ void SyncedMemory::set_packed(std::shared_ptr<PackedTensor> tensor) {
 }
 
 void SyncedMemory::cache_packed(std::shared_ptr<PackedTensor> tensor) {
-  CHECK(head_ == HEAD_AT_CPU || head_ == SYNCED)
-      << "a packed copy can only be cached beside a valid host copy";
+  CHECK(head_ != UNINITIALIZED && head_ != HEAD_PACKED)
+      << "a packed copy can only be cached beside a valid plain copy";
   packed_ = std::move(tensor);
   packed_valid_ = true;
 }
@@ -200,14 +208,16 @@ void SyncedMemory::LeaveBuffer() {
 }
 
 void SyncedMemory::Settle() {
-  if (!pinned() || head_ == HEAD_AT_GPU) return;
-  if (head_ == HEAD_PACKED) to_cpu();
+  if (!pinned()) return;
+  if (head_ == HEAD_PACKED || head_ == HEAD_AT_GPU) to_cpu();
+  if (head_ == SYNCED) head_ = HEAD_AT_CPU;
   packed_valid_ = false;
   ++version_;  // outsiders may have written, or will
 }
 
 void SyncedMemory::Discard(const std::string& why) {
-  if (pinned() || gpu_ptr_ || (cpu_ptr_ && !own_cpu_data_)) return;
+  if (pinned() || (gpu_ptr_ && !own_gpu_data_)) return;
+  FreeDevice();
   if (cpu_ptr_) FreeHostMemory(cpu_ptr_);
   cpu_ptr_ = nullptr;
   own_cpu_data_ = false;

@@ -56,14 +56,12 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   void backward_cpu_gemm(const Dtype* input, const Dtype* weights, Dtype* output);
   void weight_cpu_gemm(const Dtype* input, const Dtype* output, Dtype* weights);
   void backward_cpu_bias(Dtype* bias, const Dtype* input);
-#ifndef CPU_ONLY
   void forward_gpu_gemm(const Dtype* input, const Dtype* weights, Dtype* output,
                         bool skip_im2col = false);
   void forward_gpu_bias(Dtype* output, const Dtype* bias);
   void backward_gpu_gemm(const Dtype* input, const Dtype* weights, Dtype* output);
   void weight_gpu_gemm(const Dtype* input, const Dtype* output, Dtype* weights);
   void backward_gpu_bias(Dtype* bias, const Dtype* input);
-#endif
 
   /// Shape along spatial axis i (counted from 0) of the input of this layer.
   inline int input_shape(int i) { return (*bottom_shape_)[channel_axis_ + i]; }

@@ -30,8 +30,6 @@ void col2im_cpu(const Dtype* data_col, const int channels, const int height,
                 const int pad_w, const int stride_h, const int stride_w,
                 const int dilation_h, const int dilation_w, Dtype* data_im);
 
-#ifndef CPU_ONLY
-
 template <typename Dtype>
 void im2col_nd_gpu(const Dtype* data_im, const int num_spatial_axes, const int col_size,
                    const int* im_shape, const int* col_shape, const int* kernel_shape,
@@ -52,8 +50,6 @@ void col2im_gpu(const Dtype* data_col, const int channels, const int height,
                 const int width, const int kernel_h, const int kernel_w, const int pad_h,
                 const int pad_w, const int stride_h, const int stride_w,
                 const int dilation_h, const int dilation_w, Dtype* data_im);
-
-#endif  // CPU_ONLY
 
 }  // namespace caffe
 

@@ -127,7 +127,7 @@ DEFINE_CAFFE_CPU_UNARY_FUNC(sign, y[i] = caffe_sign<Dtype>(x[i]))
 DEFINE_CAFFE_CPU_UNARY_FUNC(sgnbit, y[i] = static_cast<bool>((std::signbit)(x[i])))
 DEFINE_CAFFE_CPU_UNARY_FUNC(fabs, y[i] = std::fabs(x[i]))
 
-#ifndef CPU_ONLY
+// On the GPU that the thread has selected; without one, they throw.
 
 template <typename Dtype>
 void caffe_gpu_gemm(const CBLAS_TRANSPOSE TransA, const CBLAS_TRANSPOSE TransB,
@@ -145,9 +145,7 @@ void caffe_gpu_axpby(const int N, const Dtype alpha, const Dtype* X, const Dtype
 void caffe_gpu_memcpy(const size_t N, const void* X, void* Y);
 template <typename Dtype>
 void caffe_gpu_set(const int N, const Dtype alpha, Dtype* X);
-inline void caffe_gpu_memset(const size_t N, const int alpha, void* X) {
-  CUDA_CHECK(cudaMemset(X, alpha, N));
-}
+void caffe_gpu_memset(const size_t N, const int alpha, void* X);
 template <typename Dtype>
 void caffe_gpu_add_scalar(const int N, const Dtype alpha, Dtype* X);
 template <typename Dtype>
@@ -187,8 +185,6 @@ template <typename Dtype>
 void caffe_gpu_fabs(const int n, const Dtype* x, Dtype* y);
 template <typename Dtype>
 void caffe_gpu_scale(const int n, const Dtype alpha, const Dtype* x, Dtype* y);
-
-#endif  // CPU_ONLY
 
 }  // namespace caffe
 

@@ -1,5 +1,6 @@
 #include "caffe/internal_thread.hpp"
 
+#include "caffe/device.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -25,16 +26,12 @@ void InternalThread::StartInternalThread() {
   const int solver_count = Caffe::solver_count();
   const int solver_rank = Caffe::solver_rank();
   const bool multiprocess = Caffe::multiprocess();
-#ifndef CPU_ONLY
-  int device = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-#endif
+  const bool on_gpu = mode == Caffe::GPU;
+  const int device = on_gpu ? device::Selected() : 0;
   thread_ = std::jthread([=, this](std::stop_token token) {
     current_token = token;
     try {
-#ifndef CPU_ONLY
-      CUDA_CHECK(cudaSetDevice(device));
-#endif
+      if (on_gpu) Caffe::SetDevice(device);
       Caffe::set_mode(mode);
       Caffe::set_random_seed(seed_);
       Caffe::set_solver_count(solver_count);

@@ -70,10 +70,6 @@ void AxpyLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                dx, dy);
 }
 
-#ifdef CPU_ONLY
-STUB_GPU(AxpyLayer);
-#endif
-
 INSTANTIATE_CLASS(AxpyLayer);
 REGISTER_LAYER_CLASS(Axpy);
 

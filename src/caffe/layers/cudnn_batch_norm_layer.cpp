@@ -198,10 +198,6 @@ void CuDNNBatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                         gradient.on_x, gradient.constant, active, DiffOf(bottom[0]));
 }
 
-#ifdef CPU_ONLY
-STUB_GPU(CuDNNBatchNormLayer);
-#endif
-
 INSTANTIATE_CLASS(CuDNNBatchNormLayer);
 REGISTER_LAYER_CLASS(CuDNNBatchNorm);
 

@@ -315,12 +315,10 @@ void Net<Dtype>::Reshape() {
 template <typename Dtype>
 void Net<Dtype>::ClearParamDiffs() {
   for (Blob<Dtype>* param : graph_.learnable_params) {
-#ifndef CPU_ONLY
     if (Caffe::mode() == Caffe::GPU) {
       caffe_gpu_set(param->count(), Dtype(0), param->mutable_gpu_diff());
       continue;
     }
-#endif
     Dtype* diff = static_cast<Dtype*>(param->diff()->overwrite_cpu_data());
     caffe_memset(param->count() * sizeof(Dtype), 0, diff);
   }

@@ -1,5 +1,7 @@
 #include "caffe/util/benchmark.hpp"
 
+#include "caffe/device.hpp"
+
 namespace caffe {
 
 Timer::Timer() : initted_(false), running_(false), has_run_at_least_once_(false) {
@@ -15,9 +17,7 @@ CPUTimer::~CPUTimer() {}
 void Timer::Init() { initted_ = true; }
 
 void Timer::WaitForDevice() {
-#ifndef CPU_ONLY
-  if (Caffe::mode() == Caffe::GPU) CUDA_CHECK(cudaDeviceSynchronize());
-#endif
+  if (Caffe::mode() == Caffe::GPU) device::Synchronize();
 }
 
 void CPUTimer::WaitForDevice() {}

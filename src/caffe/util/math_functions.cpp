@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "caffe/device.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
@@ -111,12 +112,7 @@ void caffe_cpu_axpby(const int N, const Dtype alpha, const Dtype* X, const Dtype
 template <typename Dtype>
 void caffe_copy(const int N, const Dtype* X, Dtype* Y) {
   if (X == Y) return;
-#ifndef CPU_ONLY
-  if (Caffe::mode() == Caffe::GPU) {
-    CUDA_CHECK(cudaMemcpy(Y, X, sizeof(Dtype) * N, cudaMemcpyDefault));
-    return;
-  }
-#endif
+  if (Caffe::mode() == Caffe::GPU) return device::Copy(Y, X, sizeof(Dtype) * N);
   if (N > 0) std::memcpy(Y, X, sizeof(Dtype) * N);
 }
 

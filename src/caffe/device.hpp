@@ -1,0 +1,52 @@
+#ifndef CAFFE_DEVICE_HPP_
+#define CAFFE_DEVICE_HPP_
+
+#include <cstddef>
+
+namespace caffe {
+
+/// What the host side of the library asks of GPUs. gpu/ has CUDA do it; in a build
+/// without CUDA, no_gpu/ says that it cannot be done. Memory and work belong to the
+/// device that the calling thread has selected (Caffe::SetDevice; 0 where none was).
+///
+/// All throw RuntimeError when the device fails.
+namespace device {
+
+/// Whether this library was built for GPUs.
+bool Supported();
+/// Throws, saying what is missing, unless a GPU can be used.
+void Require();
+
+/// Of the calling thread, which starts with device 0.
+int Selected();
+void Select(int id);
+
+/// Memory of the selected device, from a cache of what was freed (TrimCache). Throws
+/// MemoryError if there is none.
+void* Allocate(std::size_t bytes);
+/// On any device and from any thread; null is ignored. Never throws.
+void Free(void* memory) noexcept;
+/// Gives cached memory of the selected device back to the driver.
+void TrimCache();
+
+/// Bytes in use on the selected device, the most since ResetPeak(), those that the cache
+/// holds for nobody, and how often the driver was asked for memory.
+struct MemoryCounts {
+  std::size_t used, peak, cached, driver_allocations;
+};
+MemoryCounts CountMemory();
+void ResetPeak();
+
+/// Between host and device or on a device, in the order of the thread's other work there.
+/// A copy from or to the host is complete when the call returns.
+void Copy(void* to, const void* from, std::size_t bytes);
+/// As memset.
+void Fill(void* memory, int value, std::size_t bytes);
+
+/// Waits for all work that was started on the selected device.
+void Synchronize();
+
+}  // namespace device
+}  // namespace caffe
+
+#endif  // CAFFE_DEVICE_HPP_

@@ -1,0 +1,93 @@
+// The layers with y = f(x) for every element, on a GPU.
+
+#include <vector>
+
+#include "caffe/gpu/for_each.cuh"
+#include "caffe/gpu/tensor.hpp"
+#include "caffe/layers/absval_layer.hpp"
+#include "caffe/layers/elementwise_functors.hpp"
+#include "caffe/layers/elu_layer.hpp"
+#include "caffe/layers/exp_layer.hpp"
+#include "caffe/layers/log_layer.hpp"
+#include "caffe/layers/power_layer.hpp"
+#include "caffe/layers/relu_layer.hpp"
+#include "caffe/layers/sigmoid_layer.hpp"
+#include "caffe/layers/tanh_layer.hpp"
+#include "caffe/util/math_functions.hpp"
+
+namespace caffe {
+namespace {
+
+template <typename Functor, typename Dtype>
+void Apply(const Functor f, int count, const Dtype* x, Dtype* y) {
+  ForEach(count, [=] __device__(int i) { y[i] = f.Value(x[i]); });
+}
+
+template <typename Functor, typename Dtype>
+void ApplyGradient(const Functor f, int count, const Dtype* x, const Dtype* y,
+                   const Dtype* dy, Dtype* dx) {
+  ForEach(count, [=] __device__(int i) { dx[i] = f.Gradient(x[i], y[i], dy[i]); });
+}
+
+// What ElementwiseForward and ElementwiseBackward do on the host.
+template <typename Dtype, typename Functor>
+void DeviceForward(const Functor f, const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top, Blob<Dtype>* kept) {
+  const DeviceTensor<Dtype> from = DeviceDataOf(bottom[0]), to = DeviceDataOf(top[0]);
+  const DeviceLayout layout = from.layout();
+  const Dtype* x = from.Read(layout);
+  Dtype* y = to.WriteFrom(from, layout);
+  if (bottom[0] == top[0] && f.Source() == GradientSource::kInput) {
+    kept->ReshapeLike(*bottom[0]);
+    caffe_copy(from.count(), x, DeviceDataOf(kept).Write(layout));
+  }
+  Apply(f, from.count(), x, y);
+}
+
+template <typename Dtype, typename Functor>
+void DeviceBackward(const Functor f, const vector<Blob<Dtype>*>& top,
+                    const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom, Blob<Dtype>* kept) {
+  if (!propagate_down[0]) return;
+  const DeviceTensor<Dtype> from = DeviceDiffOf(top[0]), to = DeviceDiffOf(bottom[0]);
+  const DeviceLayout layout = from.layout();
+  const bool in_place = bottom[0] == top[0];
+  const GradientSource source = f.Source();
+  const Blob<Dtype>* output = source == GradientSource::kSign ? bottom[0] : top[0];
+  const Dtype* y = DeviceDataOf(output).Read(layout);
+  const Dtype* x = y;
+  if (source == GradientSource::kInput) {
+    x = DeviceDataOf(in_place ? kept : bottom[0]).Read(layout);
+  }
+  const Dtype* dy = from.Read(layout);
+  ApplyGradient(f, to.count(), x, y, dy, to.WriteFrom(from, layout));
+}
+
+}  // namespace
+
+#define ELEMENTWISE_GPU(Name, kept)                                               \
+  template <typename Dtype>                                                       \
+  void Name##Layer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,        \
+                                       const vector<Blob<Dtype>*>& top) {         \
+    DeviceForward(Name##Functor<Dtype>(this->layer_param_), bottom, top,          \
+                  static_cast<Blob<Dtype>*>(kept));                               \
+  }                                                                               \
+  template <typename Dtype>                                                       \
+  void Name##Layer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,          \
+                                        const vector<bool>& propagate_down,       \
+                                        const vector<Blob<Dtype>*>& bottom) {     \
+    DeviceBackward(Name##Functor<Dtype>(this->layer_param_), top, propagate_down, \
+                   bottom, static_cast<Blob<Dtype>*>(kept));                      \
+  }                                                                               \
+  INSTANTIATE_LAYER_GPU_FUNCS(Name##Layer)
+
+ELEMENTWISE_GPU(AbsVal, &this->kept_input_);
+ELEMENTWISE_GPU(ELU, &this->kept_input_);
+ELEMENTWISE_GPU(Exp, nullptr);
+ELEMENTWISE_GPU(Log, &this->kept_input_);
+ELEMENTWISE_GPU(Power, &this->kept_input_);
+ELEMENTWISE_GPU(ReLU, &this->kept_input_);
+ELEMENTWISE_GPU(Sigmoid, nullptr);
+ELEMENTWISE_GPU(TanH, nullptr);
+
+}  // namespace caffe

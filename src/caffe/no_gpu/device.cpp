@@ -1,0 +1,33 @@
+// What a build without CUDA does where one with it uses a GPU: it says what it is.
+
+#include "caffe/device.hpp"
+
+#include "caffe/common.hpp"
+
+namespace caffe {
+
+struct Caffe::Device {};
+
+void Caffe::SetDevice(const int) { NO_GPU; }
+void Caffe::DeviceQuery() { NO_GPU; }
+bool Caffe::CheckDevice(const int) { return false; }
+int Caffe::FindDevice(const int) { return -1; }
+void Caffe::SeedDevice() {}
+
+namespace device {
+
+bool Supported() { return false; }
+void Require() { NO_GPU; }
+int Selected() { return 0; }
+void Select(int) { NO_GPU; }
+void* Allocate(std::size_t) { NO_GPU; }
+void Free(void*) noexcept {}
+void TrimCache() {}
+MemoryCounts CountMemory() { return {}; }
+void ResetPeak() {}
+void Copy(void*, const void*, std::size_t) { NO_GPU; }
+void Fill(void*, int, std::size_t) { NO_GPU; }
+void Synchronize() { NO_GPU; }
+
+}  // namespace device
+}  // namespace caffe

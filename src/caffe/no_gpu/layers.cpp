@@ -1,0 +1,31 @@
+// The layers that have device code (<name>_layer.cu), in a build without: one line each.
+
+#include "caffe/layers/absval_layer.hpp"
+#include "caffe/layers/axpy_layer.hpp"
+#include "caffe/layers/cudnn_batch_norm_layer.hpp"
+#include "caffe/layers/elu_layer.hpp"
+#include "caffe/layers/exp_layer.hpp"
+#include "caffe/layers/log_layer.hpp"
+#include "caffe/layers/power_layer.hpp"
+#include "caffe/layers/relu_layer.hpp"
+#include "caffe/layers/sigmoid_layer.hpp"
+#include "caffe/layers/tanh_layer.hpp"
+
+namespace caffe {
+
+#define REFUSE(classname) \
+  STUB_GPU(classname)     \
+  INSTANTIATE_LAYER_GPU_FUNCS(classname)
+
+REFUSE(AbsValLayer);
+REFUSE(AxpyLayer);
+REFUSE(CuDNNBatchNormLayer);
+REFUSE(ELULayer);
+REFUSE(ExpLayer);
+REFUSE(LogLayer);
+REFUSE(PowerLayer);
+REFUSE(ReLULayer);
+REFUSE(SigmoidLayer);
+REFUSE(TanHLayer);
+
+}  // namespace caffe
