@@ -5,7 +5,9 @@
 #include "caffe/layers/cudnn_batch_norm_layer.hpp"
 #include "caffe/layers/elu_layer.hpp"
 #include "caffe/layers/exp_layer.hpp"
+#include "caffe/layers/inner_product_layer.hpp"
 #include "caffe/layers/log_layer.hpp"
+#include "caffe/layers/pooling_layer.hpp"
 #include "caffe/layers/power_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
@@ -22,7 +24,9 @@ REFUSE(AxpyLayer);
 REFUSE(CuDNNBatchNormLayer);
 REFUSE(ELULayer);
 REFUSE(ExpLayer);
+REFUSE(InnerProductLayer);
 REFUSE(LogLayer);
+REFUSE(PoolingLayer);
 REFUSE(PowerLayer);
 REFUSE(ReLULayer);
 REFUSE(SigmoidLayer);
