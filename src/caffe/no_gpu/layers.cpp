@@ -2,11 +2,14 @@
 
 #include "caffe/layers/absval_layer.hpp"
 #include "caffe/layers/axpy_layer.hpp"
+#include "caffe/layers/conv_layer.hpp"
 #include "caffe/layers/cudnn_batch_norm_layer.hpp"
+#include "caffe/layers/deconv_layer.hpp"
 #include "caffe/layers/elu_layer.hpp"
 #include "caffe/layers/exp_layer.hpp"
 #include "caffe/layers/inner_product_layer.hpp"
 #include "caffe/layers/log_layer.hpp"
+#include "caffe/layers/lrn_layer.hpp"
 #include "caffe/layers/pooling_layer.hpp"
 #include "caffe/layers/power_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
@@ -21,10 +24,13 @@ namespace caffe {
 
 REFUSE(AbsValLayer);
 REFUSE(AxpyLayer);
+REFUSE(ConvolutionLayer);
 REFUSE(CuDNNBatchNormLayer);
+REFUSE(DeconvolutionLayer);
 REFUSE(ELULayer);
 REFUSE(ExpLayer);
 REFUSE(InnerProductLayer);
+REFUSE(LRNLayer);
 REFUSE(LogLayer);
 REFUSE(PoolingLayer);
 REFUSE(PowerLayer);
