@@ -20,6 +20,11 @@ namespace caffe {
 REFUSE(AbsValLayer);
 REFUSE(AxpyLayer);
 REFUSE(CuDNNBatchNormLayer);
+STUB_GPU_FORWARD(CuDNNBatchNormLayer, Recompute);
+template void CuDNNBatchNormLayer<float>::Recompute_gpu(const vector<Blob<float>*>&,
+                                                        const vector<Blob<float>*>&);
+template void CuDNNBatchNormLayer<double>::Recompute_gpu(const vector<Blob<double>*>&,
+                                                         const vector<Blob<double>*>&);
 REFUSE(ELULayer);
 REFUSE(ExpLayer);
 REFUSE(LogLayer);
