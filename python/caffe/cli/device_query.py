@@ -25,9 +25,12 @@ def run(flags: Values) -> int:
         log("This build has no GPU support.")
         return 0
     log(f"Querying GPUs {flags.gpu or 'all'}")
-    for gpu in split(flags.gpu):
-        if gpu != "all":
-            caffe.set_device(device_index(gpu))
+    asked = [gpu for gpu in split(flags.gpu) if gpu != "all"]
+    every = not asked or len(asked) < len(split(flags.gpu))
+    indices = range(_caffe.device_count()) if every else map(device_index, asked)
+    caffe.set_mode_gpu()  # says what is missing where there is no GPU
+    for index in indices:
+        caffe.set_device(index)
         _caffe.device_query()
     return 0
 
