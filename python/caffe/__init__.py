@@ -186,8 +186,8 @@ def _missing_cuda(complaint: str) -> str:
     if name not in packages or "cannot open" not in reason:
         return ""
     return (
-        f"caffe was built for GPUs and needs {library}, which the loader does not find; "
-        f"run `pip install {packages[name]}` (all of them: `pip install "
+        f"caffe was built for GPUs and needs {library}, which the loader does not "
+        f"find; run `pip install {packages[name]}` (all of them: `pip install "
         "'sknet-caffe[cuda]'`), or name its folder in LD_LIBRARY_PATH"
     )
 
