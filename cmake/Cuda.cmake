@@ -22,8 +22,9 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(CAFFE_NVCC nvcc HINTS ${wheel_toolkits} PATHS /usr/local/cuda PATH_SUFFIXES bin)
   if(NOT CAFFE_NVCC)
     message(FATAL_ERROR "CAFFE_CUDA needs NVIDIA's compiler and found no nvcc: run "
-            "'pip install -r requirements-cuda.txt', or name one in CUDACXX, or "
-            "leave -DCAFFE_CUDA=ON out to build for the CPU")
+            "'pip install nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-cccl "
+            "nvidia-cuda-runtime nvidia-cublas nvidia-curand nvidia-cudnn-cu13', or name "
+            "one in CUDACXX, or leave -DCAFFE_CUDA=ON out to build for the CPU")
   endif()
   set(CMAKE_CUDA_COMPILER ${CAFFE_NVCC})
 endif()

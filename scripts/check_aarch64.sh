@@ -46,7 +46,7 @@ read -ra headers < <(pkg-config --cflags-only-I hdf5 ompi-c)
 headers=("${headers[@]/#-I/-isystem}")
 
 sources=("$@")
-[ $# -gt 0 ] || mapfile -t sources < <(find src/caffe -name '*.cpp' | sort)
+[ $# -gt 0 ] || mapfile -t sources < <(find src/caffe -name '*.cpp' ! -path '*/gpu/*' | sort)
 printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -n 1 "$COMPILER" -std=c++20 -O1 \
   -fopenmp -fPIC -DCPU_ONLY -DUSE_LMDB -DUSE_LEVELDB -DUSE_OPENCV -DOMPI_SKIP_MPICXX \
   "${flags[@]}" -Iinclude -Isrc -isystem "$OUT/include" "${headers[@]}" -c -o /dev/null

@@ -124,7 +124,11 @@ class Layer {
   /// called only where the traits say that it can.
   virtual void Recompute(const vector<Blob<Dtype>*>& bottom,
                          const vector<Blob<Dtype>*>& top) {
-    Forward_cpu(bottom, top);
+    if (Caffe::mode() == Caffe::GPU) {
+      Forward_gpu(bottom, top);
+    } else {
+      Forward_cpu(bottom, top);
+    }
   }
 
  protected:

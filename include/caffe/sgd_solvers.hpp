@@ -9,7 +9,7 @@
 namespace caffe {
 
 template <typename Dtype>
-struct GradientTerms;
+struct FusedParam;
 template <typename Dtype>
 struct SolverStateFile;
 
@@ -59,9 +59,9 @@ class SGDSolver : public Solver<Dtype> {
   /// Whether FusedUpdate does the same as the steps above: false for a class that
   /// derives from a built-in solver and does not say otherwise.
   virtual bool HasFusedUpdate() const;
-  /// All steps and the subtraction in one pass; `scale` is what the diff is
-  /// multiplied by.
-  virtual void FusedUpdate(int param_id, Dtype rate, Dtype scale);
+  /// All steps and the subtraction in one pass over every parameter; `scale` is what the
+  /// diffs are multiplied by.
+  virtual void FusedUpdate(Dtype rate, Dtype scale);
 
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);
@@ -73,8 +73,8 @@ class SGDSolver : public Solver<Dtype> {
   Blob<Dtype>* Param(int param_id) const;
   Dtype LocalRate(int param_id, Dtype rate) const;
   Dtype LocalDecay(int param_id) const;
-  /// What FusedUpdate's pass makes a gradient of.
-  GradientTerms<Dtype> Terms(int param_id, Dtype scale) const;
+  /// What FusedUpdate works on: the parameters that learn.
+  vector<FusedParam<Dtype>> FusedParams(Dtype rate, Dtype scale) const;
   /// Appends one zero blob per learnable parameter to the history.
   void AddHistory();
 
@@ -103,7 +103,7 @@ class NesterovSolver : public SGDSolver<Dtype> {
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
   bool HasFusedUpdate() const override;
-  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  void FusedUpdate(Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(NesterovSolver);
 };
@@ -124,7 +124,7 @@ class AdaGradSolver : public SGDSolver<Dtype> {
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
   bool HasFusedUpdate() const override;
-  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  void FusedUpdate(Dtype rate, Dtype scale) override;
   void constructor_sanity_check();
 
   DISABLE_COPY_AND_ASSIGN(AdaGradSolver);
@@ -147,7 +147,7 @@ class RMSPropSolver : public SGDSolver<Dtype> {
  protected:
   void ComputeUpdateValue(int param_id, Dtype rate) override;
   bool HasFusedUpdate() const override;
-  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  void FusedUpdate(Dtype rate, Dtype scale) override;
   void constructor_sanity_check();
 
   DISABLE_COPY_AND_ASSIGN(RMSPropSolver);
@@ -171,7 +171,7 @@ class AdaDeltaSolver : public SGDSolver<Dtype> {
   void AdaDeltaPreSolve();
   void ComputeUpdateValue(int param_id, Dtype rate) override;
   bool HasFusedUpdate() const override;
-  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  void FusedUpdate(Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(AdaDeltaSolver);
 };
@@ -194,7 +194,7 @@ class AdamSolver : public SGDSolver<Dtype> {
   void AdamPreSolve();
   void ComputeUpdateValue(int param_id, Dtype rate) override;
   bool HasFusedUpdate() const override;
-  void FusedUpdate(int param_id, Dtype rate, Dtype scale) override;
+  void FusedUpdate(Dtype rate, Dtype scale) override;
 
   DISABLE_COPY_AND_ASSIGN(AdamSolver);
 };

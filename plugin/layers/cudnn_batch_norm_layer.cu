@@ -19,7 +19,8 @@ struct CuDNNBatchNormLayer<Dtype>::GpuState {
 #ifdef USE_CUDNN
     handle = their::CudnnHandle<Caffe>(their::Choice<1>());
 #endif
-    const ChannelShape shape = {bottom.shape(0), bottom.shape(1), bottom.count(2)};
+    const batch_norm::DeviceShape shape = {bottom.shape(0), bottom.shape(1),
+                                           bottom.count(2), false};
     vector<int> size(1, Call::kWorkspace * shape.channels);
     workspace.Reshape(size);
     return {handle,          shape, scale.gpu_data(),

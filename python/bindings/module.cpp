@@ -110,6 +110,8 @@ void BindSettings(nb::module_& m) {
       "set_mode_gpu", [] { Caffe::set_mode(Caffe::GPU); },
       "Computes on the GPU; RuntimeError in a build without one.");
   m.def("set_device", &Caffe::SetDevice, nb::arg("device_id"), "Selects a GPU by index.");
+  m.def("device_count", &device::Count,
+        "GPUs that can be selected; 0 in a build without one.");
   m.def("device_query", &Caffe::DeviceQuery, "Logs the properties of the current GPU.");
   m.def(
       "set_random_seed", [](unsigned int seed) { Caffe::set_random_seed(seed); },

@@ -158,11 +158,38 @@ def _import(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         if importlib.util.find_spec("caffe._caffe") is not None:
+            cure = _missing_cuda(str(error))
+            if cure:
+                raise ImportError(cure) from error
             raise
         raise ImportError(
             f"{module} needs the compiled engine, which is not in {__path__[0]}; build "
             "it with `pip install .`"
         ) from error
+
+
+def _missing_cuda(complaint: str) -> str:
+    """What to say where the loader lacks one of NVIDIA's libraries; else nothing.
+
+    Such as: libcudnn.so.9: cannot open shared object file: No such file or directory
+    """
+    library, _, reason = complaint.partition(": ")
+    name = library.partition(".so")[0].removeprefix("lib")
+    packages = {
+        "cublas": "nvidia-cublas",
+        "cublasLt": "nvidia-cublas",
+        "cudart": "nvidia-cuda-runtime",
+        "cudnn": "nvidia-cudnn-cu13",
+        "curand": "nvidia-curand",
+        "nccl": "nvidia-nccl-cu13",
+    }
+    if name not in packages or "cannot open" not in reason:
+        return ""
+    return (
+        f"caffe was built for GPUs and needs {library}, which the loader does not "
+        f"find; run `pip install {packages[name]}` (all of them: `pip install "
+        "'sknet-caffe[cuda]'`), or name its folder in LD_LIBRARY_PATH"
+    )
 
 
 def __dir__() -> list[str]:

@@ -488,6 +488,9 @@ def set_mode_gpu() -> None:
 def set_device(device_id: int) -> None:
     """Selects a GPU by index."""
 
+def device_count() -> int:
+    """GPUs that can be selected; 0 in a build without one."""
+
 def device_query() -> None:
     """Logs the properties of the current GPU."""
 

@@ -240,11 +240,21 @@ bool NeverWritten(const SyncedMemory& memory) {
   return memory.head() == SyncedMemory::UNINITIALIZED && !memory.discarded();
 }
 
+// Whether it is less work to go on there.
+bool OnDevice(const SyncedMemory& memory) {
+  return Caffe::mode() == Caffe::GPU && memory.head() != SyncedMemory::HEAD_AT_CPU;
+}
+
 template <typename Dtype>
 Dtype AbsoluteSum(const shared_ptr<SyncedMemory>& memory, int count) {
   if (NeverWritten(*memory)) return 0;
   if constexpr (std::is_floating_point_v<Dtype>) {
-    return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
+    if (!OnDevice(*memory)) {
+      return caffe_cpu_asum(count, static_cast<const Dtype*>(memory->cpu_data()));
+    }
+    Dtype sum;
+    caffe_gpu_asum(count, static_cast<const Dtype*>(memory->gpu_data()), &sum);
+    return sum;
   }
   NOT_IMPLEMENTED;  // for integers, as in Caffe
 }
@@ -253,8 +263,14 @@ template <typename Dtype>
 Dtype SquareSum(const shared_ptr<SyncedMemory>& memory, int count) {
   if (NeverWritten(*memory)) return 0;
   if constexpr (std::is_floating_point_v<Dtype>) {
-    const Dtype* data = static_cast<const Dtype*>(memory->cpu_data());
-    return caffe_cpu_dot(count, data, data);
+    if (!OnDevice(*memory)) {
+      const Dtype* data = static_cast<const Dtype*>(memory->cpu_data());
+      return caffe_cpu_dot(count, data, data);
+    }
+    const Dtype* data = static_cast<const Dtype*>(memory->gpu_data());
+    Dtype sum;
+    caffe_gpu_dot(count, data, data, &sum);
+    return sum;
   }
   NOT_IMPLEMENTED;
 }
@@ -263,7 +279,11 @@ template <typename Dtype>
 void ScaleInPlace(const shared_ptr<SyncedMemory>& memory, int count, Dtype factor) {
   if (memory->head() == SyncedMemory::UNINITIALIZED) return;
   if constexpr (std::is_floating_point_v<Dtype>) {
-    caffe_scal(count, factor, static_cast<Dtype*>(memory->mutable_cpu_data()));
+    if (OnDevice(*memory)) {
+      caffe_gpu_scal(count, factor, static_cast<Dtype*>(memory->mutable_gpu_data()));
+    } else {
+      caffe_scal(count, factor, static_cast<Dtype*>(memory->mutable_cpu_data()));
+    }
     return;
   }
   NOT_IMPLEMENTED;

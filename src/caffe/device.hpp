@@ -17,6 +17,8 @@ bool Supported();
 /// Throws, saying what is missing, unless a GPU can be used.
 void Require();
 
+/// GPUs that can be selected; 0 in a build without one, and where CUDA finds none.
+int Count();
 /// Of the calling thread, which starts with device 0.
 int Selected();
 void Select(int id);

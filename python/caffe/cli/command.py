@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caffe.cli.flags import Flag, UsageError, Values
-from caffe.cli.tool import load_plugins, log, require_file
+from caffe.cli.tool import launched, load_plugins, log, require_file
 
 if TYPE_CHECKING:
     from caffe.net import Net
 
-GPU = Flag("gpu", "", "GPU to use, as an index.")
+GPU = Flag(
+    "gpu",
+    "",
+    "GPU to use, as an index; to train on several, a list of them, or 'all'. Under "
+    "mpirun each process takes one of the list, or of its machine's with 'local'.",
+)
 MODEL = Flag("model", "", "Prototxt of the net.")
 WEIGHTS = Flag("weights", "", "Caffemodels to fill the net with, separated by commas.")
 ITERATIONS = Flag("iterations", 50, "Number of batches.")
@@ -59,35 +64,59 @@ def required(flags: Values, name: str, what: str) -> str:
     return value
 
 
-def device_index(text: str) -> int:
-    """The index of one GPU; 'all' means the first."""
-    if text != "all" and not text.isdigit():
-        raise UsageError(f"flag -gpu: got '{text}', expected an index")
-    return 0 if text == "all" else int(text)
+def device_indices(flags: Values) -> list[int]:
+    """The GPUs that -gpu names; none if it was not given.
 
-
-def use_device(flags: Values) -> None:
-    """Selects the processor, or the GPU that -gpu names."""
-    import caffe
+    Raises:
+        UsageError: It is neither a list of indices nor `all` nor `local`.
+        RuntimeError: This build has no GPU support, or the machine no GPU.
+    """
     from caffe import _caffe
 
-    gpus = split(flags.gpu)
-    if not gpus:
-        log("Use CPU.")
-        caffe.set_mode_cpu()
-        return
+    named = split(flags.gpu)
+    if not named:
+        return []
     if not _caffe.has_gpu:
         raise RuntimeError(
             f"flag -gpu asks for GPU {flags.gpu}, but this build has no GPU support; "
             "leave the flag out to run on the CPU"
         )
-    if len(gpus) > 1:
+    if named in (["all"], ["local"]):
+        count = _caffe.device_count()
+        # With none, the first: to select it says what is missing.
+        return list(range(count)) or [0]
+    for name in named:
+        if not name.isdigit():
+            raise UsageError(
+                f"flag -gpu: got '{name}', expected an index, a list of indices with "
+                "commas between, 'all' or 'local'"
+            )
+    if len(set(named)) < len(named):
+        raise UsageError(f"flag -gpu: got '{flags.gpu}', which names one GPU twice")
+    return [int(name) for name in named]
+
+
+def use_device(flags: Values) -> None:
+    """Selects the processor, or the GPU that -gpu names.
+
+    Of several, a process that mpirun started takes the one with its number on the
+    machine; alone it needs no more than one.
+    """
+    import caffe
+
+    gpus = device_indices(flags)
+    if not gpus:
+        log("Use CPU.")
+        caffe.set_mode_cpu()
+        return
+    if launched("SIZE") <= 1 and len(gpus) > 1 and flags.gpu not in ("all", "local"):
         raise NotImplementedError(
-            f"-gpu {flags.gpu}: got {len(gpus)} GPUs, expected one; several at a time "
-            "are not supported"
+            f"-gpu {flags.gpu}: got {len(gpus)} GPUs, expected one: only `caffe train` "
+            "works on several"
         )
-    log(f"Use GPU with device ID {device_index(gpus[0])}")
-    caffe.set_device(device_index(gpus[0]))
+    gpu = gpus[launched("LOCAL_RANK") % len(gpus)]
+    log(f"Use GPU with device ID {gpu}")
+    caffe.set_device(gpu)
     caffe.set_mode_gpu()
 
 

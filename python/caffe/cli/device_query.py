@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from caffe.cli.command import GPU, Command, device_index, split
+from caffe.cli.command import GPU, Command, device_indices
 from caffe.cli.flags import Values
 from caffe.cli.tool import log
 
@@ -25,9 +25,10 @@ def run(flags: Values) -> int:
         log("This build has no GPU support.")
         return 0
     log(f"Querying GPUs {flags.gpu or 'all'}")
-    for gpu in split(flags.gpu):
-        if gpu != "all":
-            caffe.set_device(device_index(gpu))
+    indices = device_indices(flags.replace(gpu=flags.gpu or "all"))
+    caffe.set_mode_gpu()  # says what is missing where there is no GPU
+    for index in indices:
+        caffe.set_device(index)
         _caffe.device_query()
     return 0
 

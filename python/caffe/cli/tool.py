@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from caffe._log import log as log  # for all commands
 from caffe.cli.flags import Flag, UsageError, Values
@@ -98,18 +100,46 @@ def guard(name: str, help_hint: str, action: Callable[[], int]) -> int:
         return FAILED
 
 
-def _launched(rank_or_size: str) -> int:
-    """The rank or size that mpirun tells; 0 in a process that it did not start."""
+def launched(what: str) -> int:
+    """What mpirun tells of this process: its "RANK", "LOCAL_RANK" or the "SIZE".
+
+    The local rank counts the processes on the same machine. 0 in a process that mpirun
+    did not start.
+    """
     # Open MPI's launcher; those of MPICH, Intel MPI and MVAPICH.
-    for variable in (f"OMPI_COMM_WORLD_{rank_or_size}", f"PMI_{rank_or_size}"):
+    names = [f"OMPI_COMM_WORLD_{what}", f"PMI_{what}"]
+    if what == "LOCAL_RANK":
+        names += ["MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK"]
+    for variable in names:
         if (text := os.environ.get(variable, "")).isdigit():
             return int(text)
     return 0
 
 
+def start_processes(count: int) -> NoReturn:
+    """Becomes mpirun, with this command in `count` processes on this machine.
+
+    Raises:
+        RuntimeError: There is no mpirun.
+    """
+    launcher = shutil.which("mpirun")
+    if not launcher:
+        raise RuntimeError(
+            f"training on {count} GPUs takes {count} processes, and there is no mpirun "
+            "on the PATH to start them; install Open MPI (apt-get install openmpi-bin "
+            "libopenmpi-dev, then build caffe again), or name one GPU"
+        )
+    command = [launcher, "-n", str(count), sys.executable, "-m", "caffe.cli"]
+    # Open MPI wants to be told that root means it, as in a container.
+    allowed = {
+        f"OMPI_ALLOW_RUN_AS_ROOT{confirmed}": "1" for confirmed in ("", "_CONFIRM")
+    }
+    os.execve(launcher, [*command, *sys.argv[1:]], os.environ | allowed)
+
+
 def refuse_several_processes(name: str) -> None:
     """Complains if mpirun started more than one process, which would do the same."""
-    if (size := _launched("SIZE")) > 1:
+    if (size := launched("SIZE")) > 1:
         raise RuntimeError(
             f"this is one of {size} processes that mpirun started, and {name} works in "
             "one, on all processors; run it without mpirun"
@@ -121,7 +151,7 @@ def let_the_first_rank_speak() -> None:
 
     Rank 0 then says it, and its end is that of the others, who are silent.
     """
-    if _launched("RANK") == 0:
+    if launched("RANK") == 0:
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -12,13 +12,20 @@ from caffe.cli.command import (
     STAGE,
     WEIGHTS,
     Command,
+    device_indices,
     required,
     split,
     use_device,
 )
 from caffe.cli.flags import Flag, UsageError, Values
 from caffe.cli.signals import Interrupted
-from caffe.cli.tool import load_plugins, log, require_file
+from caffe.cli.tool import (
+    launched,
+    load_plugins,
+    log,
+    require_file,
+    start_processes,
+)
 from caffe.proto.caffe_pb2 import SolverParameter
 
 _EFFECTS = ("stop", "snapshot", "none")
@@ -30,6 +37,9 @@ def run(flags: Values) -> int:
     from caffe import _caffe, tensorboard
     from caffe.solver import get_solver, read_solver
 
+    gpus = device_indices(flags)
+    if len(gpus) > 1 and launched("SIZE") <= 1 and flags.gpu != "local":
+        start_processes(len(gpus))
     file = required(flags, "solver", "the solver prototxt")
     if flags.snapshot and flags.weights:
         raise UsageError(

@@ -139,6 +139,9 @@ def add_net_arguments(command: Any) -> None:
         "--limit", type=int, metavar="N", help="use the first N images only"
     )
     command.add_argument(
+        "--gpu", type=int, metavar="INDEX", help="run the net on this GPU"
+    )
+    command.add_argument(
         "--on-bad-image",
         choices=("fail", "skip"),
         default="fail",
@@ -149,12 +152,16 @@ def add_net_arguments(command: Any) -> None:
 
 def set_up(arguments: argparse.Namespace, **options: Any) -> Setting:
     """Reads and builds what the arguments name, and tells of what may be wrong."""
+    import caffe
     from sknet.evaluation import set_up
 
     for name in ("batch", "limit"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name} is {value}, expected at least 1")
+    if arguments.gpu is not None:
+        caffe.set_device(arguments.gpu)
+        caffe.set_mode_gpu()
     names = ("labels", "resize", "mean", "scale", "batch")
     setting = set_up(
         arguments.net,

@@ -134,11 +134,7 @@ void Caffe::DeviceQuery() {
 }
 
 bool Caffe::CheckDevice(const int device_id) {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess || device_id < 0 || device_id >= count) {
-    cudaGetLastError();
-    return false;
-  }
+  if (device_id < 0 || device_id >= device::Count()) return false;
   const int before = device::Selected();
   const bool usable =
       cudaSetDevice(device_id) == cudaSuccess && cudaFree(nullptr) == cudaSuccess;
@@ -148,9 +144,7 @@ bool Caffe::CheckDevice(const int device_id) {
 }
 
 int Caffe::FindDevice(const int start_id) {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) cudaGetLastError();
-  for (int id = std::max(start_id, 0); id < count; ++id) {
+  for (int id = std::max(start_id, 0); id < device::Count(); ++id) {
     if (CheckDevice(id)) return id;
   }
   return -1;
@@ -202,6 +196,13 @@ void Require() {
   // Makes the context, which is where a device that cannot be had says so.
   const cudaError_t error = cudaFree(nullptr);
   if (error != cudaSuccess) ThrowUnusable(Str("GPU ", Selected()), error);
+}
+
+int Count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
 }
 
 int Selected() {

@@ -129,6 +129,7 @@ template <typename Dtype>
 void CuDNNBatchNormLayer<Dtype>::Recompute(const vector<Blob<Dtype>*>& bottom,
                                            const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
+  if (Caffe::mode() == Caffe::GPU) return Recompute_gpu(bottom, top);
   vector<Dtype> multiplier, shift;
   channels_->Affine(this->blobs_[0]->cpu_data(), this->blobs_[1]->cpu_data(), &multiplier,
                     &shift);

@@ -199,6 +199,12 @@ class PooledSum : public Operation<Dtype> {
       : group_(graph, layers) {}
   Dtype Forward() override {
     group_.Reshape();
+    if (Caffe::mode() == Caffe::GPU) {
+      const bool fits = group_.bottom(0).size() <= kMostDeviceBranches;
+      if (fits) AverageOfSumOnDevice(group_.bottom(0), group_.last_top());
+      if (!fits) group_.RunLayers();
+      return 0;
+    }
     vector<Tensor<Dtype>> branches;
     for (const Blob<Dtype>* blob : group_.bottom(0)) branches.push_back(DataOf(blob));
     AverageOfSum(branches, DataOf(group_.last_top()).Write(1));
@@ -218,6 +224,10 @@ class SelectedSum : public Operation<Dtype> {
     group_.Reshape();
     const vector<Blob<Dtype>*>& scale = group_.bottom(0);
     const vector<Blob<Dtype>*>& axpy = group_.bottom(1);
+    if (Caffe::mode() == Caffe::GPU) {
+      WeightedSumOnDevice(*scale[1], *scale[0], *axpy[0], *axpy[1], group_.last_top());
+      return 0;
+    }
     WeightedSum(scale[1]->cpu_data(), DataOf(scale[0]), axpy[0]->cpu_data(),
                 DataOf(axpy[1]), DataOf(group_.last_top()));
     return 0;

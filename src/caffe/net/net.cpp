@@ -140,9 +140,8 @@ Schedule<Dtype>& Net<Dtype>::schedule() {
   const Policy policy = optimized()    ? Policy::kInference
                         : IsLookedAt() ? Policy::kPlain
                                        : Policy::kTraining;
-  const bool keep_blobs = keep_blobs_ || Caffe::mode() == Caffe::GPU;
   const bool frees =
-      policy == Policy::kInference || (policy == Policy::kTraining && !keep_blobs);
+      policy == Policy::kInference || (policy == Policy::kTraining && !keep_blobs_);
   if (whole_ && (whole_->policy() != policy || whole_->frees() != frees)) {
     if (!frees) whole_->RenewDiffs();
     whole_.reset();
@@ -154,7 +153,7 @@ Schedule<Dtype>& Net<Dtype>::schedule() {
   // inference needs no more after a run goes back to the system.
   if (!pool_) pool_ = std::make_shared<HostMemoryPool>();
   whole_ = std::make_unique<Schedule<Dtype>>(
-      graph_, policy, keep_blobs, overwritten_data_->blobs(),
+      graph_, policy, keep_blobs_, overwritten_data_->blobs(),
       policy == Policy::kInference ? std::make_shared<HostMemoryPool>() : pool_);
   return *whole_;
 }

@@ -18,6 +18,7 @@ namespace device {
 
 bool Supported() { return false; }
 void Require() { NO_GPU; }
+int Count() { return 0; }
 int Selected() { return 0; }
 void Select(int) { NO_GPU; }
 void* Allocate(std::size_t) { NO_GPU; }

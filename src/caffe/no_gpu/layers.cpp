@@ -26,6 +26,11 @@ REFUSE(AbsValLayer);
 REFUSE(AxpyLayer);
 REFUSE(ConvolutionLayer);
 REFUSE(CuDNNBatchNormLayer);
+STUB_GPU_FORWARD(CuDNNBatchNormLayer, Recompute);
+template void CuDNNBatchNormLayer<float>::Recompute_gpu(const vector<Blob<float>*>&,
+                                                        const vector<Blob<float>*>&);
+template void CuDNNBatchNormLayer<double>::Recompute_gpu(const vector<Blob<double>*>&,
+                                                         const vector<Blob<double>*>&);
 REFUSE(DeconvolutionLayer);
 REFUSE(ELULayer);
 REFUSE(ExpLayer);

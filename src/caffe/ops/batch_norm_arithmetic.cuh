@@ -12,7 +12,6 @@
 #include <cmath>
 
 #include "caffe/common.hpp"
-#include "caffe/ops/channel_shape.hpp"
 #include "caffe/util/block_sum.cuh"
 #include "caffe/util/cuda_launch.hpp"
 
@@ -25,11 +24,21 @@ typedef cudnnHandle_t DeviceHandle;
 typedef void* DeviceHandle;
 #endif
 
-/// The i-th element of channel c, counted over images and positions.
-__device__ size_t IndexOf(const ChannelShape& shape, int c, int i) {
-  const size_t row = static_cast<size_t>(i / shape.spatial) * shape.channels + c;
-  return row * shape.spatial + i % shape.spatial;
-}
+/// An array (num, channels, spatial), or (num, spatial, channels) with the channels last.
+struct DeviceShape {
+  int num, channels, spatial;
+  bool channels_last;
+
+  __device__ int ChannelOf(int index) const {
+    return channels_last ? index % channels : index / spatial % channels;
+  }
+  /// The i-th element of channel c, counted over images and positions.
+  __device__ size_t IndexOf(int c, int i) const {
+    if (channels_last) return static_cast<size_t>(i) * channels + c;
+    const size_t row = static_cast<size_t>(i / spatial) * channels + c;
+    return row * spatial + i % spatial;
+  }
+};
 
 /// What y = scale (x - mean) inverse_std + bias takes, per channel.
 template <typename T>
@@ -48,18 +57,18 @@ struct Coefficients {
 };
 
 template <typename T>
-__global__ void BatchStatistics(const ChannelShape shape, const T* x, const T momentum,
+__global__ void BatchStatistics(const DeviceShape shape, const T* x, const T momentum,
                                 const T eps, T* running_mean, T* running_variance,
                                 T* mean, T* inverse_std) {
   const int c = blockIdx.x;
   const int count = shape.num * shape.spatial;
   T sum = 0;
-  for (int i = threadIdx.x; i < count; i += blockDim.x) sum += x[IndexOf(shape, c, i)];
+  for (int i = threadIdx.x; i < count; i += blockDim.x) sum += x[shape.IndexOf(c, i)];
   const T centre = BlockSum(sum) / count;
   // Two passes: the difference of two large sums would lose the variance.
   T squares = 0;
   for (int i = threadIdx.x; i < count; i += blockDim.x) {
-    const T distance = x[IndexOf(shape, c, i)] - centre;
+    const T distance = x[shape.IndexOf(c, i)] - centre;
     squares += distance * distance;
   }
   squares = BlockSum(squares);
@@ -82,10 +91,10 @@ __global__ void RunningStatistics(const int channels, const T* running_mean,
 }
 
 template <typename T>
-__global__ void Normalize(const int count, const ChannelShape shape, const T* x,
+__global__ void Normalize(const int count, const DeviceShape shape, const T* x,
                           const Coefficients<T> coefficients, const bool relu, T* y) {
   CUDA_KERNEL_LOOP(i, count) {
-    const T value = coefficients.Output(x[i], i / shape.spatial % shape.channels);
+    const T value = coefficients.Output(x[i], shape.ChannelOf(i));
     y[i] = relu && value < 0 ? T(0) : value;
   }
 }
@@ -99,15 +108,15 @@ __global__ void Rectify(const int count, T* y) {
 
 /// The ReLU's part of backward: dy is 0 where the ReLU was not active.
 template <typename T>
-__global__ void MaskDiff(const int count, const ChannelShape shape, const T* x,
+__global__ void MaskDiff(const int count, const DeviceShape shape, const T* x,
                          const Coefficients<T> coefficients, T* dy) {
   CUDA_KERNEL_LOOP(i, count) {
-    if (!(coefficients.Output(x[i], i / shape.spatial % shape.channels) > 0)) dy[i] = 0;
+    if (!(coefficients.Output(x[i], shape.ChannelOf(i)) > 0)) dy[i] = 0;
   }
 }
 
 template <typename T>
-__global__ void BackwardSums(const ChannelShape shape, const T* x, const bool x_is_output,
+__global__ void BackwardSums(const DeviceShape shape, const T* x, const bool x_is_output,
                              const T* dy, const Coefficients<T> coefficients, T* sum_dy,
                              T* sum_dy_x) {
   const int c = blockIdx.x;
@@ -115,7 +124,7 @@ __global__ void BackwardSums(const ChannelShape shape, const T* x, const bool x_
   T sum = 0;
   T product = 0;
   for (int i = threadIdx.x; i < count; i += blockDim.x) {
-    const size_t index = IndexOf(shape, c, i);
+    const size_t index = shape.IndexOf(c, i);
     sum += dy[index];
     product += dy[index] * coefficients.Unit(x[index], c, x_is_output);
   }
@@ -129,13 +138,13 @@ __global__ void BackwardSums(const ChannelShape shape, const T* x, const bool x_
 
 /// dx of the running statistics, which do not depend on x, when `sum_dy` is null.
 template <typename T>
-__global__ void BackwardData(const int count, const ChannelShape shape, const T* x,
+__global__ void BackwardData(const int count, const DeviceShape shape, const T* x,
                              const bool x_is_output, const T* dy,
                              const Coefficients<T> coefficients, const T* sum_dy,
                              const T* sum_dy_x, T* dx) {
   const T per_channel = static_cast<T>(shape.num) * shape.spatial;
   CUDA_KERNEL_LOOP(i, count) {
-    const int c = i / shape.spatial % shape.channels;
+    const int c = shape.ChannelOf(i);
     T diff = dy[i];
     if (sum_dy) {
       const T unit = coefficients.Unit(x[i], c, x_is_output);
@@ -154,7 +163,7 @@ __global__ void AddTo(const int count, const T* values, T* sums) {
 template <typename T>
 struct DeviceCall {
   DeviceHandle handle;
-  ChannelShape shape;
+  DeviceShape shape;
   const T *scale, *bias;
   double eps;
   /// kWorkspace values per channel, which stay between forward and backward.
@@ -207,6 +216,11 @@ class Device {
     LaunchKernel(BatchStatistics<T>, call.shape.channels, call.threads(), call.shape, x,
                  static_cast<T>(momentum), static_cast<T>(call.eps), running_mean,
                  running_variance, call.mean(), call.inverse_std());
+    Apply(call, x, relu, y);
+  }
+
+  /// y of the last forward again.
+  void Recompute(const Call& call, const T* x, bool relu, T* y) {
     Apply(call, x, relu, y);
   }
 
@@ -263,11 +277,13 @@ class Device {
     if (x == y || call.shape.num * call.shape.spatial == 1) return false;
     if (!data_) CUDNN_CHECK(cudnnCreateTensorDescriptor(&data_));
     if (!parameters_) CUDNN_CHECK(cudnnCreateTensorDescriptor(&parameters_));
-    const int image = call.shape.channels * call.shape.spatial;
+    const DeviceShape& shape = call.shape;
+    const int image = shape.channels * shape.spatial;
+    const int channel = shape.channels_last ? 1 : shape.spatial;
+    const int position = shape.channels_last ? shape.channels : 1;
     CUDNN_CHECK(cudnnSetTensor4dDescriptorEx(
         data_, sizeof(T) == sizeof(float) ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
-        call.shape.num, call.shape.channels, call.shape.spatial, 1, image,
-        call.shape.spatial, 1, 1));
+        shape.num, shape.channels, shape.spatial, 1, image, channel, position, position));
     CUDNN_CHECK(cudnnDeriveBNTensorDescriptor(parameters_, data_, kMode));
     const T one = 1, zero = 0;
     CUDNN_CHECK(cudnnBatchNormalizationForwardTraining(

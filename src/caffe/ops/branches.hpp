@@ -18,6 +18,21 @@ void AverageOfSum(const std::vector<Tensor<T>>& branches, T* mean);
 template <typename T>
 void WeightedSum(const T* a, Tensor<T> x, const T* b, Tensor<T> y, Tensor<T> dst);
 
+/// The branches that one kernel is given.
+constexpr int kMostDeviceBranches = 8;
+
+/// Both on the GPU, where blobs may have their channels last.
+template <typename T>
+void AverageOfSumOnDevice(const std::vector<Blob<T>*>& branches, Blob<T>* mean);
+template <typename T>
+void WeightedSumOnDevice(const Blob<T>& a, const Blob<T>& x, const Blob<T>& b,
+                         const Blob<T>& y, Blob<T>* dst);
+
+#define INSTANTIATE_DEVICE_BRANCHES(T)                                              \
+  template void AverageOfSumOnDevice(const std::vector<Blob<T>*>&, Blob<T>*);       \
+  template void WeightedSumOnDevice(const Blob<T>&, const Blob<T>&, const Blob<T>&, \
+                                    const Blob<T>&, Blob<T>*)
+
 }  // namespace caffe
 
 #endif  // CAFFE_OPS_BRANCHES_HPP_

@@ -33,6 +33,11 @@ GradientSum<Dtype>::GradientSum(Net<Dtype>* net, ProcessGroup* group)
 template <typename Dtype>
 void GradientSum<Dtype>::run(int layer) {
   if (!active_) return;
+  if (Caffe::mode() == Caffe::GPU && !asked_for_device_mean_) {
+    asked_for_device_mean_ = true;
+    device_mean_ = DeviceMean::Make(group_);
+  }
+  if (device_mean_) return RunOnDevice(layer);
   for (Blob<Dtype>* param : complete_behind_[layer]) {
     param->scale_diff(Dtype(1) / group_->size());
     Dtype* diff = param->mutable_cpu_diff();
@@ -54,6 +59,22 @@ void GradientSum<Dtype>::run(int layer) {
   }
   // A mean as TrainingGroup::Mean takes it, to the bit.
   if (value_) *value_ /= group_->size();
+  value_ = nullptr;
+  active_ = false;
+}
+
+template <typename Dtype>
+void GradientSum<Dtype>::RunOnDevice(int layer) {
+  for (Blob<Dtype>* param : complete_behind_[layer]) {
+    device_mean_->Start(param->mutable_gpu_diff(), param->count());
+  }
+  if (layer > 0) return;
+  device_mean_->Finish();
+  if (value_) {
+    group_->StartSum(value_, 1);
+    group_->Wait();
+    *value_ /= group_->size();
+  }
   value_ = nullptr;
   active_ = false;
 }

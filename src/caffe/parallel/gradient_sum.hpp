@@ -1,11 +1,13 @@
 #ifndef CAFFE_PARALLEL_GRADIENT_SUM_HPP_
 #define CAFFE_PARALLEL_GRADIENT_SUM_HPP_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "caffe/net.hpp"
 #include "caffe/parallel.hpp"
+#include "caffe/parallel/device_mean.hpp"
 
 namespace caffe {
 
@@ -36,9 +38,13 @@ class GradientSum : public Net<Dtype>::Callback {
   void run(int layer) override;
 
  private:
+  void RunOnDevice(int layer);
+
   Net<Dtype>* net_;
   ProcessGroup* group_;
   bool active_ = false;
+  std::unique_ptr<DeviceMean> device_mean_;  // null: through host memory
+  bool asked_for_device_mean_ = false;
   vector<vector<Blob<Dtype>*>> complete_behind_;  // parameters, by layer
   Dtype* value_ = nullptr;
   Blob<Dtype>* carrier_ = nullptr;  // the smallest parameter, beside which it goes

@@ -6,28 +6,13 @@
 namespace caffe {
 namespace {
 
-template <typename Dtype>
-struct AdaDeltaRule {
-  Dtype* gradient_square;
-  Dtype* update_square;
-  Dtype decay;
-  Dtype delta;
-  Dtype rate;
-  Dtype operator()(int i, Dtype g) const {
-    const Dtype mean = decay * gradient_square[i] + (1 - decay) * g * g;
-    const Dtype update = g * std::sqrt((update_square[i] + delta) / (mean + delta));
-    gradient_square[i] = mean;
-    update_square[i] = decay * update_square[i] + (1 - decay) * update * update;
-    return rate * update;
-  }
-};
-
 // The history holds all mean squares of gradients, then all of updates.
 template <typename Dtype>
 AdaDeltaRule<Dtype> MakeRule(const vector<shared_ptr<Blob<Dtype>>>& history, int param_id,
-                             const SolverParameter& param, Dtype local_rate) {
-  return {history[param_id]->mutable_cpu_data(),
-          history[param_id + history.size() / 2]->mutable_cpu_data(),
+                             UpdateOn on, const SolverParameter& param,
+                             Dtype local_rate) {
+  return {UpdatedArray(history[param_id], on),
+          UpdatedArray(history[param_id + history.size() / 2], on),
           Dtype(param.momentum()), Dtype(param.delta()), local_rate};
 }
 
@@ -40,8 +25,9 @@ void AdaDeltaSolver<Dtype>::AdaDeltaPreSolve() {
 
 template <typename Dtype>
 void AdaDeltaSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
-  ApplyRule(this->Param(param_id), MakeRule(this->history_, param_id, this->param_,
-                                            this->LocalRate(param_id, rate)));
+  ApplyRule(this->Param(param_id),
+            MakeRule(this->history_, param_id, UpdateOn::kHost, this->param_,
+                     this->LocalRate(param_id, rate)));
 }
 
 template <typename Dtype>
@@ -50,10 +36,11 @@ bool AdaDeltaSolver<Dtype>::HasFusedUpdate() const {
 }
 
 template <typename Dtype>
-void AdaDeltaSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(
-      this->Param(param_id), this->Terms(param_id, scale),
-      MakeRule(this->history_, param_id, this->param_, this->LocalRate(param_id, rate)));
+void AdaDeltaSolver<Dtype>::FusedUpdate(Dtype rate, Dtype scale) {
+  ApplyFused(this->FusedParams(rate, scale),
+             [this](const FusedParam<Dtype>& param, UpdateOn on) {
+               return MakeRule(this->history_, param.id, on, this->param_, param.rate);
+             });
 }
 
 INSTANTIATE_CLASS(AdaDeltaSolver);

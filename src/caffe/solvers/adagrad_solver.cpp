@@ -4,22 +4,6 @@
 #include "caffe/solvers/fused_update.hpp"
 
 namespace caffe {
-namespace {
-
-template <typename Dtype>
-struct AdaGradRule {
-  Dtype* sum_of_squares;
-  Dtype delta;
-  Dtype rate;
-  Dtype operator()(int i, Dtype g) const {
-    const Dtype sum = sum_of_squares[i] + g * g;
-    sum_of_squares[i] = sum;
-    return rate * g / (std::sqrt(sum) + delta);
-  }
-};
-
-}  // namespace
-
 template <typename Dtype>
 void AdaGradSolver<Dtype>::constructor_sanity_check() {
   if (this->param_.momentum() == 0) return;
@@ -41,11 +25,12 @@ bool AdaGradSolver<Dtype>::HasFusedUpdate() const {
 }
 
 template <typename Dtype>
-void AdaGradSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(
-      this->Param(param_id), this->Terms(param_id, scale),
-      AdaGradRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                         Dtype(this->param_.delta()), this->LocalRate(param_id, rate)});
+void AdaGradSolver<Dtype>::FusedUpdate(Dtype rate, Dtype scale) {
+  ApplyFused(this->FusedParams(rate, scale),
+             [this](const FusedParam<Dtype>& param, UpdateOn on) {
+               return AdaGradRule<Dtype>{UpdatedArray(this->history_[param.id], on),
+                                         Dtype(this->param_.delta()), param.rate};
+             });
 }
 
 INSTANTIATE_CLASS(AdaGradSolver);

@@ -2,14 +2,13 @@
 #define CAFFE_SOLVERS_FUSED_UPDATE_HPP_
 
 #include <typeinfo>
+#include <vector>
 
 #include "caffe/blob.hpp"
+#include "caffe/solvers/device_update.hpp"
+#include "caffe/solvers/update_rules.hpp"
 
 namespace caffe {
-
-// An update rule is a function object `Dtype rule(int i, Dtype g)`: given gradient g
-// of element i it advances the history of that element and returns what to subtract
-// from the weight. Each solver writes its rule once; the passes below apply it.
 
 /// Below this many elements a parallel region costs more than it saves.
 constexpr int kParallelUpdateGrain = 1 << 14;
@@ -23,13 +22,22 @@ void ApplyRule(Blob<Dtype>* param, const Rule& rule) {
   for (int i = 0; i < count; ++i) diff[i] = rule(i, diff[i]);
 }
 
-/// How the gradient follows from a stored diff and the weight.
+/// A learnable parameter whose update is one pass.
 template <typename Dtype>
-struct GradientTerms {
-  Dtype scale;  ///< 1 / iter_size times the factor of clipping
-  Dtype decay;
-  bool l1;  ///< decay * sign(w) instead of decay * w
+struct FusedParam {
+  int id;
+  Blob<Dtype>* blob;
+  Dtype rate;
+  GradientTerms<Dtype> terms;
 };
+
+/// Where an update runs, and thus where the arrays of its rule lie.
+enum class UpdateOn { kHost, kDevice };
+
+template <typename Dtype>
+Dtype* UpdatedArray(const shared_ptr<Blob<Dtype>>& blob, UpdateOn on) {
+  return on == UpdateOn::kDevice ? blob->mutable_gpu_data() : blob->mutable_cpu_data();
+}
 
 namespace fused_update_internal {
 
@@ -47,14 +55,11 @@ void Pass(Blob<Dtype>* param, const Gradient& gradient, const Rule& rule) {
   }
 }
 
-}  // namespace fused_update_internal
-
-/// Normalises, clips, regularises, applies the rule and updates, in one pass.
+// A pass for each form of the terms, so that none is asked for at every element.
 template <typename Dtype, typename Rule>
-void ApplyFused(Blob<Dtype>* param, const GradientTerms<Dtype>& terms, const Rule& rule) {
+void OnHost(Blob<Dtype>* param, const GradientTerms<Dtype>& terms, const Rule& rule) {
   const Dtype scale = terms.scale;
   const Dtype decay = terms.decay;
-  using fused_update_internal::Pass;
   if (decay == Dtype(0)) {
     Pass(param, [=](Dtype diff, Dtype) { return scale * diff; }, rule);
   } else if (terms.l1) {
@@ -67,6 +72,30 @@ void ApplyFused(Blob<Dtype>* param, const GradientTerms<Dtype>& terms, const Rul
   } else {
     Pass(param, [=](Dtype diff, Dtype w) { return scale * diff + decay * w; }, rule);
   }
+}
+
+}  // namespace fused_update_internal
+
+/// Normalises, clips, regularises, applies the rule and updates: one pass a parameter on
+/// the host, one launch for all of them on a GPU. `make_rule(param, on)` gives a
+/// parameter's rule.
+template <typename Dtype, typename MakeRule>
+void ApplyFused(const std::vector<FusedParam<Dtype>>& params, const MakeRule& make_rule) {
+  if (Caffe::mode() == Caffe::CPU) {
+    for (const FusedParam<Dtype>& param : params) {
+      fused_update_internal::OnHost(param.blob, param.terms,
+                                    make_rule(param, UpdateOn::kHost));
+    }
+    return;
+  }
+  using Rule = decltype(make_rule(params[0], UpdateOn::kDevice));
+  std::vector<DeviceUpdate<Dtype, Rule>> updates;
+  for (const FusedParam<Dtype>& param : params) {
+    updates.push_back({param.blob->mutable_gpu_data(), param.blob->mutable_gpu_diff(),
+                       param.blob->count(), param.terms,
+                       make_rule(param, UpdateOn::kDevice)});
+  }
+  ApplyOnDevice(updates);
 }
 
 /// True if `solver` is a SolverType itself, not of a class derived from it, which may

@@ -2,23 +2,6 @@
 #include "caffe/solvers/fused_update.hpp"
 
 namespace caffe {
-namespace {
-
-template <typename Dtype>
-struct NesterovRule {
-  Dtype* velocity;
-  Dtype momentum;
-  Dtype rate;
-  Dtype operator()(int i, Dtype g) const {
-    const Dtype before = velocity[i];
-    const Dtype after = momentum * before + rate * g;
-    velocity[i] = after;
-    return (1 + momentum) * after - momentum * before;
-  }
-};
-
-}  // namespace
-
 template <typename Dtype>
 void NesterovSolver<Dtype>::ComputeUpdateValue(int param_id, Dtype rate) {
   ApplyRule(this->Param(param_id),
@@ -33,11 +16,12 @@ bool NesterovSolver<Dtype>::HasFusedUpdate() const {
 }
 
 template <typename Dtype>
-void NesterovSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(this->Param(param_id), this->Terms(param_id, scale),
-             NesterovRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                                 Dtype(this->param_.momentum()),
-                                 this->LocalRate(param_id, rate)});
+void NesterovSolver<Dtype>::FusedUpdate(Dtype rate, Dtype scale) {
+  ApplyFused(this->FusedParams(rate, scale),
+             [this](const FusedParam<Dtype>& param, UpdateOn on) {
+               return NesterovRule<Dtype>{UpdatedArray(this->history_[param.id], on),
+                                          Dtype(this->param_.momentum()), param.rate};
+             });
 }
 
 INSTANTIATE_CLASS(NesterovSolver);

@@ -4,23 +4,6 @@
 #include "caffe/solvers/fused_update.hpp"
 
 namespace caffe {
-namespace {
-
-template <typename Dtype>
-struct RMSPropRule {
-  Dtype* mean_square;
-  Dtype decay;
-  Dtype delta;
-  Dtype rate;
-  Dtype operator()(int i, Dtype g) const {
-    const Dtype mean = decay * mean_square[i] + (1 - decay) * g * g;
-    mean_square[i] = mean;
-    return rate * g / (std::sqrt(mean) + delta);
-  }
-};
-
-}  // namespace
-
 template <typename Dtype>
 void RMSPropSolver<Dtype>::constructor_sanity_check() {
   if (this->param_.momentum() != 0) {
@@ -44,12 +27,13 @@ bool RMSPropSolver<Dtype>::HasFusedUpdate() const {
 }
 
 template <typename Dtype>
-void RMSPropSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(
-      this->Param(param_id), this->Terms(param_id, scale),
-      RMSPropRule<Dtype>{this->history_[param_id]->mutable_cpu_data(),
-                         Dtype(this->param_.rms_decay()), Dtype(this->param_.delta()),
-                         this->LocalRate(param_id, rate)});
+void RMSPropSolver<Dtype>::FusedUpdate(Dtype rate, Dtype scale) {
+  ApplyFused(this->FusedParams(rate, scale),
+             [this](const FusedParam<Dtype>& param, UpdateOn on) {
+               return RMSPropRule<Dtype>{UpdatedArray(this->history_[param.id], on),
+                                         Dtype(this->param_.rms_decay()),
+                                         Dtype(this->param_.delta()), param.rate};
+             });
 }
 
 INSTANTIATE_CLASS(RMSPropSolver);

@@ -31,16 +31,6 @@ double SumOfSquares(const Dtype* values, int count) {
   return total;
 }
 
-template <typename Dtype>
-struct MomentumRule {
-  Dtype* velocity;
-  Dtype momentum;
-  Dtype rate;
-  Dtype operator()(int i, Dtype g) const {
-    return velocity[i] = momentum * velocity[i] + rate * g;
-  }
-};
-
 }  // namespace
 
 template <typename Dtype>
@@ -108,8 +98,14 @@ Dtype SGDSolver<Dtype>::LocalDecay(int param_id) const {
 }
 
 template <typename Dtype>
-GradientTerms<Dtype> SGDSolver<Dtype>::Terms(int param_id, Dtype scale) const {
-  return {scale, LocalDecay(param_id), this->param_.regularization_type() == "L1"};
+vector<FusedParam<Dtype>> SGDSolver<Dtype>::FusedParams(Dtype rate, Dtype scale) const {
+  vector<FusedParam<Dtype>> params;
+  const bool l1 = this->param_.regularization_type() == "L1";
+  for (int i = 0; i < static_cast<int>(this->net_->learnable_params().size()); ++i) {
+    if (this->net_->params_lr()[i] == 0) continue;
+    params.push_back({i, Param(i), LocalRate(i, rate), {scale, LocalDecay(i), l1}});
+  }
+  return params;
 }
 
 template <typename Dtype>
@@ -120,14 +116,11 @@ void SGDSolver<Dtype>::ApplyUpdate() {
     LOG_IF(INFO, Caffe::root_solver())
         << "Iteration " << this->iter_ << ", lr = " << rate;
   }
-  const int params = static_cast<int>(this->net_->learnable_params().size());
   if (HasFusedUpdate()) {
-    const Dtype scale = ClipFactor() / this->param_.iter_size();
-    for (int i = 0; i < params; ++i) {
-      if (this->net_->params_lr()[i] != 0) FusedUpdate(i, rate, scale);
-    }
+    FusedUpdate(rate, ClipFactor() / this->param_.iter_size());
   } else {
     ClipGradients();
+    const int params = static_cast<int>(this->net_->learnable_params().size());
     for (int i = 0; i < params; ++i) {
       Normalize(i);
       Regularize(i);
@@ -142,11 +135,20 @@ template <typename Dtype>
 Dtype SGDSolver<Dtype>::ClipFactor() const {
   const Dtype limit = this->param_.clip_gradients();
   if (limit < 0) return 1;
-  double sum = 0;
+  vector<const Blob<Dtype>*> written;
   for (const Blob<Dtype>* param : this->net_->learnable_params()) {
-    // Nothing has been written: all zero, and not worth allocating.
-    if (param->diff()->head() == SyncedMemory::UNINITIALIZED) continue;
-    sum += SumOfSquares(param->cpu_diff(), param->count());
+    // Else all zero, and not worth allocating.
+    if (param->diff()->head() != SyncedMemory::UNINITIALIZED) written.push_back(param);
+  }
+  double sum = 0;
+  if (Caffe::mode() == Caffe::GPU) {
+    vector<DeviceArray<Dtype>> diffs;
+    for (const auto* param : written)
+      diffs.push_back({param->gpu_diff(), param->count()});
+    sum = SumOfSquaresOnDevice(diffs);
+  } else {
+    for (const auto* param : written)
+      sum += SumOfSquares(param->cpu_diff(), param->count());
   }
   const Dtype norm = static_cast<Dtype>(std::sqrt(sum));
   if (!(norm > limit)) return 1;
@@ -172,13 +174,14 @@ void SGDSolver<Dtype>::Normalize(int param_id) {
 
 template <typename Dtype>
 void SGDSolver<Dtype>::Regularize(int param_id) {
-  GradientTerms<Dtype> terms = Terms(param_id, Dtype(1));
-  if (terms.decay == Dtype(0)) return;
+  const Dtype decay = LocalDecay(param_id);
+  if (decay == Dtype(0)) return;
+  const bool l1 = this->param_.regularization_type() == "L1";
   Blob<Dtype>* param = Param(param_id);
   const Dtype* data = param->cpu_data();
   Dtype* diff = param->mutable_cpu_diff();
   for (int i = 0; i < param->count(); ++i) {
-    diff[i] += terms.decay * (terms.l1 ? Dtype(caffe_sign(data[i])) : data[i]);
+    diff[i] += decay * (l1 ? Dtype(caffe_sign(data[i])) : data[i]);
   }
 }
 
@@ -195,11 +198,12 @@ bool SGDSolver<Dtype>::HasFusedUpdate() const {
 }
 
 template <typename Dtype>
-void SGDSolver<Dtype>::FusedUpdate(int param_id, Dtype rate, Dtype scale) {
-  ApplyFused(
-      Param(param_id), Terms(param_id, scale),
-      MomentumRule<Dtype>{history_[param_id]->mutable_cpu_data(),
-                          Dtype(this->param_.momentum()), LocalRate(param_id, rate)});
+void SGDSolver<Dtype>::FusedUpdate(Dtype rate, Dtype scale) {
+  ApplyFused(FusedParams(rate, scale),
+             [this](const FusedParam<Dtype>& param, UpdateOn on) {
+               return MomentumRule<Dtype>{UpdatedArray(this->history_[param.id], on),
+                                          Dtype(this->param_.momentum()), param.rate};
+             });
 }
 
 template <typename Dtype>
