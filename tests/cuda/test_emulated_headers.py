@@ -11,7 +11,7 @@ import pytest
 from cuda_compiler import ROOT
 
 EMULATED = ROOT / "tests" / "cuda_emulation" / "include"
-HEADERS = ["cublas_v2.h"]
+HEADERS = ["cublas_v2.h", "cudnn.h", "library_types.h"]
 
 
 def real_includes() -> list[str]:
@@ -51,7 +51,7 @@ def contract(header: str) -> str:
         for body in re.findall(r"\benum\b[^{;]*\{(.*?)\}", text, re.DOTALL)
         for name, value in re.findall(r"(\w+)\s*=\s*(-?\w+)", body)
     ]
-    functions = re.findall(r"^[\w ]+[ *]\w+\s*\([^;{}]*\);", text, re.MULTILINE)
+    functions = re.findall(r"^[\w :*]+\b\w+\s*\([^;{}]*\);", text, re.MULTILINE)
     assert functions or checks, f"{header} declares nothing"
     return "\n".join([*checks, 'extern "C" {', *functions, "}"])
 
@@ -59,7 +59,7 @@ def contract(header: str) -> str:
 @pytest.mark.parametrize("header", HEADERS)
 def test_declarations_are_those_of_the_real_header(header: str, tmp_path: Path) -> None:
     source = tmp_path / "contract.cpp"
-    source.write_text(f"#include <{header}>\n{contract(header)}\n")
+    source.write_text(f"#include <cstddef>\n#include <{header}>\n{contract(header)}\n")
     result = subprocess.run(
         ["g++", "-std=c++17", "-fsyntax-only", "-w", *real_includes(), source],
         capture_output=True,
@@ -73,9 +73,9 @@ def test_declarations_are_those_of_the_real_header(header: str, tmp_path: Path) 
 def test_emulated_headers_are_cpp11(header: str, tmp_path: Path) -> None:
     source = tmp_path / "header.cpp"
     source.write_text(f"#include <{header}>\n")
+    compile_as = ["g++", "-std=c++11", "-fsyntax-only", f"-I{EMULATED}"]
     result = subprocess.run(
-        ["g++", "-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-        + ["-fsyntax-only", f"-I{EMULATED}", str(source)],
+        [*compile_as, "-Wall", "-Wextra", "-Wpedantic", "-Werror", source],
         capture_output=True,
         text=True,
         check=False,

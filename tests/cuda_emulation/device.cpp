@@ -1,6 +1,7 @@
-// The device half of class Caffe, with nothing behind its handles.
+// The device half of class Caffe, as far as the layers under test use it.
 
 #include "caffe/common.hpp"
+#include "caffe/util/cudnn.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
@@ -10,7 +11,15 @@ struct Caffe::Device {};
 Caffe::Caffe() : mode_(CPU), solver_count_(1), solver_rank_(0), multiprocess_(false) {}
 Caffe::~Caffe() {}
 void Caffe::set_mode(Brew mode) { Get().mode_ = mode; }
-cudnnHandle_t Caffe::cudnn_handle() { return nullptr; }
+
+cudnnHandle_t Caffe::cudnn_handle() {
+  static const cudnnHandle_t handle = [] {
+    cudnnHandle_t created = nullptr;
+    CUDNN_CHECK(cudnnCreate(&created));
+    return created;
+  }();
+  return handle;
+}
 
 template <typename Dtype>
 void caffe_gpu_axpy(const int, const Dtype, const Dtype*, Dtype*) {
