@@ -14,6 +14,8 @@ struct ConvolutionProblem;
 template <typename T>
 class ConvolutionOp;
 template <typename T>
+class DeviceConvolution;
+template <typename T>
 class UnfoldedConvolution;
 
 /// What Convolution and Deconvolution share: parameters, shapes, weights and bias.
@@ -24,8 +26,8 @@ class UnfoldedConvolution;
 /// by one with the same weights.
 ///
 /// The protected members are those of Caffe, so that layers derived from this class
-/// elsewhere (depthwise convolution) compile; the *_cpu_gemm methods compute one
-/// plain image.
+/// elsewhere (depthwise convolution) compile; the *_gemm and *_bias methods compute one
+/// plain image, on the host or in device memory.
 template <typename Dtype>
 class BaseConvolutionLayer : public Layer<Dtype> {
  public:
@@ -44,7 +46,8 @@ class BaseConvolutionLayer : public Layer<Dtype> {
     bf16_ = options.precision == NetParameter::BF16;
   }
 
-  /// The engine and kernel in use, e.g. "onednn jit:avx512_core".
+  /// The engine and kernel in use, e.g. "onednn jit:avx512_core"; after a pass on a GPU
+  /// that of the GPU.
   string engine_name() const;
   /// What is computed for the present shapes.
   const ConvolutionProblem& problem() const { return *problem_; }
@@ -70,7 +73,8 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   /// Fills output_shape_ from input_shape() and the window.
   virtual void compute_output_shape() = 0;
 
-  ConvolutionOp<Dtype>& op() { return *op_; }
+  ConvolutionOp<Dtype>& op();
+  DeviceConvolution<Dtype>& device_op();
 
   Blob<int> kernel_shape_;
   Blob<int> stride_;
@@ -98,11 +102,13 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   void ReadWindow(const vector<Blob<Dtype>*>& bottom);
   void SetUpWeights();
   UnfoldedConvolution<Dtype>& unfolded();
+  UnfoldedConvolution<Dtype>& device_unfolded();
 
   bool bf16_ = false;
   std::unique_ptr<ConvolutionProblem> problem_;
   std::unique_ptr<ConvolutionOp<Dtype>> op_;
-  std::unique_ptr<UnfoldedConvolution<Dtype>> unfolded_;
+  std::unique_ptr<DeviceConvolution<Dtype>> device_op_;
+  std::unique_ptr<UnfoldedConvolution<Dtype>> unfolded_, device_unfolded_;
 };
 
 }  // namespace caffe

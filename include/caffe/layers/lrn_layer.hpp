@@ -9,6 +9,8 @@
 
 namespace caffe {
 
+struct LrnProblem;
+
 /// Local response normalisation: y = x / s^beta over a window of local_size values.
 ///
 /// ACROSS_CHANNELS: s = k + alpha / local_size Σ x² over neighbouring channels.
@@ -36,6 +38,10 @@ class LRNLayer : public Layer<Dtype> {
                    const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
   int size_;
   int pre_pad_;
@@ -44,6 +50,9 @@ class LRNLayer : public Layer<Dtype> {
   Dtype k_;
   /// s of every element.
   Blob<Dtype> scale_;
+
+ private:
+  LrnProblem Problem(const Blob<Dtype>& bottom) const;
 };
 
 }  // namespace caffe

@@ -9,6 +9,8 @@
 
 namespace caffe {
 
+struct PoolingProblem;
+
 /// Largest value or mean of windows that slide over an image.
 ///
 /// Bottom (N, C, H, W), top (N, C, H', W') with H' = ceil((H + 2 pad - kernel) / stride)
@@ -45,6 +47,10 @@ class PoolingLayer : public Layer<Dtype> {
                    const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
   int kernel_h_, kernel_w_;
   int stride_h_, stride_w_;
@@ -53,10 +59,16 @@ class PoolingLayer : public Layer<Dtype> {
   int pooled_height_, pooled_width_;
   bool global_pooling_;
   PoolingParameter_RoundMode round_mode_;
-  /// Where each window's largest value was, in the layout it was computed in.
-  vector<int> max_idx_;
+  /// Where each window's largest value was, in the layout it was computed in: on the
+  /// host in blocks of max_idx_block_ channels, on a GPU as the blob's memory tells.
+  Blob<int> max_idx_;
   int max_idx_block_ = 1;
   vector<int> max_idx_shape_;
+
+ private:
+  PoolingProblem Problem() const;
+  /// Makes max_idx_ plain, for a Backward on a GPU behind a Forward on the host.
+  void UnpackMask();
 };
 
 }  // namespace caffe

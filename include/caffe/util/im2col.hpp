@@ -30,6 +30,10 @@ void col2im_cpu(const Dtype* data_col, const int channels, const int height,
                 const int pad_w, const int stride_h, const int stride_w,
                 const int dilation_h, const int dilation_w, Dtype* data_im);
 
+// In device memory. The N-d functions take the arrays of sizes there too, im_shape as
+// (C, spatial...) and col_shape as (rows, spatial...), and the number of elements that
+// the threads share out among themselves.
+
 template <typename Dtype>
 void im2col_nd_gpu(const Dtype* data_im, const int num_spatial_axes, const int col_size,
                    const int* im_shape, const int* col_shape, const int* kernel_shape,

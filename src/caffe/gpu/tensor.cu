@@ -153,5 +153,6 @@ T* DeviceTensor<T>::Modify(DeviceLayout layout) const {
 
 template class DeviceTensor<float>;
 template class DeviceTensor<double>;
+template class DeviceTensor<int>;
 
 }  // namespace caffe

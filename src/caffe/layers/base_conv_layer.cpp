@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "caffe/filler.hpp"
+#include "caffe/gpu/convolution.hpp"
 #include "caffe/ops/convolution.hpp"
 #include "caffe/ops/convolution/unfolded.hpp"
 #include "caffe/util/math_functions.hpp"
@@ -221,17 +222,27 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
                            problem.dst.end());
   problem_ = std::make_unique<ConvolutionProblem>(problem);
   unfolded_.reset();
-  op_ = MakeConvolution<Dtype>(problem);
+  device_unfolded_.reset();
+  device_op_.reset();
+  op_.reset();
+  if (Caffe::mode() == Caffe::CPU) op();
+}
+
+template <typename Dtype>
+ConvolutionOp<Dtype>& BaseConvolutionLayer<Dtype>::op() {
+  if (!op_) op_ = MakeConvolution<Dtype>(*problem_);
+  return *op_;
 }
 
 template <typename Dtype>
 string BaseConvolutionLayer<Dtype>::engine_name() const {
+  if (device_op_) return device_op_->name();
   return op_ ? op_->name() : "";
 }
 
 template <typename Dtype>
 UnfoldedConvolution<Dtype>& BaseConvolutionLayer<Dtype>::unfolded() {
-  if (!unfolded_) unfolded_ = std::make_unique<UnfoldedConvolution<Dtype>>(*problem_);
+  if (!unfolded_) unfolded_ = MakeUnfoldedConvolution<Dtype>(*problem_);
   return *unfolded_;
 }
 

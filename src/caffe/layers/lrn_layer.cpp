@@ -32,22 +32,15 @@ void LRNLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   scale_.ReshapeLike(*bottom[0]);
 }
 
-namespace {
-
 template <typename Dtype>
-LrnProblem ProblemOf(const Blob<Dtype>& blob, const LRNParameter& param) {
-  return {blob.num(),
-          blob.channels(),
-          blob.height(),
-          blob.width(),
-          static_cast<int>(param.local_size()),
-          param.norm_region() == LRNParameter_NormRegion_ACROSS_CHANNELS,
-          param.alpha(),
-          param.beta(),
+LrnProblem LRNLayer<Dtype>::Problem(const Blob<Dtype>& bottom) const {
+  const LRNParameter& param = this->layer_param_.lrn_param();
+  return {bottom.num(),    bottom.channels(),
+          bottom.height(), bottom.width(),
+          size_,           param.norm_region() == LRNParameter_NormRegion_ACROSS_CHANNELS,
+          param.alpha(),   param.beta(),
           param.k()};
 }
-
-}  // namespace
 
 template <typename Dtype>
 LayerTraits LRNLayer<Dtype>::Traits() const {
@@ -59,8 +52,8 @@ LayerTraits LRNLayer<Dtype>::Traits() const {
 template <typename Dtype>
 void LRNLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                   const vector<Blob<Dtype>*>& top) {
-  LrnForward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()), bottom[0]->cpu_data(),
-             scale_.mutable_cpu_data(), top[0]->mutable_cpu_data());
+  LrnForward(Problem(*bottom[0]), bottom[0]->cpu_data(), scale_.mutable_cpu_data(),
+             top[0]->mutable_cpu_data());
 }
 
 template <typename Dtype>
@@ -68,9 +61,8 @@ void LRNLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                    const vector<bool>& propagate_down,
                                    const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  LrnBackward(ProblemOf(*bottom[0], this->layer_param_.lrn_param()),
-              bottom[0]->cpu_data(), top[0]->cpu_data(), scale_.cpu_data(),
-              top[0]->cpu_diff(), bottom[0]->mutable_cpu_diff());
+  LrnBackward(Problem(*bottom[0]), bottom[0]->cpu_data(), top[0]->cpu_data(),
+              scale_.cpu_data(), top[0]->cpu_diff(), bottom[0]->mutable_cpu_diff());
 }
 
 INSTANTIATE_CLASS(LRNLayer);

@@ -95,11 +95,20 @@ void PoolingLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   }
   // Places found in an image of another shape: Backward needs a new Forward, and until
   // then finds none.
-  if (max_idx_shape_ != bottom[0]->shape()) {
+  const bool is_max =
+      this->layer_param_.pooling_param().pool() == PoolingParameter_PoolMethod_MAX;
+  if (is_max && max_idx_shape_ != bottom[0]->shape()) {
     max_idx_shape_ = bottom[0]->shape();
-    max_idx_.assign(top[0]->count(), -1);
+    max_idx_.Reshape(top[0]->shape());
     max_idx_block_ = 1;
+    int* where = static_cast<int*>(max_idx_.data()->overwrite_cpu_data());
+    caffe_set(max_idx_.count(), -1, where);
   }
+}
+
+template <typename Dtype>
+PoolingProblem PoolingLayer<Dtype>::Problem() const {
+  return {kernel_h_, kernel_w_, stride_h_, stride_w_, pad_h_, pad_w_};
 }
 
 template <typename Dtype>
@@ -112,22 +121,20 @@ LayerTraits PoolingLayer<Dtype>::Traits() const {
 template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
-  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,
-                               stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX: {
       max_idx_block_ = DataOf(bottom[0]).block();
-      MaxPool(problem, DataOf(bottom[0]), DataOf(top[0]), &max_idx_);
+      int* where = static_cast<int*>(max_idx_.data()->overwrite_cpu_data());
+      MaxPool(Problem(), DataOf(bottom[0]), DataOf(top[0]), where);
       if (top.size() > 1) {
         // The indices in the layout of the values: a user reads them unpacked.
         Dtype* mask = DataOf(top[1]).Write(max_idx_block_);
-        for (int i = 0; i < top[1]->count(); ++i)
-          mask[i] = static_cast<Dtype>(max_idx_[i]);
+        for (int i = 0; i < top[1]->count(); ++i) mask[i] = static_cast<Dtype>(where[i]);
       }
       break;
     }
     case PoolingParameter_PoolMethod_AVE:
-      AveragePool(problem, DataOf(bottom[0]), DataOf(top[0]));
+      AveragePool(Problem(), DataOf(bottom[0]), DataOf(top[0]));
       break;
     default:
       NOT_IMPLEMENTED;
@@ -139,19 +146,30 @@ void PoolingLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                        const vector<bool>& propagate_down,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
-  const PoolingProblem problem{kernel_h_, kernel_w_, stride_h_,
-                               stride_w_, pad_h_,    pad_w_};
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX:
-      MaxPoolBackward(problem, DiffOf(top[0]), max_idx_, max_idx_block_,
+      MaxPoolBackward(Problem(), DiffOf(top[0]), max_idx_.cpu_data(), max_idx_block_,
                       DiffOf(bottom[0]));
       break;
     case PoolingParameter_PoolMethod_AVE:
-      AveragePoolBackward(problem, DiffOf(top[0]), DiffOf(bottom[0]));
+      AveragePoolBackward(Problem(), DiffOf(top[0]), DiffOf(bottom[0]));
       break;
     default:
       NOT_IMPLEMENTED;
   }
+}
+
+template <typename Dtype>
+void PoolingLayer<Dtype>::UnpackMask() {
+  if (max_idx_block_ == 1) return;
+  const int spatial = max_idx_.count(2), block = max_idx_block_;
+  const int tile = block * spatial;
+  const vector<int> packed(max_idx_.cpu_data(), max_idx_.cpu_data() + max_idx_.count());
+  int* plain = max_idx_.mutable_cpu_data();
+  for (int i = 0; i < max_idx_.count(); ++i) {
+    plain[i] = packed[i / tile * tile + i % spatial * block + i / spatial % block];
+  }
+  max_idx_block_ = 1;
 }
 
 INSTANTIATE_CLASS(PoolingLayer);

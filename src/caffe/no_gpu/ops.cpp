@@ -1,5 +1,6 @@
 // Operations that a fused step runs on a GPU, in a build that has none.
 
+#include "caffe/gpu/convolution.hpp"
 #include "caffe/ops/branches.hpp"
 
 namespace caffe {
@@ -13,6 +14,14 @@ void WeightedSumOnDevice(const Blob<T>&, const Blob<T>&, const Blob<T>&, const B
                          Blob<T>*) {
   NO_GPU;
 }
+template <typename T>
+std::unique_ptr<DeviceConvolution<T>> MakeDeviceConvolution(const ConvolutionProblem&) {
+  NO_GPU;
+}
+template std::unique_ptr<DeviceConvolution<float>> MakeDeviceConvolution(
+    const ConvolutionProblem&);
+template std::unique_ptr<DeviceConvolution<double>> MakeDeviceConvolution(
+    const ConvolutionProblem&);
 INSTANTIATE_DEVICE_BRANCHES(float);
 INSTANTIATE_DEVICE_BRANCHES(double);
 

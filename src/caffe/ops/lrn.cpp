@@ -12,25 +12,25 @@ namespace {
 // element of its window; share is what the neighbour's square counts in s.
 template <typename Visit>
 void ForEachNeighbour(const LrnProblem& p, int n, Visit visit) {
-  const int before = (p.size - 1) / 2;
+  const int reach = p.reach();
   const auto index = [&](int c, int h, int w) {
     return ((int64_t{n} * p.channels + c) * p.height + h) * p.width + w;
   };
   for (int c = 0; c < p.channels; ++c) {
     for (int h = 0; h < p.height; ++h) {
       for (int w = 0; w < p.width; ++w) {
+        const double share = LrnShare(p, h, w);
         if (p.across_channels) {
-          const int last = std::min(p.channels - 1, c - before + p.size - 1);
-          for (int other = std::max(0, c - before); other <= last; ++other) {
-            visit(index(c, h, w), index(other, h, w), p.alpha / p.size);
+          const int last = std::min(p.channels - 1, c + reach);
+          for (int other = std::max(0, c - reach); other <= last; ++other) {
+            visit(index(c, h, w), index(other, h, w), share);
           }
           continue;
         }
-        const int h1 = std::min(h - before + p.size, p.height + before);
-        const int w1 = std::min(w - before + p.size, p.width + before);
-        const double share = p.alpha / ((h1 - (h - before)) * (w1 - (w - before)));
-        for (int y = std::max(0, h - before); y < std::min(h1, p.height); ++y) {
-          for (int x = std::max(0, w - before); x < std::min(w1, p.width); ++x) {
+        for (int y = std::max(0, h - reach); y <= std::min(h + reach, p.height - 1);
+             ++y) {
+          for (int x = std::max(0, w - reach); x <= std::min(w + reach, p.width - 1);
+               ++x) {
             visit(index(c, h, w), index(c, y, x), share);
           }
         }

@@ -1,6 +1,8 @@
 #ifndef CAFFE_OPS_LRN_HPP_
 #define CAFFE_OPS_LRN_HPP_
 
+#include "caffe/common.hpp"
+
 namespace caffe {
 
 /// Local response normalisation of plain (num, channels, height, width) arrays.
@@ -9,7 +11,21 @@ struct LrnProblem {
   int size;
   bool across_channels;
   double alpha, beta, k;
+
+  /// From the middle of a window to its first and last value.
+  CAFFE_HOST_DEVICE int reach() const { return (size - 1) / 2; }
 };
+
+/// What each square counts in the sum s of the element at (h, w).
+CAFFE_HOST_DEVICE inline double LrnShare(const LrnProblem& p, int h, int w) {
+  if (p.across_channels) return p.alpha / p.size;
+  // The area that AVE pooling divides by: of the window clipped to the padded image.
+  const auto extent = [&p](int at, int length) {
+    const int end = at - p.reach() + p.size, limit = length + p.reach();
+    return (end < limit ? end : limit) - (at - p.reach());
+  };
+  return p.alpha / (extent(h, p.height) * extent(w, p.width));
+}
 
 /// scale = s and dst = src · s^-beta.
 template <typename T>

@@ -22,25 +22,6 @@ Extents ExtentsOf(Tensor<T> src, Tensor<T> dst) {
   return {in[0] * in[1], in[2], in[3], out[2], out[3]};
 }
 
-// One window clipped to the image, and the area it is averaged over.
-struct Window {
-  int h0, h1, w0, w1, area;
-};
-
-Window WindowAt(const PoolingProblem& p, const Extents& e, int oh, int ow) {
-  Window win;
-  win.h0 = oh * p.stride_h - p.pad_h;
-  win.w0 = ow * p.stride_w - p.pad_w;
-  win.h1 = std::min(win.h0 + p.kernel_h, e.height + p.pad_h);
-  win.w1 = std::min(win.w0 + p.kernel_w, e.width + p.pad_w);
-  win.area = (win.h1 - win.h0) * (win.w1 - win.w0);
-  win.h0 = std::max(win.h0, 0);
-  win.w0 = std::max(win.w0, 0);
-  win.h1 = std::min(win.h1, e.height);
-  win.w1 = std::min(win.w1, e.width);
-  return win;
-}
-
 // Calls tile(input offset, output offset) for each (image, channel block), in parallel.
 template <int K, typename Function>
 void ForEachTile(const Extents& e, Function tile) {
@@ -53,13 +34,11 @@ void ForEachTile(const Extents& e, Function tile) {
 }  // namespace
 
 template <typename T>
-void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
-             std::vector<int>* mask) {
+void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst, int* mask) {
   const Extents e = ExtentsOf(src, dst);
   const int block = src.block();
   const T* x = src.Read(block);
   T* y = dst.Write(block);
-  if (mask) mask->resize(dst.count());
   ForBlock<T>(block, [&]<int K>() {
     using V = LanesOf<T, K>;
     using Indices = LanesOf<int, K>;
@@ -67,7 +46,7 @@ void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
       const T* in = x + in_offset;
       for (int oh = 0; oh < e.out_h; ++oh) {
         for (int ow = 0; ow < e.out_w; ++ow) {
-          const Window win = WindowAt(p, e, oh, ow);
+          const PoolingWindow win = WindowAt(p, e.height, e.width, oh, ow);
           V best = V{} - std::numeric_limits<T>::max();
           Indices where = Indices{} - 1;
           for (int h = win.h0; h < win.h1; ++h) {
@@ -81,7 +60,7 @@ void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
           }
           const int64_t to = out_offset + (int64_t{oh} * e.out_w + ow) * K;
           Store<K>(y + to, best);
-          if (mask) Store<K>(mask->data() + to, where);
+          if (mask) Store<K>(mask + to, where);
         }
       }
     });
@@ -89,8 +68,8 @@ void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst,
 }
 
 template <typename T>
-void MaxPoolBackward(const PoolingProblem&, Tensor<T> diff_dst,
-                     const std::vector<int>& mask, int mask_block, Tensor<T> diff_src) {
+void MaxPoolBackward(const PoolingProblem&, Tensor<T> diff_dst, const int* mask,
+                     int mask_block, Tensor<T> diff_src) {
   const Extents e = ExtentsOf(diff_src, diff_dst);
   const T* dy = diff_dst.Read(mask_block);
   T* dx = diff_src.Write(mask_block);
@@ -122,7 +101,7 @@ void AveragePool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst) {
       const T* in = x + in_offset;
       for (int oh = 0; oh < e.out_h; ++oh) {
         for (int ow = 0; ow < e.out_w; ++ow) {
-          const Window win = WindowAt(p, e, oh, ow);
+          const PoolingWindow win = WindowAt(p, e.height, e.width, oh, ow);
           V total = {};
           // Row by row: short sums lose fewer digits than one long one.
           for (int h = win.h0; h < win.h1; ++h) {
@@ -157,7 +136,7 @@ void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
       std::fill(out, out + int64_t{e.height} * e.width * K, T(0));
       for (int oh = 0; oh < e.out_h; ++oh) {
         for (int ow = 0; ow < e.out_w; ++ow) {
-          const Window win = WindowAt(p, e, oh, ow);
+          const PoolingWindow win = WindowAt(p, e.height, e.width, oh, ow);
           const V share =
               Load<K>(in + (int64_t{oh} * e.out_w + ow) * K) / static_cast<T>(win.area);
           for (int h = win.h0; h < win.h1; ++h) {
@@ -172,11 +151,11 @@ void AveragePoolBackward(const PoolingProblem& p, Tensor<T> diff_dst,
   });
 }
 
-#define INSTANTIATE_POOLING(T)                                                           \
-  template void MaxPool(const PoolingProblem&, Tensor<T>, Tensor<T>, std::vector<int>*); \
-  template void MaxPoolBackward(const PoolingProblem&, Tensor<T>,                        \
-                                const std::vector<int>&, int, Tensor<T>);                \
-  template void AveragePool(const PoolingProblem&, Tensor<T>, Tensor<T>);                \
+#define INSTANTIATE_POOLING(T)                                                     \
+  template void MaxPool(const PoolingProblem&, Tensor<T>, Tensor<T>, int*);        \
+  template void MaxPoolBackward(const PoolingProblem&, Tensor<T>, const int*, int, \
+                                Tensor<T>);                                        \
+  template void AveragePool(const PoolingProblem&, Tensor<T>, Tensor<T>);          \
   template void AveragePoolBackward(const PoolingProblem&, Tensor<T>, Tensor<T>)
 INSTANTIATE_POOLING(float);
 INSTANTIATE_POOLING(double);

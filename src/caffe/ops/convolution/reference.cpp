@@ -13,7 +13,7 @@ template <typename T>
 class ReferenceConvolution : public ConvolutionOp<T> {
  public:
   explicit ReferenceConvolution(const ConvolutionProblem& problem)
-      : problem_(problem), image_(problem) {}
+      : problem_(problem), image_(MakeUnfoldedConvolution<T>(problem)) {}
 
   using ConvolutionOp<T>::Forward;
   void Forward(Tensor<T> src, Tensor<T> weights, const T* bias, Tensor<T> dst,
@@ -23,17 +23,17 @@ class ReferenceConvolution : public ConvolutionOp<T> {
     const T* other = problem_.addend ? DataOf(addend).Read(1) : nullptr;
     T* y = dst.Write(1);
     const int channels = problem_.dst_channels();
-    const int64_t spatial = image_.dst_image() / channels;
+    const int64_t spatial = image_->dst_image() / channels;
     for (int n = 0; n < problem_.src[0]; ++n) {
-      T* out = y + n * image_.dst_image();
-      image_.Forward(x + n * image_.src_image(), w, out);
+      T* out = y + n * image_->dst_image();
+      image_->Forward(x + n * image_->src_image(), w, out);
       for (int k = 0; bias && k < channels; ++k) {
         caffe_add_scalar<T>(spatial, bias[k], out + k * spatial);
       }
       if (other) {
-        caffe_add<T>(image_.dst_image(), out, other + n * image_.dst_image(), out);
+        caffe_add<T>(image_->dst_image(), out, other + n * image_->dst_image(), out);
       }
-      for (int64_t i = 0; problem_.relu && i < image_.dst_image(); ++i) {
+      for (int64_t i = 0; problem_.relu && i < image_->dst_image(); ++i) {
         out[i] = Relu<1, T>(out[i]);
       }
     }
@@ -44,7 +44,7 @@ class ReferenceConvolution : public ConvolutionOp<T> {
     const T* w = weights.Read(1);
     T* dx = diff_src.Write(1);
     for (int n = 0; n < problem_.src[0]; ++n) {
-      image_.BackwardData(dy + n * image_.dst_image(), w, dx + n * image_.src_image());
+      image_->BackwardData(dy + n * image_->dst_image(), w, dx + n * image_->src_image());
     }
   }
 
@@ -52,8 +52,8 @@ class ReferenceConvolution : public ConvolutionOp<T> {
     const T* x = src.Read(1);
     const T* dy = diff_dst.Read(1);
     for (int n = 0; n < problem_.src[0]; ++n) {
-      image_.BackwardWeights(x + n * image_.src_image(), dy + n * image_.dst_image(),
-                             diff_weights);
+      image_->BackwardWeights(x + n * image_->src_image(), dy + n * image_->dst_image(),
+                              diff_weights);
     }
   }
 
@@ -61,7 +61,7 @@ class ReferenceConvolution : public ConvolutionOp<T> {
 
  private:
   ConvolutionProblem problem_;
-  UnfoldedConvolution<T> image_;
+  std::unique_ptr<UnfoldedConvolution<T>> image_;
 };
 
 }  // namespace
