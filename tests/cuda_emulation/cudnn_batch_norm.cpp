@@ -4,222 +4,234 @@
 
 #include <cmath>
 #include <cstddef>
+#include <utility>
+#include <vector>
 
-struct cudnnTensorStruct {
-  cudnnDataType_t type;
-  int n, c, h, w;
-  bool dense;
-};
+#include "cudnn_context.h"
 
+namespace cuda_emulation {
 namespace {
 
-bool SameShape(const cudnnTensorStruct& a, const cudnnTensorStruct& b) {
-  return a.type == b.type && a.n == b.n && a.c == b.c && a.h == b.h && a.w == b.w;
+using Values = std::vector<double>;
+
+/// Scale, bias and statistics have one number a channel, in float if the data has 16
+/// bits.
+NumberFormat ParameterFormat(const TensorView& x) {
+  return x.format == NumberFormat::kDouble ? NumberFormat::kDouble : NumberFormat::kFloat;
 }
 
-/// Whether the arguments are ones that this emulation, and cuDNN, take.
-bool Accepts(cudnnBatchNormMode_t mode, const cudnnTensorStruct& x,
-             const cudnnTensorStruct& other, const cudnnTensorStruct& parameters,
-             double epsilon) {
-  return mode != CUDNN_BATCHNORM_PER_ACTIVATION && x.dense && other.dense &&
-         SameShape(x, other) && parameters.dense && parameters.n == 1 &&
-         parameters.c == x.c && parameters.h == 1 && parameters.w == 1 &&
-         parameters.type == x.type && epsilon >= CUDNN_BN_MIN_EPSILON;
+/// The arguments' tensors: `x` and `other` of the same sizes.
+struct Tensors {
+  TensorView x, other;
+  NumberFormat parameters;
+  std::ptrdiff_t channels;
+  std::size_t parameter_bytes;
+};
+
+/// BAD_PARAM or NOT_SUPPORTED for arguments that this emulation, or cuDNN, does not take.
+cudnnStatus_t Describe(cudnnBatchNormMode_t mode, const cudnnTensorStruct* x,
+                       const cudnnTensorStruct* other,
+                       const cudnnTensorStruct* parameters, double epsilon,
+                       Tensors* tensors) {
+  if (!x || !other || !parameters || epsilon < CUDNN_BN_MIN_EPSILON) {
+    return CUDNN_STATUS_BAD_PARAM;
+  }
+  TensorView parameter_view;
+  if (mode == CUDNN_BATCHNORM_PER_ACTIVATION || !ViewOf(*x, &tensors->x) ||
+      !ViewOf(*other, &tensors->other) || !ViewOf(*parameters, &parameter_view)) {
+    return CUDNN_STATUS_NOT_SUPPORTED;
+  }
+  tensors->parameters = ParameterFormat(tensors->x);
+  tensors->channels = tensors->x.sizes[1];
+  tensors->parameter_bytes =
+      static_cast<std::size_t>(tensors->channels) * SizeOf(tensors->parameters);
+  const bool is_one_a_channel =
+      parameter_view.sizes ==
+          decltype(parameter_view.sizes){1, tensors->channels, 1, 1, 1} &&
+      (tensors->channels == 1 || parameter_view.steps[1] == 1);
+  if (x->type != other->type || tensors->x.sizes != tensors->other.sizes ||
+      parameter_view.format != tensors->parameters || !is_one_a_channel) {
+    return CUDNN_STATUS_BAD_PARAM;
+  }
+  return CUDNN_STATUS_SUCCESS;
 }
 
-/// Calls function(index) for every element of channel c.
-template <typename Function>
-void ForChannel(const cudnnTensorStruct& x, int c, Function function) {
-  const int spatial = x.h * x.w;
-  for (int n = 0; n < x.n; ++n) {
-    for (int s = 0; s < spatial; ++s) {
-      function((static_cast<std::size_t>(n) * x.c + c) * spatial + s);
+/// Elements of a tensor in the order of its axes, by channel.
+class Channels {
+ public:
+  explicit Channels(const TensorView& view)
+      : batch_(view.sizes[0]),
+        channels_(view.sizes[1]),
+        spatial_(view.sizes[2] * view.sizes[3] * view.sizes[4]) {}
+  /// Calls function(index) for every element of channel c.
+  template <typename Function>
+  void ForElements(std::ptrdiff_t c, Function function) const {
+    for (std::ptrdiff_t n = 0; n < batch_; ++n) {
+      for (std::ptrdiff_t s = 0; s < spatial_; ++s) {
+        function(static_cast<std::size_t>((n * channels_ + c) * spatial_ + s));
+      }
     }
   }
-}
+  /// Elements of one channel.
+  double size() const { return static_cast<double>(batch_ * spatial_); }
 
-/// alpha * result + beta * what is there; what is there is not read when beta is 0.
-template <typename T>
-class Blend {
+ private:
+  std::ptrdiff_t batch_, channels_, spatial_;
+};
+
+/// An array of one number a channel.
+class Parameters {
  public:
-  Blend(const void* alpha, const void* beta)
-      : alpha_(*static_cast<const T*>(alpha)), beta_(*static_cast<const T*>(beta)) {}
-  void operator()(double result, T* to) const {
-    *to = static_cast<T>(beta_ == 0 ? alpha_ * result : alpha_ * result + beta_ * *to);
+  explicit Parameters(const Tensors& tensors)
+      : format_(tensors.parameters), count_(tensors.channels) {}
+  Values Read(const void* data) const {
+    Values values(static_cast<std::size_t>(count_));
+    Load(format_, data, 1, count_, values.data());
+    return values;
+  }
+  void Write(const Values& values, void* data) const {
+    if (data) Store(format_, values.data(), count_, data, 1);
+  }
+  void Blend(double alpha, const Values& values, double beta, void* data) const {
+    const TensorView view = {format_, {1, count_, 1, 1, 1}, {0, 1, 0, 0, 0}};
+    BlendInto(view, data, alpha, values, beta);
   }
 
  private:
-  double alpha_, beta_;
+  NumberFormat format_;
+  std::ptrdiff_t count_;
 };
 
-template <typename T>
-void ForwardTraining(const Blend<T>& blend, const cudnnTensorStruct& shape, const T* x,
-                     T* y, const T* scale, const T* bias, double factor, T* running_mean,
-                     T* running_variance, double epsilon, T* save_mean, T* save_inv) {
-  const double count = static_cast<double>(shape.n) * shape.h * shape.w;
-  for (int c = 0; c < shape.c; ++c) {
-    double sum = 0;
-    ForChannel(shape, c, [&](std::size_t i) { sum += x[i]; });
-    const double mean = sum / count;
-    double squares = 0;
-    ForChannel(shape, c,
-               [&](std::size_t i) { squares += (x[i] - mean) * (x[i] - mean); });
-    const double inv = 1 / std::sqrt(squares / count + epsilon);
-    ForChannel(shape, c, [&](std::size_t i) {
-      blend(scale[c] * (x[i] - mean) * inv + bias[c], &y[i]);
-    });
-    if (running_mean) {
-      const double unbiased = count > 1 ? squares / (count - 1) : squares;
-      running_mean[c] = static_cast<T>(running_mean[c] * (1 - factor) + mean * factor);
-      running_variance[c] =
-          static_cast<T>(running_variance[c] * (1 - factor) + unbiased * factor);
-    }
-    if (save_mean) save_mean[c] = static_cast<T>(mean);
-    if (save_inv) save_inv[c] = static_cast<T>(inv);
-  }
-}
-
-template <typename T>
-void ForwardInference(const Blend<T>& blend, const cudnnTensorStruct& shape, const T* x,
-                      T* y, const T* scale, const T* bias, const T* mean,
-                      const T* variance, double epsilon) {
-  for (int c = 0; c < shape.c; ++c) {
-    const double inv = 1 / std::sqrt(variance[c] + epsilon);
-    ForChannel(shape, c, [&](std::size_t i) {
-      blend(scale[c] * (x[i] - mean[c]) * inv + bias[c], &y[i]);
-    });
-  }
-}
-
-template <typename T>
-void Backward(const Blend<T>& blend_data, const Blend<T>& blend_parameters,
-              const cudnnTensorStruct& shape, const T* x, const T* dy, T* dx,
-              const T* scale, T* scale_diff, T* bias_diff, const T* mean, const T* inv) {
-  const double count = static_cast<double>(shape.n) * shape.h * shape.w;
-  for (int c = 0; c < shape.c; ++c) {
-    double sum = 0;
-    double dot = 0;
-    ForChannel(shape, c, [&](std::size_t i) {
-      sum += dy[i];
-      dot += dy[i] * ((x[i] - mean[c]) * static_cast<double>(inv[c]));
-    });
-    ForChannel(shape, c, [&](std::size_t i) {
-      const double unit = (x[i] - mean[c]) * static_cast<double>(inv[c]);
-      blend_data(scale[c] * inv[c] * (dy[i] - sum / count - unit * dot / count), &dx[i]);
-    });
-    blend_parameters(dot, &scale_diff[c]);
-    blend_parameters(sum, &bias_diff[c]);
-  }
-}
-
-/// Calls function(T()) with the type that the tensor holds.
-template <typename Function>
-cudnnStatus_t WithType(const cudnnTensorStruct& tensor, Function function) {
-  const cuda_emulation::DeviceAccess access;
-  if (tensor.type == CUDNN_DATA_FLOAT) {
-    function(float());
-  } else {
-    function(double());
-  }
-  return CUDNN_STATUS_SUCCESS;
-}
-
-template <typename T>
-const T* In(const void* pointer) {
-  return static_cast<const T*>(pointer);
-}
-
-template <typename T>
-T* Out(void* pointer) {
-  return static_cast<T*>(pointer);
-}
+/// alpha and beta.
+struct Scales {
+  double alpha, beta;
+  Scales(const TensorView& view, const void* alpha, const void* beta)
+      : alpha(ScaleOf(view.format, alpha)), beta(ScaleOf(view.format, beta)) {}
+};
 
 }  // namespace
+}  // namespace cuda_emulation
 
-cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
-  *handle = nullptr;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-const char* cudnnGetErrorString(cudnnStatus_t status) {
-  switch (status) {
-    case CUDNN_STATUS_SUCCESS:
-      return "CUDNN_STATUS_SUCCESS";
-    case CUDNN_STATUS_BAD_PARAM:
-      return "CUDNN_STATUS_BAD_PARAM";
-    case CUDNN_STATUS_NOT_SUPPORTED:
-      return "CUDNN_STATUS_NOT_SUPPORTED";
-  }
-  return "CUDNN_UNKNOWN_STATUS";
-}
-
-cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t* descriptor) {
-  *descriptor = new cudnnTensorStruct();
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t descriptor,
-                                           cudnnDataType_t type, int n, int c, int h,
-                                           int w, int n_stride, int c_stride,
-                                           int h_stride, int w_stride) {
-  if (!descriptor || n <= 0 || c <= 0 || h <= 0 || w <= 0) return CUDNN_STATUS_BAD_PARAM;
-  const bool dense =
-      w_stride == 1 && h_stride == w && c_stride == h * w && n_stride == c * h * w;
-  *descriptor = {type, n, c, h, w, dense};
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t descriptor) {
-  delete descriptor;
-  return CUDNN_STATUS_SUCCESS;
-}
+using namespace cuda_emulation;  // NOLINT(build/namespaces)
 
 cudnnStatus_t cudnnDeriveBNTensorDescriptor(cudnnTensorDescriptor_t derived,
                                             const cudnnTensorDescriptor_t x,
                                             cudnnBatchNormMode_t mode) {
-  if (mode == CUDNN_BATCHNORM_PER_ACTIVATION) return CUDNN_STATUS_NOT_SUPPORTED;
-  *derived = {x->type, 1, x->c, 1, 1, true};
-  return CUDNN_STATUS_SUCCESS;
+  if (!derived || !x) return CUDNN_STATUS_BAD_PARAM;
+  TensorView view;
+  if (mode == CUDNN_BATCHNORM_PER_ACTIVATION || !ViewOf(*x, &view)) {
+    return CUDNN_STATUS_NOT_SUPPORTED;
+  }
+  const cudnnDataType_t type =
+      x->type == CUDNN_DATA_DOUBLE ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT;
+  int sizes[CUDNN_DIM_MAX];
+  for (int axis = 0; axis < x->axes; ++axis) sizes[axis] = axis == 1 ? x->sizes[1] : 1;
+  return cudnnSetTensorNdDescriptorEx(derived, CUDNN_TENSOR_NCHW, type, x->axes, sizes);
 }
 
 cudnnStatus_t cudnnBatchNormalizationForwardTraining(
-    cudnnHandle_t /*handle*/, cudnnBatchNormMode_t mode, const void* alpha,
-    const void* beta, const cudnnTensorDescriptor_t x_desc, const void* x,
+    cudnnHandle_t handle, cudnnBatchNormMode_t mode, const void* alpha, const void* beta,
+    const cudnnTensorDescriptor_t x_desc, const void* x,
     const cudnnTensorDescriptor_t y_desc, void* y,
     const cudnnTensorDescriptor_t parameter_desc, const void* scale, const void* bias,
     double exponential_average_factor, void* running_mean, void* running_variance,
     double epsilon, void* save_mean, void* save_inv_variance) {
-  if (!Accepts(mode, *x_desc, *y_desc, *parameter_desc, epsilon) ||
-      !running_mean != !running_variance || !save_mean != !save_inv_variance) {
+  if (!alpha || !beta || !running_mean != !running_variance ||
+      !save_mean != !save_inv_variance) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  return WithType(*x_desc, [&](auto zero) {
-    using T = decltype(zero);
-    ForwardTraining<T>(Blend<T>(alpha, beta), *x_desc, In<T>(x), Out<T>(y), In<T>(scale),
-                       In<T>(bias), exponential_average_factor, Out<T>(running_mean),
-                       Out<T>(running_variance), epsilon, Out<T>(save_mean),
-                       Out<T>(save_inv_variance));
+  Tensors tensors;
+  const cudnnStatus_t described =
+      Describe(mode, x_desc, y_desc, parameter_desc, epsilon, &tensors);
+  if (described != CUDNN_STATUS_SUCCESS) return described;
+  const std::size_t bytes = tensors.parameter_bytes;
+  const cudnnStatus_t checked = CheckOperands(
+      "cudnnBatchNormalizationForwardTraining", handle,
+      {{"x", x, tensors.x.bytes()},
+       {"y", y, tensors.other.bytes()},
+       {"bnScale", scale, bytes},
+       {"bnBias", bias, bytes},
+       {"resultRunningMean", running_mean, running_mean ? bytes : 0},
+       {"resultRunningVariance", running_variance, running_variance ? bytes : 0},
+       {"resultSaveMean", save_mean, save_mean ? bytes : 0},
+       {"resultSaveInvVariance", save_inv_variance, save_inv_variance ? bytes : 0}});
+  if (checked != CUDNN_STATUS_SUCCESS) return checked;
+  const Scales scales(tensors.other, alpha, beta);
+  return Run(handle, [=] {
+    const Parameters parameters(tensors);
+    const Channels channels(tensors.x);
+    const Values scale_of = parameters.Read(scale);
+    const Values bias_of = parameters.Read(bias);
+    Values values = Load(tensors.x, x);
+    Values means(scale_of.size()), inverses(scale_of.size()), variances(scale_of.size());
+    for (std::size_t c = 0; c < scale_of.size(); ++c) {
+      double sum = 0;
+      channels.ForElements(c, [&](std::size_t i) { sum += values[i]; });
+      const double mean = sum / channels.size();
+      double squares = 0;
+      channels.ForElements(
+          c, [&](std::size_t i) { squares += (values[i] - mean) * (values[i] - mean); });
+      const double inverse = 1 / std::sqrt(squares / channels.size() + epsilon);
+      channels.ForElements(c, [&](std::size_t i) {
+        values[i] = scale_of[c] * (values[i] - mean) * inverse + bias_of[c];
+      });
+      means[c] = mean;
+      inverses[c] = inverse;
+      variances[c] = channels.size() > 1 ? squares / (channels.size() - 1) : squares;
+    }
+    BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
+    if (running_mean) {
+      const double factor = exponential_average_factor;
+      parameters.Blend(factor, means, 1 - factor, running_mean);
+      parameters.Blend(factor, variances, 1 - factor, running_variance);
+    }
+    parameters.Write(means, save_mean);
+    parameters.Write(inverses, save_inv_variance);
   });
 }
 
 cudnnStatus_t cudnnBatchNormalizationForwardInference(
-    cudnnHandle_t /*handle*/, cudnnBatchNormMode_t mode, const void* alpha,
-    const void* beta, const cudnnTensorDescriptor_t x_desc, const void* x,
+    cudnnHandle_t handle, cudnnBatchNormMode_t mode, const void* alpha, const void* beta,
+    const cudnnTensorDescriptor_t x_desc, const void* x,
     const cudnnTensorDescriptor_t y_desc, void* y,
     const cudnnTensorDescriptor_t parameter_desc, const void* scale, const void* bias,
     const void* mean, const void* variance, double epsilon) {
-  if (!Accepts(mode, *x_desc, *y_desc, *parameter_desc, epsilon)) {
-    return CUDNN_STATUS_BAD_PARAM;
-  }
-  return WithType(*x_desc, [&](auto zero) {
-    using T = decltype(zero);
-    ForwardInference<T>(Blend<T>(alpha, beta), *x_desc, In<T>(x), Out<T>(y), In<T>(scale),
-                        In<T>(bias), In<T>(mean), In<T>(variance), epsilon);
+  if (!alpha || !beta) return CUDNN_STATUS_BAD_PARAM;
+  Tensors tensors;
+  const cudnnStatus_t described =
+      Describe(mode, x_desc, y_desc, parameter_desc, epsilon, &tensors);
+  if (described != CUDNN_STATUS_SUCCESS) return described;
+  const std::size_t bytes = tensors.parameter_bytes;
+  const cudnnStatus_t checked =
+      CheckOperands("cudnnBatchNormalizationForwardInference", handle,
+                    {{"x", x, tensors.x.bytes()},
+                     {"y", y, tensors.other.bytes()},
+                     {"bnScale", scale, bytes},
+                     {"bnBias", bias, bytes},
+                     {"estimatedMean", mean, bytes},
+                     {"estimatedVariance", variance, bytes}});
+  if (checked != CUDNN_STATUS_SUCCESS) return checked;
+  const Scales scales(tensors.other, alpha, beta);
+  return Run(handle, [=] {
+    const Parameters parameters(tensors);
+    const Channels channels(tensors.x);
+    const Values scale_of = parameters.Read(scale);
+    const Values bias_of = parameters.Read(bias);
+    const Values means = parameters.Read(mean);
+    const Values variances = parameters.Read(variance);
+    Values values = Load(tensors.x, x);
+    for (std::size_t c = 0; c < scale_of.size(); ++c) {
+      const double inverse = 1 / std::sqrt(variances[c] + epsilon);
+      channels.ForElements(c, [&](std::size_t i) {
+        values[i] = scale_of[c] * (values[i] - means[c]) * inverse + bias_of[c];
+      });
+    }
+    BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
   });
 }
 
 cudnnStatus_t cudnnBatchNormalizationBackward(
-    cudnnHandle_t /*handle*/, cudnnBatchNormMode_t mode, const void* alpha_data,
+    cudnnHandle_t handle, cudnnBatchNormMode_t mode, const void* alpha_data,
     const void* beta_data, const void* alpha_parameters, const void* beta_parameters,
     const cudnnTensorDescriptor_t x_desc, const void* x,
     const cudnnTensorDescriptor_t dy_desc, const void* dy,
@@ -228,15 +240,57 @@ cudnnStatus_t cudnnBatchNormalizationBackward(
     void* bias_diff, double epsilon, const void* saved_mean,
     const void* saved_inv_variance) {
   // cuDNN computes the statistics again when they were not saved; here they must be.
-  if (!Accepts(mode, *x_desc, *dy_desc, *parameter_desc, epsilon) ||
-      !SameShape(*x_desc, *dx_desc) || !saved_mean || !saved_inv_variance) {
+  if (!alpha_data || !beta_data || !alpha_parameters || !beta_parameters || !saved_mean ||
+      !saved_inv_variance) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  return WithType(*x_desc, [&](auto zero) {
-    using T = decltype(zero);
-    Backward<T>(Blend<T>(alpha_data, beta_data),
-                Blend<T>(alpha_parameters, beta_parameters), *x_desc, In<T>(x), In<T>(dy),
-                Out<T>(dx), In<T>(scale), Out<T>(scale_diff), Out<T>(bias_diff),
-                In<T>(saved_mean), In<T>(saved_inv_variance));
+  Tensors tensors, of_diff;
+  const cudnnStatus_t described =
+      Describe(mode, x_desc, dy_desc, parameter_desc, epsilon, &tensors);
+  if (described != CUDNN_STATUS_SUCCESS) return described;
+  const cudnnStatus_t diff_described =
+      Describe(mode, x_desc, dx_desc, parameter_desc, epsilon, &of_diff);
+  if (diff_described != CUDNN_STATUS_SUCCESS) return diff_described;
+  const std::size_t bytes = tensors.parameter_bytes;
+  const cudnnStatus_t checked =
+      CheckOperands("cudnnBatchNormalizationBackward", handle,
+                    {{"x", x, tensors.x.bytes()},
+                     {"dy", dy, tensors.other.bytes()},
+                     {"dx", dx, of_diff.other.bytes()},
+                     {"bnScale", scale, bytes},
+                     {"resultBnScaleDiff", scale_diff, bytes},
+                     {"resultBnBiasDiff", bias_diff, bytes},
+                     {"savedMean", saved_mean, bytes},
+                     {"savedInvVariance", saved_inv_variance, bytes}});
+  if (checked != CUDNN_STATUS_SUCCESS) return checked;
+  const TensorView diff_view = of_diff.other;
+  const Scales scales(diff_view, alpha_data, beta_data);
+  const Scales parameter_scales(diff_view, alpha_parameters, beta_parameters);
+  return Run(handle, [=] {
+    const Parameters parameters(tensors);
+    const Channels channels(tensors.x);
+    const Values scale_of = parameters.Read(scale);
+    const Values means = parameters.Read(saved_mean);
+    const Values inverses = parameters.Read(saved_inv_variance);
+    const Values values = Load(tensors.x, x);
+    Values diff = Load(tensors.other, dy);
+    Values sums(scale_of.size(), 0.0), dots(scale_of.size(), 0.0);
+    for (std::size_t c = 0; c < scale_of.size(); ++c) {
+      const auto unit = [&](std::size_t i) {
+        return (values[i] - means[c]) * inverses[c];
+      };
+      channels.ForElements(c, [&](std::size_t i) {
+        sums[c] += diff[i];
+        dots[c] += diff[i] * unit(i);
+      });
+      channels.ForElements(c, [&](std::size_t i) {
+        diff[i] =
+            scale_of[c] * inverses[c] *
+            (diff[i] - sums[c] / channels.size() - unit(i) * dots[c] / channels.size());
+      });
+    }
+    BlendInto(diff_view, dx, scales.alpha, std::move(diff), scales.beta);
+    parameters.Blend(parameter_scales.alpha, dots, parameter_scales.beta, scale_diff);
+    parameters.Blend(parameter_scales.alpha, sums, parameter_scales.beta, bias_diff);
   });
 }

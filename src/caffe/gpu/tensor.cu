@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "caffe/device.hpp"
+#include "caffe/gpu/element.cuh"
 #include "caffe/util/cuda_launch.hpp"
 
 namespace caffe {
@@ -13,9 +14,10 @@ constexpr int kTile = 32;
 // to[n, c, r] = from[n, r, c] of images of `rows` x `columns`, tile by tile, so that
 // reads and writes both go along rows. One block does one tile, with kTile threads for
 // its columns and as many rows at a time as there are threads left.
-template <typename T>
-__global__ void Transpose(int tiles, int rows, int columns, const T* from, T* to) {
-  __shared__ T tile[kTile][kTile + 1];  // one more: no two rows start in one memory bank
+template <typename From, typename To>
+__global__ void Transpose(int tiles, int rows, int columns, const From* from, To* to) {
+  __shared__ From
+      tile[kTile][kTile + 1];  // one more: no two rows start in one memory bank
   const int across = (columns + kTile - 1) / kTile;
   const int down = (rows + kTile - 1) / kTile;
   const int lane = threadIdx.x % kTile, step = blockDim.x / kTile;
@@ -30,33 +32,28 @@ __global__ void Transpose(int tiles, int rows, int columns, const T* from, T* to
     __syncthreads();
     for (int c = threadIdx.x / kTile; c < kTile; c += step) {
       if (column0 + c < columns && row0 + lane < rows) {
-        to[image + std::int64_t{column0 + c} * rows + row0 + lane] = tile[lane][c];
+        to[image + std::int64_t{column0 + c} * rows + row0 + lane] =
+            static_cast<To>(tile[lane][c]);
       }
     }
     __syncthreads();
   }
 }
 
-void TransposeImages(int images, int rows, int columns, std::size_t element_bytes,
-                     const void* from, void* to) {
+template <typename From, typename To>
+void TransposeImages(int images, int rows, int columns, const From* from, To* to) {
   constexpr int kMostBlocks = 65535, kThreads = 256;
   const int tiles =
       images * ((rows + kTile - 1) / kTile) * ((columns + kTile - 1) / kTile);
-  const int blocks = std::min(tiles, kMostBlocks);
-  const auto start = [&]<typename T>(T) {
-    LaunchKernel(Transpose<T>, blocks, kThreads, tiles, rows, columns,
-                 static_cast<const T*>(from), static_cast<T*>(to));
-  };
-  // Only the size of an element matters.
-  switch (element_bytes) {
-    case 2:
-      return start(std::uint16_t());
-    case 4:
-      return start(std::uint32_t());
-    case 8:
-      return start(std::uint64_t());
-  }
-  NOT_IMPLEMENTED;
+  LaunchKernel(Transpose<From, To>, std::min(tiles, kMostBlocks), kThreads, tiles, rows,
+               columns, from, to);
+}
+
+// Calls f with a value of the tensor's own type and one of what its elements are.
+template <typename F>
+void WithTypes(const ChannelsLastTensor& tensor, F f) {
+  if (tensor.own_bytes() == sizeof(double)) return f(double(), double());
+  WithElement<float>(tensor.type(), [&](auto element) { f(float(), element); });
 }
 
 int Product(const std::vector<int>& shape, std::size_t from) {
@@ -72,87 +69,93 @@ bool SameInBothLayouts(const std::vector<int>& shape) {
 
 }  // namespace
 
-ChannelsLastTensor::ChannelsLastTensor(const std::vector<int>& shape,
-                                       std::size_t element_bytes)
+ChannelsLastTensor::ChannelsLastTensor(const std::vector<int>& shape, DeviceType type,
+                                       std::size_t own_bytes)
     : shape_(shape),
-      element_bytes_(element_bytes),
-      bytes_(Product(shape, 0) * element_bytes),
+      type_(type),
+      own_bytes_(own_bytes),
+      bytes_(Product(shape, 0) * (type == DeviceType::kOwn ? own_bytes : 2)),
       data_(device::Allocate(bytes_)) {}
 
 ChannelsLastTensor::~ChannelsLastTensor() { device::Free(data_); }
 
 void ChannelsLastTensor::PackFrom(const void* plain) {
-  TransposeImages(shape_[0], shape_[1], Product(shape_, 2), element_bytes_, plain, data_);
+  WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
+    TransposeImages(shape_[0], shape_[1], Product(shape_, 2),
+                    static_cast<const Own*>(plain), static_cast<Element*>(data_));
+  });
 }
 
 bool ChannelsLastTensor::UnpackOnDevice(void* plain) const {
-  TransposeImages(shape_[0], Product(shape_, 2), shape_[1], element_bytes_, data_, plain);
+  WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
+    TransposeImages(shape_[0], Product(shape_, 2), shape_[1],
+                    static_cast<const Element*>(data_), static_cast<Own*>(plain));
+  });
   return true;
 }
 
 void ChannelsLastTensor::UnpackTo(void* plain) const {
-  const std::unique_ptr<void, decltype(&device::Free)> unpacked(device::Allocate(bytes_),
+  const std::size_t bytes = Product(shape_, 0) * own_bytes_;
+  const std::unique_ptr<void, decltype(&device::Free)> unpacked(device::Allocate(bytes),
                                                                 device::Free);
   UnpackOnDevice(unpacked.get());
-  device::Copy(plain, unpacked.get(), bytes_);
+  device::Copy(plain, unpacked.get(), bytes);
 }
 
 // The valid copy if it has this shape; blobs of other shapes may share the memory.
 template <typename T>
 std::shared_ptr<ChannelsLastTensor> DeviceTensor<T>::PackedCopy() const {
   auto copy = std::dynamic_pointer_cast<ChannelsLastTensor>(memory()->packed());
-  const bool fits =
-      copy && copy->shape() == shape() && copy->element_bytes() == sizeof(T);
-  return fits ? copy : nullptr;
+  return copy && copy->Is(shape(), copy->type(), sizeof(T)) ? copy : nullptr;
 }
 
 template <typename T>
-DeviceLayout DeviceTensor<T>::layout() const {
-  return PackedCopy() ? DeviceLayout::kChannelsLast : DeviceLayout::kPlain;
+DeviceFormat DeviceTensor<T>::format() const {
+  const auto copy = PackedCopy();
+  return copy ? DeviceFormat{DeviceLayout::kChannelsLast, copy->type()} : DeviceFormat();
 }
 
 template <typename T>
-const T* DeviceTensor<T>::Read(DeviceLayout layout) const {
-  if (layout == DeviceLayout::kPlain || SameInBothLayouts(shape())) {
-    return static_cast<const T*>(memory()->gpu_data());
-  }
+bool DeviceTensor<T>::IsPlain(DeviceFormat format) const {
+  return format.layout == DeviceLayout::kPlain ||
+         (format.type == DeviceType::kOwn && SameInBothLayouts(shape()));
+}
+
+template <typename T>
+const void* DeviceTensor<T>::ReadAs(DeviceFormat format) const {
+  if (IsPlain(format)) return memory()->gpu_data();
   std::shared_ptr<ChannelsLastTensor> copy = PackedCopy();
-  if (!copy) {
+  if (!copy || copy->type() != format.type) {
     const void* plain = memory()->gpu_data();
-    copy = std::make_shared<ChannelsLastTensor>(shape(), sizeof(T));
+    copy = std::make_shared<ChannelsLastTensor>(shape(), format.type, sizeof(T));
     copy->PackFrom(plain);
     memory()->cache_packed(copy);
   }
-  return static_cast<const T*>(copy->data());
+  return copy->data();
 }
 
 template <typename T>
-T* DeviceTensor<T>::Write(DeviceLayout layout) const {
-  if (layout == DeviceLayout::kPlain || SameInBothLayouts(shape())) {
-    return static_cast<T*>(memory()->overwrite_gpu_data());
-  }
+void* DeviceTensor<T>::WriteAs(DeviceFormat format) const {
+  if (IsPlain(format)) return memory()->overwrite_gpu_data();
   auto storage =
       std::dynamic_pointer_cast<ChannelsLastTensor>(memory()->packed_storage());
-  if (!storage || storage->shape() != shape() || storage->element_bytes() != sizeof(T)) {
-    storage = std::make_shared<ChannelsLastTensor>(shape(), sizeof(T));
+  if (!storage || !storage->Is(shape(), format.type, sizeof(T))) {
+    storage = std::make_shared<ChannelsLastTensor>(shape(), format.type, sizeof(T));
   }
   memory()->set_packed(storage);
-  return static_cast<T*>(storage->data());
+  return storage->data();
 }
 
 template <typename T>
-T* DeviceTensor<T>::Modify(DeviceLayout layout) const {
-  if (layout == DeviceLayout::kPlain || SameInBothLayouts(shape())) {
-    return static_cast<T*>(memory()->mutable_gpu_data());
-  }
-  Read(layout);
+void* DeviceTensor<T>::ModifyAs(DeviceFormat format) const {
+  if (IsPlain(format)) return memory()->mutable_gpu_data();
+  ReadAs(format);
   const std::shared_ptr<ChannelsLastTensor> copy = PackedCopy();
   memory()->set_packed(copy);
-  return static_cast<T*>(copy->data());
+  return copy->data();
 }
 
 template class DeviceTensor<float>;
 template class DeviceTensor<double>;
-template class DeviceTensor<int>;
 
 }  // namespace caffe

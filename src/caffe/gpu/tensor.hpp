@@ -14,17 +14,36 @@ enum class DeviceLayout {
   kChannelsLast,  ///< N, H, W, C, as tensor cores want it
 };
 
-/// A copy of a memory on the device with its channels last.
+/// What its elements are there.
+enum class DeviceType {
+  kOwn,       ///< the blob's own, float or double
+  kBFloat16,  ///< of a float blob
+  kFloat16,   ///< of a float blob
+};
+
+struct DeviceFormat {
+  DeviceLayout layout = DeviceLayout::kPlain;
+  DeviceType type = DeviceType::kOwn;  ///< another one comes with kChannelsLast alone
+  bool operator==(const DeviceFormat&) const = default;
+};
+
+/// A copy of a memory on the device with its channels last, and perhaps with fewer bits.
 class ChannelsLastTensor : public PackedTensor {
  public:
-  ChannelsLastTensor(const std::vector<int>& shape, std::size_t element_bytes);
+  /// `own_bytes` is the size of the blob's own type.
+  ChannelsLastTensor(const std::vector<int>& shape, DeviceType type,
+                     std::size_t own_bytes);
   ~ChannelsLastTensor() override;
 
+  bool Is(const std::vector<int>& shape, DeviceType type, std::size_t own_bytes) const {
+    return shape_ == shape && type_ == type && own_bytes_ == own_bytes;
+  }
   const std::vector<int>& shape() const { return shape_; }
-  std::size_t element_bytes() const { return element_bytes_; }
+  DeviceType type() const { return type_; }
+  std::size_t own_bytes() const { return own_bytes_; }
   void* data() const { return data_; }
 
-  /// From a plain array of the same shape on the device.
+  /// From a plain array of the same shape, of the blob's own type, on the device.
   void PackFrom(const void* plain);
   void UnpackTo(void* plain) const override;
   bool UnpackOnDevice(void* plain) const override;
@@ -32,7 +51,8 @@ class ChannelsLastTensor : public PackedTensor {
 
  private:
   std::vector<int> shape_;
-  std::size_t element_bytes_, bytes_;
+  DeviceType type_;
+  std::size_t own_bytes_, bytes_;
   void* data_;
   DISABLE_COPY_AND_ASSIGN(ChannelsLastTensor);
 };
@@ -58,17 +78,37 @@ class DeviceTensor {
   }
 
   /// Of the newest copy.
-  DeviceLayout layout() const;
+  DeviceFormat format() const;
+  /// Its layout if its elements are T, else kPlain: code that knows no other types reads
+  /// values of those converted.
+  DeviceLayout layout() const {
+    return format().type == DeviceType::kOwn ? format().layout : DeviceLayout::kPlain;
+  }
   /// The values in this layout, converted first if the newest copy has another.
-  const T* Read(DeviceLayout layout = DeviceLayout::kPlain) const;
+  const T* Read(DeviceLayout layout = DeviceLayout::kPlain) const {
+    return static_cast<const T*>(ReadAs({layout, DeviceType::kOwn}));
+  }
   /// A buffer that becomes the newest copy; the caller fills all of it.
-  T* Write(DeviceLayout layout = DeviceLayout::kPlain) const;
+  T* Write(DeviceLayout layout = DeviceLayout::kPlain) const {
+    return static_cast<T*>(WriteAs({layout, DeviceType::kOwn}));
+  }
   /// Like Write, holding the present values.
-  T* Modify(DeviceLayout layout = DeviceLayout::kPlain) const;
+  T* Modify(DeviceLayout layout = DeviceLayout::kPlain) const {
+    return static_cast<T*>(ModifyAs({layout, DeviceType::kOwn}));
+  }
   /// For results that are computed from `src`, which is read first in the same layout:
   /// Write, or Modify where both are the same memory (a layer that works in place).
   T* WriteFrom(DeviceTensor src, DeviceLayout layout = DeviceLayout::kPlain) const {
     return memory() == src.memory() ? Modify(layout) : Write(layout);
+  }
+
+  // The same for code that takes every type; WithElement() of gpu/element.cuh gives what
+  // the pointers are to.
+  const void* ReadAs(DeviceFormat format) const;
+  void* WriteAs(DeviceFormat format) const;
+  void* ModifyAs(DeviceFormat format) const;
+  void* WriteFromAs(DeviceTensor src, DeviceFormat format) const {
+    return memory() == src.memory() ? ModifyAs(format) : WriteAs(format);
   }
 
   static DeviceTensor Data(const Blob<T>* blob) { return DeviceTensor(blob, false); }
@@ -79,6 +119,7 @@ class DeviceTensor {
   DeviceTensor(const Blob<T>* blob, bool diff)
       : blob_(const_cast<Blob<T>*>(blob)), diff_(diff) {}
   std::shared_ptr<ChannelsLastTensor> PackedCopy() const;
+  bool IsPlain(DeviceFormat format) const;
 
   Blob<T>* blob_;
   bool diff_;
@@ -91,6 +132,17 @@ DeviceTensor<T> DeviceDataOf(const Blob<T>* blob) {
 template <typename T>
 DeviceTensor<T> DeviceDiffOf(const Blob<T>* blob) {
   return DeviceTensor<T>::Diff(blob);
+}
+
+/// The format for reading several tensors together: that of the first whose channels are
+/// last, if there is one.
+template <typename T>
+DeviceFormat CommonFormat(const std::vector<DeviceTensor<T>>& tensors) {
+  for (const DeviceTensor<T>& tensor : tensors) {
+    const DeviceFormat format = tensor.format();
+    if (format.layout == DeviceLayout::kChannelsLast) return format;
+  }
+  return {};
 }
 
 /// The layout for reading several tensors together: channels last if one of them is.

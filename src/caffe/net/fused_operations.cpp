@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "caffe/gpu/convolution.hpp"
 #include "caffe/layers/conv_layer.hpp"
 #include "caffe/layers/cudnn_batch_norm_layer.hpp"
 #include "caffe/ops/branches.hpp"
@@ -117,16 +118,25 @@ class FusedConvolution : public Operation<Dtype> {
       return 0;
     }
     ConvolutionProblem problem = layer.problem();
-    problem.bias = !shift_.empty();
+    problem.bias = shift_.count() > 0;
     problem.addend = addend_ != nullptr;
     problem.relu = relu_;
-    if (!op_ || !(problem == problem_)) {
+    if (!(problem == problem_)) {
       problem_ = problem;
-      op_ = MakeConvolution<Dtype>(problem);
+      op_.reset();
+      device_op_.reset();
     }
     const Blob<Dtype>* weights = !affines_.empty() ? &folded_ : layer.blobs()[0].get();
+    if (Caffe::mode() == Caffe::GPU) {
+      if (!device_op_) device_op_ = MakeDeviceConvolution<Dtype>(problem);
+      device_op_->Forward(DeviceDataOf(group_.bottom(0)[0]), DeviceDataOf(weights),
+                          problem.bias ? shift_.gpu_data() : nullptr,
+                          DeviceDataOf(group_.last_top()), addend_);
+      return 0;
+    }
+    if (!op_) op_ = MakeConvolution<Dtype>(problem);
     op_->Forward(DataOf(group_.bottom(0)[0]), DataOf(weights),
-                 shift_.empty() ? nullptr : shift_.data(), DataOf(group_.last_top()),
+                 problem.bias ? shift_.cpu_data() : nullptr, DataOf(group_.last_top()),
                  addend_);
     if (!affines_.empty()) folded_.data()->KeepPackedOnly();
     return 0;
@@ -151,8 +161,7 @@ class FusedConvolution : public Operation<Dtype> {
         shift[c] = a[c] * shift[c] + b[c];
       }
     }
-    if (bias || !affines_.empty()) shift_.assign(shift.begin(), shift.end());
-    finite_ = AllFinite(shift_.data(), shift_.size());
+    finite_ = (!bias && affines_.empty()) || SetShift(shift);
     if (affines_.empty()) return;
     const shared_ptr<SyncedMemory>& memory = weights.data();
     if (memory == folded_from_ && memory->version() == folded_version_ &&
@@ -176,14 +185,25 @@ class FusedConvolution : public Operation<Dtype> {
     multiplier_ = std::move(multiplier);
   }
 
+  // Written only when it changes: what is equal need not go to a device again. Returns
+  // whether all values are finite.
+  bool SetShift(const vector<double>& values) {
+    shift_.Reshape({static_cast<int>(values.size())});
+    const vector<Dtype> rounded(values.begin(), values.end());
+    if (!std::equal(rounded.begin(), rounded.end(), shift_.cpu_data())) {
+      std::copy(rounded.begin(), rounded.end(), shift_.mutable_cpu_data());
+    }
+    return AllFinite(rounded.data(), rounded.size());
+  }
+
   Group<Dtype> group_;
   vector<ChannelAffine> affines_;
   const Blob<Dtype>* addend_;
   bool relu_;
   ConvolutionProblem problem_;
   std::unique_ptr<ConvolutionOp<Dtype>> op_;
-  Blob<Dtype> folded_;
-  vector<Dtype> shift_;
+  std::unique_ptr<DeviceConvolution<Dtype>> device_op_;
+  Blob<Dtype> folded_, shift_;
   // What folded_ was made of; held, so that no other memory takes its address.
   shared_ptr<SyncedMemory> folded_from_;
   std::uint64_t folded_version_ = 0;

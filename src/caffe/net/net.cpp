@@ -120,7 +120,7 @@ void Net<Dtype>::Optimize() {
 
 template <typename Dtype>
 bool Net<Dtype>::optimized() const {
-  return optimized_ && !IsLookedAt() && Caffe::mode() == Caffe::CPU;
+  return optimized_ && !IsLookedAt();
 }
 
 template <typename Dtype>

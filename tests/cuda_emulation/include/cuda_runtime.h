@@ -92,6 +92,9 @@ class DeviceAccess {
   DeviceAccess(const DeviceAccess&) = delete;
 };
 
+/// Has `work` done in the order of `stream`, with access to device memory.
+cudaError_t Enqueue(cudaStream_t stream, std::function<void()> work);
+
 /// Whether `pointer` was made by cudaMalloc().
 bool IsDevicePointer(const void* pointer);
 
