@@ -3,6 +3,7 @@
 
 #include "caffe/util/math_functions.hpp"
 
+#include <cmath>
 #include <memory>
 #include <type_traits>
 
@@ -112,27 +113,27 @@ void caffe_gpu_div(const int N, const Dtype* a, const Dtype* b, Dtype* y) {
 
 template <typename Dtype>
 void caffe_gpu_abs(const int n, const Dtype* a, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = fabs(a[i]); });
+  ForEach(n, [=] __device__(int i) { y[i] = std::fabs(a[i]); });
 }
 
 template <typename Dtype>
 void caffe_gpu_exp(const int n, const Dtype* a, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = exp(a[i]); });
+  ForEach(n, [=] __device__(int i) { y[i] = std::exp(a[i]); });
 }
 
 template <typename Dtype>
 void caffe_gpu_log(const int n, const Dtype* a, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = log(a[i]); });
+  ForEach(n, [=] __device__(int i) { y[i] = std::log(a[i]); });
 }
 
 template <typename Dtype>
 void caffe_gpu_powx(const int n, const Dtype* a, const Dtype b, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = pow(a[i], b); });
+  ForEach(n, [=] __device__(int i) { y[i] = std::pow(a[i], b); });
 }
 
 template <typename Dtype>
 void caffe_gpu_sqrt(const int n, const Dtype* a, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = sqrt(a[i]); });
+  ForEach(n, [=] __device__(int i) { y[i] = std::sqrt(a[i]); });
 }
 
 template <typename Dtype>
@@ -142,7 +143,7 @@ void caffe_gpu_sign(const int n, const Dtype* x, Dtype* y) {
 
 template <typename Dtype>
 void caffe_gpu_sgnbit(const int n, const Dtype* x, Dtype* y) {
-  ForEach(n, [=] __device__(int i) { y[i] = signbit(x[i]) ? 1 : 0; });
+  ForEach(n, [=] __device__(int i) { y[i] = std::signbit(x[i]) ? 1 : 0; });
 }
 
 template <typename Dtype>

@@ -1,6 +1,8 @@
 #ifndef CAFFE_UTIL_BLOCK_SUM_CUH_
 #define CAFFE_UTIL_BLOCK_SUM_CUH_
 
+#include "caffe/util/device_alternate.hpp"
+
 namespace caffe {
 
 constexpr int kWarp = 32;
