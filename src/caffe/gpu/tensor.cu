@@ -157,5 +157,6 @@ void* DeviceTensor<T>::ModifyAs(DeviceFormat format) const {
 
 template class DeviceTensor<float>;
 template class DeviceTensor<double>;
+template class DeviceTensor<int>;
 
 }  // namespace caffe
