@@ -86,7 +86,7 @@ struct Descriptors {
       CUDNN_CHECK(cudnnSetConvolutionMathType(window.get(), CUDNN_FMA_MATH));
     }
     CUDNN_CHECK(cudnnSetActivationDescriptor(identity.get(), CUDNN_ACTIVATION_IDENTITY,
-                                             CUDNN_PROPAGATE_NAN, 0));
+                                             CUDNN_NOT_PROPAGATE_NAN, 0));
   }
 
   // cuDNN knows two spatial axes and more: those that are missing have length 1 and come
@@ -390,8 +390,8 @@ class CudnnConvolution : public DeviceConvolution<T> {
   }
 
   // The convolution with bias and addend in one call, which one algorithm of cuDNN does;
-  // false, with nothing started, if this is not it. The ReLU is not cuDNN's: that makes 0
-  // of -inf, where the layer makes NaN.
+  // false, with nothing started, if this is not it. The ReLU is not cuDNN's, which makes
+  // 0 of NaN and of -inf, where the layer makes NaN.
   bool RunFused(const Descriptors& d, cudnnConvolutionFwdAlgo_t algorithm,
                 void* workspace, std::size_t bytes, const T* x, const T* w, const T* bias,
                 const T* addend, T* y) {
