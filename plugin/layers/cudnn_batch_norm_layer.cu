@@ -10,21 +10,16 @@ template <typename Dtype>
 struct CuDNNBatchNormLayer<Dtype>::GpuState {
   typedef batch_norm::DeviceCall<Dtype> Call;
 
-  batch_norm::Device<Dtype> device;
   Blob<Dtype> workspace;
 
   Call MakeCall(const Blob<Dtype>& bottom, const Blob<Dtype>& scale,
                 const Blob<Dtype>& bias, double eps) {
-    batch_norm::DeviceHandle handle = nullptr;
-#ifdef USE_CUDNN
-    handle = their::CudnnHandle<Caffe>(their::Choice<1>());
-#endif
     const batch_norm::DeviceShape shape = {bottom.shape(0), bottom.shape(1),
                                            bottom.count(2), false};
-    vector<int> size(1, Call::kWorkspace * shape.channels);
-    workspace.Reshape(size);
-    return {handle,          shape, scale.gpu_data(),
-            bias.gpu_data(), eps,   workspace.mutable_gpu_data()};
+    const size_t elements = Call::WorkspaceBytes(shape) / sizeof(Dtype) + 1;
+    workspace.Reshape(vector<int>(1, static_cast<int>(elements)));
+    return Call(shape, scale.gpu_data(), bias.gpu_data(), eps,
+                workspace.mutable_gpu_data());
   }
 };
 
@@ -45,11 +40,11 @@ void CuDNNBatchNormLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* x = bottom[0]->gpu_data();
   Dtype* y = top[0]->mutable_gpu_data();
   if (use_running()) {
-    gpu_->device.ForwardRunning(call, x, this->blobs_[2]->gpu_data(),
-                                this->blobs_[3]->gpu_data(), false, y);
+    call.ForwardRunning(x, this->blobs_[2]->gpu_data(), this->blobs_[3]->gpu_data(),
+                        false, y);
   } else {
-    gpu_->device.ForwardBatch(call, x, momentum_, this->blobs_[2]->mutable_gpu_data(),
-                              this->blobs_[3]->mutable_gpu_data(), false, y);
+    call.ForwardBatch(x, momentum_, this->blobs_[2]->mutable_gpu_data(),
+                      this->blobs_[3]->mutable_gpu_data(), false, y);
   }
 }
 
@@ -66,10 +61,10 @@ void CuDNNBatchNormLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
     diffs[i] =
         this->param_propagate_down_[i] ? this->blobs_[i]->mutable_gpu_diff() : nullptr;
   }
-  gpu_->device.Backward(
-      call, input_kept_ ? input_copy_.gpu_data() : bottom[0]->gpu_data(),
-      bottom[0] == top[0] && !input_kept_, top[0]->gpu_diff(), use_running(), diffs[0],
-      diffs[1], propagate_down[0] ? bottom[0]->mutable_gpu_diff() : nullptr);
+  const Dtype* x = input_kept_ ? input_copy_.gpu_data() : bottom[0]->gpu_data();
+  call.Backward(x, bottom[0] == top[0] && !input_kept_, top[0]->gpu_diff(), use_running(),
+                false, diffs[0], diffs[1],
+                propagate_down[0] ? bottom[0]->mutable_gpu_diff() : nullptr);
 }
 
 INSTANTIATE_LAYER_GPU_FUNCS(CuDNNBatchNormLayer);

@@ -5,7 +5,6 @@
 // that this is compiled for has, so nothing need be configured.
 
 #include <algorithm>
-#include <map>
 
 #include "caffe/common.hpp"
 #include "caffe/proto/caffe.pb.h"
@@ -99,26 +98,6 @@ inline BatchNormSettings SettingsOf(const LayerParameter& layer) {
   settings.eps = std::max(settings.eps, 1e-5);
   return settings;
 }
-
-#if !defined(CPU_ONLY) && defined(USE_CUDNN)
-
-// SENet's Caffe and those after it keep a handle per thread; elsewhere there is one per
-// thread and device here. It lives as long as the process, like CUDA itself.
-template <typename Engine>
-auto CudnnHandle(Choice<1>) -> decltype(Engine::cudnn_handle()) {
-  return Engine::cudnn_handle();
-}
-template <typename Engine>
-cudnnHandle_t CudnnHandle(Choice<0>) {
-  static thread_local std::map<int, cudnnHandle_t> handles;
-  int device = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  cudnnHandle_t& handle = handles[device];
-  if (!handle) CUDNN_CHECK(cudnnCreate(&handle));
-  return handle;
-}
-
-#endif
 
 }  // namespace their
 }  // namespace caffe

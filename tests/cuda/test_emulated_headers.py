@@ -11,7 +11,7 @@ import pytest
 from cuda_compiler import ROOT
 
 EMULATED = ROOT / "tests" / "cuda_emulation" / "include"
-HEADERS = ["cublas_v2.h", "cudnn.h", "library_types.h"]
+HEADERS = ["cublasLt.h", "cublas_v2.h", "cudnn.h", "curand.h", "library_types.h"]
 
 
 def real_includes() -> list[str]:

@@ -3,11 +3,15 @@
 
 // Batch normalisation on a GPU, as device arrays, shapes and scalars. plugin/ compiles
 // this file for other people's Caffe, of which it takes the macros and constants of
-// caffe/common.hpp: C++11, any CUDA from 10 and any cuDNN from 7.
+// caffe/common.hpp: C++11, and any CUDA from 10.
 //
-// cuDNN trains out of place. The kernels below do the rest: running statistics, which
-// cuDNN has no gradient for, training in place, which it does not promise, and all of it
-// in a build without cuDNN. One block per channel is enough for what is left to them.
+// cuDNN is not used: it has no kernel for training in place or for the gradient through
+// running values, cannot take the ReLU behind along, and what it computes forward is not,
+// to the bit, what can be computed again for backward. Equal inputs give equal bits.
+//
+// T is the type of arithmetic and parameters, S that of the elements: T, or one with
+// fewer bits that converts to and from it. Sums over a channel are taken by threads in T,
+// and over threads and blocks in double.
 
 #include <cmath>
 
@@ -18,27 +22,172 @@
 namespace caffe {
 namespace batch_norm {
 
-#ifdef USE_CUDNN
-typedef cudnnHandle_t DeviceHandle;
-#else
-typedef void* DeviceHandle;
-#endif
-
 /// An array (num, channels, spatial), or (num, spatial, channels) with the channels last.
 struct DeviceShape {
   int num, channels, spatial;
   bool channels_last;
 
-  __device__ int ChannelOf(int index) const {
-    return channels_last ? index % channels : index / spatial % channels;
-  }
+  CAFFE_HOST_DEVICE int count() const { return num * channels * spatial; }
+  /// Elements of a channel.
+  CAFFE_HOST_DEVICE int per_channel() const { return num * spatial; }
   /// The i-th element of channel c, counted over images and positions.
-  __device__ size_t IndexOf(int c, int i) const {
+  CAFFE_HOST_DEVICE size_t IndexOf(int c, int i) const {
     if (channels_last) return static_cast<size_t>(i) * channels + c;
     const size_t row = static_cast<size_t>(i / spatial) * channels + c;
     return row * spatial + i % spatial;
   }
 };
+
+// --- Passes over all elements, as f(c, index).
+
+constexpr int kThreads = 256;
+/// Elements of one row (n, c) that a warp works on.
+constexpr int kRowChunk = 1024;
+constexpr int kMostBlocks = 1 << 16;
+
+/// Plain arrays: a warp takes a row, or a chunk of one, so that no element has to find
+/// its channel by division.
+template <typename F>
+__global__ void ForRows(DeviceShape shape, int chunks, F f) {
+  const int lane = threadIdx.x % kWarp, warps = kThreads / kWarp;
+  const int tasks = shape.num * shape.channels * chunks;
+  for (int task = blockIdx.x * warps + threadIdx.x / kWarp; task < tasks;
+       task += gridDim.x * warps) {
+    const int row = task / chunks;
+    const int begin = task % chunks * kRowChunk;
+    const int end = shape.spatial - begin < kRowChunk ? shape.spatial : begin + kRowChunk;
+    const int c = row % shape.channels;
+    const size_t first = static_cast<size_t>(row) * shape.spatial;
+    for (int s = begin + lane; s < end; s += kWarp) f(c, first + s);
+  }
+}
+
+/// Channels last: a thread keeps its channels, and takes every gridDim.x-th position.
+template <typename F>
+__global__ void ForPositions(DeviceShape shape, F f) {
+  for (int i = blockIdx.x; i < shape.per_channel(); i += gridDim.x) {
+    const size_t first = static_cast<size_t>(i) * shape.channels;
+    for (int c = threadIdx.x; c < shape.channels; c += blockDim.x) f(c, first + c);
+  }
+}
+
+inline int Least(int a, int b) { return a < b ? a : b; }
+
+/// Calls f(c, index) for every element.
+template <typename F>
+void ForChannels(const DeviceShape& shape, const F& f) {
+  if (shape.channels_last) {
+    const int threads = Least((shape.channels + kWarp - 1) / kWarp * kWarp, kThreads);
+    LaunchKernel(ForPositions<F>, Least(shape.per_channel(), kMostBlocks), threads, shape,
+                 f);
+    return;
+  }
+  const int chunks = (shape.spatial + kRowChunk - 1) / kRowChunk;
+  const int warps = kThreads / kWarp;
+  const long long tasks = static_cast<long long>(shape.num) * shape.channels * chunks;
+  const long long blocks = (tasks + warps - 1) / warps;
+  LaunchKernel(ForRows<F>, blocks < kMostBlocks ? static_cast<int>(blocks) : kMostBlocks,
+               kThreads, shape, chunks, f);
+}
+
+// --- Two sums over every channel.
+
+template <typename T>
+struct Pair {
+  T first, second;
+};
+
+/// Slices that the elements of a channel are summed in, by a block each: enough blocks
+/// for a large GPU, of elements enough to be worth one.
+inline int SlicesOf(const DeviceShape& shape) {
+  constexpr int kBlocks = 1024, kLeastElements = 1024, kMost = 64;
+  const int groups =
+      shape.channels_last ? (shape.channels + kWarp - 1) / kWarp : shape.channels;
+  const int wanted = (kBlocks + groups - 1) / groups;
+  const int worth = (shape.per_channel() + kLeastElements - 1) / kLeastElements;
+  return Least(Least(wanted, worth < 1 ? 1 : worth), kMost);
+}
+
+/// sums[slice * channels + c] = sum of f(c, index) over a slice of channel c; a block
+/// does one channel's.
+template <typename T, typename F>
+__global__ void SumRows(DeviceShape shape, int slices, F f, Pair<double>* sums) {
+  const int c = blockIdx.x % shape.channels, slice = blockIdx.x / shape.channels;
+  const int step = slices * blockDim.x;
+  Pair<T> sum = {0, 0};
+  for (int i = slice * blockDim.x + threadIdx.x; i < shape.per_channel(); i += step) {
+    const Pair<T> value = f(c, shape.IndexOf(c, i));
+    sum.first += value.first;
+    sum.second += value.second;
+  }
+  const double first = BlockSum(static_cast<double>(sum.first));
+  const double second = BlockSum(static_cast<double>(sum.second));
+  if (threadIdx.x == 0) {
+    sums[blockIdx.x].first = first;
+    sums[blockIdx.x].second = second;
+  }
+}
+
+/// The same with the channels last: a block does kWarp channels, each lane of its warps
+/// one of them.
+template <typename T, typename F>
+__global__ void SumPositions(DeviceShape shape, int slices, F f, Pair<double>* sums) {
+  constexpr int kWarps = kThreads / kWarp;
+  __shared__ Pair<double> partial[kWarps][kWarp];
+  const int groups = (shape.channels + kWarp - 1) / kWarp;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int c = blockIdx.x % groups * kWarp + lane, slice = blockIdx.x / groups;
+  Pair<T> sum = {0, 0};
+  if (c < shape.channels) {
+    for (int i = slice * kWarps + warp; i < shape.per_channel(); i += slices * kWarps) {
+      const Pair<T> value = f(c, shape.IndexOf(c, i));
+      sum.first += value.first;
+      sum.second += value.second;
+    }
+  }
+  partial[warp][lane].first = sum.first;
+  partial[warp][lane].second = sum.second;
+  __syncthreads();
+  if (warp != 0 || c >= shape.channels) return;
+  Pair<double> total = {0, 0};
+  for (int w = 0; w < kWarps; ++w) {
+    total.first += partial[w][lane].first;
+    total.second += partial[w][lane].second;
+  }
+  sums[slice * shape.channels + c] = total;
+}
+
+/// Calls finish(c, sums of channel c) for every channel.
+template <typename Finish>
+__global__ void FinishChannels(int channels, int slices, const Pair<double>* sums,
+                               Finish finish) {
+  CUDA_KERNEL_LOOP(c, channels) {
+    Pair<double> total = {0, 0};
+    for (int slice = 0; slice < slices; ++slice) {
+      total.first += sums[slice * channels + c].first;
+      total.second += sums[slice * channels + c].second;
+    }
+    finish(c, total);
+  }
+}
+
+template <typename T, typename F, typename Finish>
+void SumChannels(const DeviceShape& shape, const F& f, Pair<double>* sums,
+                 const Finish& finish) {
+  const int slices = SlicesOf(shape);
+  if (shape.channels_last) {
+    const int groups = (shape.channels + kWarp - 1) / kWarp;
+    LaunchKernel(SumPositions<T, F>, groups * slices, kThreads, shape, slices, f, sums);
+  } else {
+    LaunchKernel(SumRows<T, F>, shape.channels * slices,
+                 ThreadsFor(shape.per_channel() / slices), shape, slices, f, sums);
+  }
+  LaunchKernel(FinishChannels<Finish>, CAFFE_GET_BLOCKS(shape.channels),
+               CAFFE_CUDA_NUM_THREADS, shape.channels, slices,
+               static_cast<const Pair<double>*>(sums), finish);
+}
+
+// --- The formulas.
 
 /// What y = scale (x - mean) inverse_std + bias takes, per channel.
 template <typename T>
@@ -56,257 +205,209 @@ struct Coefficients {
   }
 };
 
-template <typename T>
-__global__ void BatchStatistics(const DeviceShape shape, const T* x, const T momentum,
-                                const T eps, T* running_mean, T* running_variance,
-                                T* mean, T* inverse_std) {
-  const int c = blockIdx.x;
-  const int count = shape.num * shape.spatial;
-  T sum = 0;
-  for (int i = threadIdx.x; i < count; i += blockDim.x) sum += x[shape.IndexOf(c, i)];
-  const T centre = BlockSum(sum) / count;
-  // Two passes: the difference of two large sums would lose the variance.
-  T squares = 0;
-  for (int i = threadIdx.x; i < count; i += blockDim.x) {
-    const T distance = x[shape.IndexOf(c, i)] - centre;
-    squares += distance * distance;
+/// x and its square, from the first element of the channel: sums of squares that are far
+/// from 0 would lose the variance between them.
+template <typename T, typename S>
+struct Moments {
+  DeviceShape shape;
+  const S* x;
+
+  __device__ Pair<T> operator()(int c, size_t index) const {
+    const T distance = static_cast<T>(x[index]) - static_cast<T>(x[shape.IndexOf(c, 0)]);
+    const Pair<T> moments = {distance, distance * distance};
+    return moments;
   }
-  squares = BlockSum(squares);
-  if (threadIdx.x != 0) return;
-  mean[c] = centre;
-  inverse_std[c] = 1 / std::sqrt(squares / count + eps);
-  running_mean[c] = momentum * running_mean[c] + (1 - momentum) * centre;
-  const T unbiased = squares / (count > 1 ? count - 1 : 1);
-  running_variance[c] = momentum * running_variance[c] + (1 - momentum) * unbiased;
-}
+};
+
+template <typename T, typename S>
+struct BatchStatistics {
+  DeviceShape shape;
+  const S* x;
+  double momentum, eps;
+  T *running_mean, *running_variance, *mean, *inverse_std;
+
+  __device__ void operator()(int c, const Pair<double>& sums) const {
+    const double count = shape.per_channel();
+    const double from_first = sums.first / count;
+    const double centre = static_cast<T>(x[shape.IndexOf(c, 0)]) + from_first;
+    double squares = sums.second - sums.first * from_first;
+    if (squares < 0) squares = 0;
+    mean[c] = static_cast<T>(centre);
+    inverse_std[c] = static_cast<T>(1 / std::sqrt(squares / count + eps));
+    const double unbiased = squares / (count > 1 ? count - 1 : 1);
+    running_mean[c] =
+        static_cast<T>(momentum * running_mean[c] + (1 - momentum) * centre);
+    running_variance[c] =
+        static_cast<T>(momentum * running_variance[c] + (1 - momentum) * unbiased);
+  }
+};
 
 template <typename T>
 __global__ void RunningStatistics(const int channels, const T* running_mean,
-                                  const T* running_variance, const T eps, T* mean,
+                                  const T* running_variance, const double eps, T* mean,
                                   T* inverse_std) {
   CUDA_KERNEL_LOOP(c, channels) {
     mean[c] = running_mean[c];
-    inverse_std[c] = 1 / std::sqrt(running_variance[c] + eps);
+    inverse_std[c] = static_cast<T>(1 / std::sqrt(running_variance[c] + eps));
   }
 }
 
-template <typename T>
-__global__ void Normalize(const int count, const DeviceShape shape, const T* x,
-                          const Coefficients<T> coefficients, const bool relu, T* y) {
-  CUDA_KERNEL_LOOP(i, count) {
-    const T value = coefficients.Output(x[i], shape.ChannelOf(i));
-    y[i] = relu && value < 0 ? T(0) : value;
+template <typename T, typename S>
+struct Normalize {
+  Coefficients<T> coefficients;
+  bool relu;
+  const S* x;
+  S* y;
+
+  __device__ void operator()(int c, size_t index) const {
+    const T value = coefficients.Output(static_cast<T>(x[index]), c);
+    y[index] = static_cast<S>(relu && value < 0 ? T(0) : value);
   }
-}
-
-template <typename T>
-__global__ void Rectify(const int count, T* y) {
-  CUDA_KERNEL_LOOP(i, count) {
-    if (y[i] < 0) y[i] = 0;
-  }
-}
-
-/// The ReLU's part of backward: dy is 0 where the ReLU was not active.
-template <typename T>
-__global__ void MaskDiff(const int count, const DeviceShape shape, const T* x,
-                         const Coefficients<T> coefficients, T* dy) {
-  CUDA_KERNEL_LOOP(i, count) {
-    if (!(coefficients.Output(x[i], shape.ChannelOf(i)) > 0)) dy[i] = 0;
-  }
-}
-
-template <typename T>
-__global__ void BackwardSums(const DeviceShape shape, const T* x, const bool x_is_output,
-                             const T* dy, const Coefficients<T> coefficients, T* sum_dy,
-                             T* sum_dy_x) {
-  const int c = blockIdx.x;
-  const int count = shape.num * shape.spatial;
-  T sum = 0;
-  T product = 0;
-  for (int i = threadIdx.x; i < count; i += blockDim.x) {
-    const size_t index = shape.IndexOf(c, i);
-    sum += dy[index];
-    product += dy[index] * coefficients.Unit(x[index], c, x_is_output);
-  }
-  sum = BlockSum(sum);
-  product = BlockSum(product);
-  if (threadIdx.x == 0) {
-    sum_dy[c] = sum;
-    sum_dy_x[c] = product;
-  }
-}
-
-/// dx of the running statistics, which do not depend on x, when `sum_dy` is null.
-template <typename T>
-__global__ void BackwardData(const int count, const DeviceShape shape, const T* x,
-                             const bool x_is_output, const T* dy,
-                             const Coefficients<T> coefficients, const T* sum_dy,
-                             const T* sum_dy_x, T* dx) {
-  const T per_channel = static_cast<T>(shape.num) * shape.spatial;
-  CUDA_KERNEL_LOOP(i, count) {
-    const int c = shape.ChannelOf(i);
-    T diff = dy[i];
-    if (sum_dy) {
-      const T unit = coefficients.Unit(x[i], c, x_is_output);
-      diff -= (sum_dy[c] + unit * sum_dy_x[c]) / per_channel;
-    }
-    dx[i] = coefficients.scale[c] * coefficients.inverse_std[c] * diff;
-  }
-}
-
-template <typename T>
-__global__ void AddTo(const int count, const T* values, T* sums) {
-  CUDA_KERNEL_LOOP(i, count) { sums[i] += values[i]; }
-}
-
-/// One layer's batch normalisation: what every call is given.
-template <typename T>
-struct DeviceCall {
-  DeviceHandle handle;
-  DeviceShape shape;
-  const T *scale, *bias;
-  double eps;
-  /// kWorkspace values per channel, which stay between forward and backward.
-  T* workspace;
-
-  static constexpr int kWorkspace = 4;
-  int count() const { return shape.num * shape.channels * shape.spatial; }
-  /// Threads for a block that walks a channel.
-  int threads() const { return ThreadsFor(shape.num * shape.spatial); }
-  // What forward used, and the sums of backward.
-  T* mean() const { return workspace; }
-  T* inverse_std() const { return workspace + shape.channels; }
-  T* sum_dy() const { return workspace + 2 * shape.channels; }
-  T* sum_dy_x() const { return workspace + 3 * shape.channels; }
-  Coefficients<T> coefficients() const { return {scale, bias, mean(), inverse_std()}; }
 };
 
-/// Starts `kernel` with a thread for each of `count` elements.
-template <typename... Params, typename... Args>
-void LaunchFor(int count, void (*kernel)(int, Params...), Args... args) {
-  LaunchKernel(kernel, CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS, count, args...);
-}
+/// dy behind the ReLU, if there is one: 0 where that was not active.
+template <typename T, typename S>
+struct Incoming {
+  Coefficients<T> coefficients;
+  bool relu;
+  const S *x, *dy;
+
+  __device__ T operator()(int c, size_t index) const {
+    const bool passes = !relu || coefficients.Output(static_cast<T>(x[index]), c) > 0;
+    return passes ? static_cast<T>(dy[index]) : T(0);
+  }
+};
+
+template <typename T, typename S>
+struct GradientSums {
+  Incoming<T, S> incoming;
+  bool x_is_output;
+
+  __device__ Pair<T> operator()(int c, size_t index) const {
+    const T dy = incoming(c, index);
+    const T x = static_cast<T>(incoming.x[index]);
+    const Pair<T> sums = {dy, dy * incoming.coefficients.Unit(x, c, x_is_output)};
+    return sums;
+  }
+};
 
 template <typename T>
-class Device {
+struct KeepGradientSums {
+  T *sum_dy, *sum_dy_x, *scale_diff, *bias_diff;
+
+  __device__ void operator()(int c, const Pair<double>& sums) const {
+    sum_dy[c] = static_cast<T>(sums.first);
+    sum_dy_x[c] = static_cast<T>(sums.second);
+    if (scale_diff) scale_diff[c] += static_cast<T>(sums.second);
+    if (bias_diff) bias_diff[c] += static_cast<T>(sums.first);
+  }
+};
+
+/// dx of the running statistics, which do not depend on x, when `sum_dy` is null.
+template <typename T, typename S>
+struct BackwardData {
+  Incoming<T, S> incoming;
+  bool x_is_output;
+  T per_channel;
+  const T *sum_dy, *sum_dy_x;
+  S* dx;
+
+  __device__ void operator()(int c, size_t index) const {
+    const Coefficients<T>& k = incoming.coefficients;
+    T diff = incoming(c, index);
+    if (sum_dy) {
+      const T unit = k.Unit(static_cast<T>(incoming.x[index]), c, x_is_output);
+      diff -= (sum_dy[c] + unit * sum_dy_x[c]) / per_channel;
+    }
+    dx[index] = static_cast<S>(k.scale[c] * k.inverse_std[c] * diff);
+  }
+};
+
+/// One layer's batch normalisation: what every call is given. The workspace stays as it
+/// is between forward and backward.
+template <typename T>
+class DeviceCall {
  public:
-  typedef DeviceCall<T> Call;
+  /// `workspace` has WorkspaceBytes(), aligned as cudaMalloc does.
+  DeviceCall(const DeviceShape& shape, const T* scale, const T* bias, double eps,
+             void* workspace)
+      : shape_(shape), scale_(scale), bias_(bias), eps_(eps), workspace_(workspace) {}
 
-  Device() {}
-  Device(const Device&) = delete;
-  Device& operator=(const Device&) = delete;
+  static size_t WorkspaceBytes(const DeviceShape& shape) {
+    return shape.channels * (SlicesOf(shape) * sizeof(Pair<double>) + 4 * sizeof(T));
+  }
 
-  /// y of the running values, which stay as they are. y may be x.
-  void ForwardRunning(const Call& call, const T* x, const T* running_mean,
-                      const T* running_variance, bool relu, T* y) {
-    by_cudnn_ = false;
-    LaunchFor(call.shape.channels, RunningStatistics<T>, running_mean, running_variance,
-              static_cast<T>(call.eps), call.mean(), call.inverse_std());
-    Apply(call, x, relu, y);
+  /// y of the running values, which stay as they are, and of a ReLU behind with `relu`. y
+  /// may be x.
+  template <typename S>
+  void ForwardRunning(const S* x, const T* running_mean, const T* running_variance,
+                      bool relu, S* y) const {
+    LaunchKernel(RunningStatistics<T>, CAFFE_GET_BLOCKS(shape_.channels),
+                 CAFFE_CUDA_NUM_THREADS, shape_.channels, running_mean, running_variance,
+                 eps_, mean(), inverse_std());
+    Recompute(x, relu, y);
   }
 
   /// y of the batch's values, which enter the running ones. y may be x.
-  void ForwardBatch(const Call& call, const T* x, double momentum, T* running_mean,
-                    T* running_variance, bool relu, T* y) {
-    by_cudnn_ = CudnnForward(call, x, momentum, running_mean, running_variance, y);
-    if (by_cudnn_) {
-      if (relu) LaunchFor(call.count(), Rectify<T>, y);
-      return;
-    }
-    LaunchKernel(BatchStatistics<T>, call.shape.channels, call.threads(), call.shape, x,
-                 static_cast<T>(momentum), static_cast<T>(call.eps), running_mean,
-                 running_variance, call.mean(), call.inverse_std());
-    Apply(call, x, relu, y);
+  template <typename S>
+  void ForwardBatch(const S* x, double momentum, T* running_mean, T* running_variance,
+                    bool relu, S* y) const {
+    const Moments<T, S> moments = {shape_, x};
+    const BatchStatistics<T, S> finish = {
+        shape_, x, momentum, eps_, running_mean, running_variance, mean(), inverse_std()};
+    SumChannels<T>(shape_, moments, sums(), finish);
+    Recompute(x, relu, y);
   }
 
-  /// y of the last forward again.
-  void Recompute(const Call& call, const T* x, bool relu, T* y) {
-    Apply(call, x, relu, y);
+  /// y of the last forward, again.
+  template <typename S>
+  void Recompute(const S* x, bool relu, S* y) const {
+    const Normalize<T, S> normalize = {coefficients(), relu, x, y};
+    ForChannels(shape_, normalize);
   }
 
-  /// The ReLU's part of backward: dy is set to 0 where the ReLU was not active.
-  void Mask(const Call& call, const T* x, T* dy) {
-    LaunchFor(call.count(), MaskDiff<T>, call.shape, x, call.coefficients(), dy);
-  }
-
-  /// Of the last forward, of which x is the input, or the output with `x_is_output`.
-  /// scale_diff and bias_diff are added to; a null pointer skips one of the three
-  /// results. With `used_running` the statistics do not depend on x.
-  void Backward(const Call& call, const T* x, bool x_is_output, const T* dy,
-                bool used_running, T* scale_diff, T* bias_diff, T* dx) {
-    // cuDNN computes all three gradients or none.
-    if (by_cudnn_ && scale_diff && bias_diff && dx) {
-      CudnnBackward(call, x, dy, scale_diff, bias_diff, dx);
-      return;
-    }
+  /// Of the last forward, of which x is the input, or the output with `x_is_output`; the
+  /// latter not with `relu`. scale_diff and bias_diff are added to; a null pointer skips
+  /// one of the three results. With `used_running` the statistics do not depend on x. dx
+  /// may be dy.
+  template <typename S>
+  void Backward(const S* x, bool x_is_output, const S* dy, bool used_running, bool relu,
+                T* scale_diff, T* bias_diff, S* dx) const {
+    const Incoming<T, S> incoming = {coefficients(), relu, x, dy};
     const bool through_statistics = dx && !used_running;
     if (scale_diff || bias_diff || through_statistics) {
-      LaunchKernel(BackwardSums<T>, call.shape.channels, call.threads(), call.shape, x,
-                   x_is_output, dy, call.coefficients(), call.sum_dy(), call.sum_dy_x());
+      const GradientSums<T, S> terms = {incoming, x_is_output};
+      const KeepGradientSums<T> keep = {sum_dy(), sum_dy_x(), scale_diff, bias_diff};
+      SumChannels<T>(shape_, terms, sums(), keep);
     }
-    if (scale_diff) LaunchFor(call.shape.channels, AddTo<T>, call.sum_dy_x(), scale_diff);
-    if (bias_diff) LaunchFor(call.shape.channels, AddTo<T>, call.sum_dy(), bias_diff);
     if (!dx) return;
-    LaunchFor(call.count(), BackwardData<T>, call.shape, x, x_is_output, dy,
-              call.coefficients(), through_statistics ? call.sum_dy() : nullptr,
-              call.sum_dy_x(), dx);
+    const BackwardData<T, S> data = {incoming,
+                                     x_is_output,
+                                     static_cast<T>(shape_.per_channel()),
+                                     through_statistics ? sum_dy() : nullptr,
+                                     sum_dy_x(),
+                                     dx};
+    ForChannels(shape_, data);
   }
-
-#ifdef USE_CUDNN
-  ~Device() {
-    // A destructor cannot report, and an unknown descriptor is no loss.
-    if (data_) cudnnDestroyTensorDescriptor(data_);
-    if (parameters_) cudnnDestroyTensorDescriptor(parameters_);
-  }
-#endif
 
  private:
-  void Apply(const Call& call, const T* x, bool relu, T* y) {
-    LaunchFor(call.count(), Normalize<T>, call.shape, x, call.coefficients(), relu, y);
+  Pair<double>* sums() const { return static_cast<Pair<double>*>(workspace_); }
+  // What forward used, and the sums of backward.
+  T* mean() const {
+    return reinterpret_cast<T*>(sums() + shape_.channels * SlicesOf(shape_));
+  }
+  T* inverse_std() const { return mean() + shape_.channels; }
+  T* sum_dy() const { return mean() + 2 * shape_.channels; }
+  T* sum_dy_x() const { return mean() + 3 * shape_.channels; }
+  Coefficients<T> coefficients() const {
+    const Coefficients<T> k = {scale_, bias_, mean(), inverse_std()};
+    return k;
   }
 
-#ifdef USE_CUDNN
-  // CUDNN_BATCHNORM_SPATIAL_PERSISTENT can be faster, but sums in scaled integers that
-  // overflow on inputs of a wide range; a training run must not depend on that.
-  static constexpr cudnnBatchNormMode_t kMode = CUDNN_BATCHNORM_SPATIAL;
-
-  // False where cuDNN is not to be used. To it, the unbiased variance of a single value
-  // is 0 / 0.
-  bool CudnnForward(const Call& call, const T* x, double momentum, T* running_mean,
-                    T* running_variance, T* y) {
-    if (x == y || call.shape.num * call.shape.spatial == 1) return false;
-    if (!data_) CUDNN_CHECK(cudnnCreateTensorDescriptor(&data_));
-    if (!parameters_) CUDNN_CHECK(cudnnCreateTensorDescriptor(&parameters_));
-    const DeviceShape& shape = call.shape;
-    const int image = shape.channels * shape.spatial;
-    const int channel = shape.channels_last ? 1 : shape.spatial;
-    const int position = shape.channels_last ? shape.channels : 1;
-    CUDNN_CHECK(cudnnSetTensor4dDescriptorEx(
-        data_, sizeof(T) == sizeof(float) ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE,
-        shape.num, shape.channels, shape.spatial, 1, image, channel, position, position));
-    CUDNN_CHECK(cudnnDeriveBNTensorDescriptor(parameters_, data_, kMode));
-    const T one = 1, zero = 0;
-    CUDNN_CHECK(cudnnBatchNormalizationForwardTraining(
-        call.handle, kMode, &one, &zero, data_, x, data_, y, parameters_, call.scale,
-        call.bias, 1 - momentum, running_mean, running_variance, call.eps, call.mean(),
-        call.inverse_std()));
-    return true;
-  }
-  void CudnnBackward(const Call& call, const T* x, const T* dy, T* scale_diff,
-                     T* bias_diff, T* dx) {
-    const T one = 1, zero = 0;
-    CUDNN_CHECK(cudnnBatchNormalizationBackward(
-        call.handle, kMode, &one, &zero, &one, &one, data_, x, data_, dy, data_, dx,
-        parameters_, call.scale, scale_diff, bias_diff, call.eps, call.mean(),
-        call.inverse_std()));
-  }
-
-  cudnnTensorDescriptor_t data_ = nullptr, parameters_ = nullptr;
-#else
-  bool CudnnForward(const Call&, const T*, double, T*, T*, T*) { return false; }
-  void CudnnBackward(const Call&, const T*, const T*, T*, T*, T*) {}
-#endif
-  bool by_cudnn_ = false;
+  DeviceShape shape_;
+  const T *scale_, *bias_;
+  double eps_;
+  void* workspace_;
 };
 
 }  // namespace batch_norm
