@@ -72,7 +72,7 @@ void CuDNNBatchNormLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                               const vector<bool>& propagate_down,
                                               const vector<Blob<Dtype>*>& bottom) {
   if (bottom[0]->count() == 0) return;
-  CHECK(gpu_) << "Backward needs a Forward in GPU mode before it";
+  if (!gpu_) gpu_ = std::make_shared<GpuState>();  // as after a forward times 0
   const DeviceTensor<Dtype> from = DeviceDiffOf(top[0]), to = DeviceDiffOf(bottom[0]);
   const DeviceFormat format = from.format();
   const auto call = gpu_->MakeCall(*bottom[0], format.layout, this->blobs_[0]->gpu_data(),
