@@ -1,9 +1,8 @@
-// The emulation itself: what it must carry out, and the mistakes it must catch.
+// The library's own launches, loops and sums of blocks.
 
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <vector>
 
 #include "caffe/common.hpp"
@@ -43,15 +42,7 @@ __global__ void SumOfThreads(double* out) {
   out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
 
-__global__ void ShuffleDown(const int delta, int* out) {
-  out[threadIdx.x] = __shfl_down_sync(0xffffffffu, static_cast<int>(threadIdx.x), delta);
-}
-
-__global__ void BarrierInOneBranch() {
-  if (threadIdx.x % 2 == 0) __syncthreads();
-}
-
-TEST(CudaRuntimeTest, KernelLoopVisitsEveryElementOnce) {
+TEST(CudaLaunchTest, KernelLoopVisitsEveryElementOnce) {
   for (const int count : {1, 511, 512, 513, 5000}) {
     for (const int blocks : {1, CAFFE_GET_BLOCKS(count)}) {
       DeviceArray<int> out(count);
@@ -62,15 +53,20 @@ TEST(CudaRuntimeTest, KernelLoopVisitsEveryElementOnce) {
   }
 }
 
-TEST(CudaRuntimeTest, BlockSumReachesEveryThread) {
-  for (const int threads : {32, 64, 256, 512}) {
-    DeviceArray<double> out(3 * threads);
-    LaunchKernel(SumOfThreads, 3, threads, out.get());
-    for (const double sum : out.Host()) ASSERT_EQ(sum, threads * (threads + 1) / 2);
+TEST(CudaLaunchTest, BlockSumReachesEveryThread) {
+  using cuda_emulation::Order;
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kShuffled}) {
+    cuda_emulation::SetOrder(order);
+    for (const int threads : {32, 64, 256, 512}) {
+      DeviceArray<double> out(3 * threads);
+      LaunchKernel(SumOfThreads, 3, threads, out.get());
+      for (const double sum : out.Host()) ASSERT_EQ(sum, threads * (threads + 1) / 2);
+    }
   }
+  cuda_emulation::SetOrder(Order::kForward);
 }
 
-TEST(CudaRuntimeTest, ThreadsOfABlockAreWholeWarps) {
+TEST(CudaLaunchTest, ThreadsOfABlockAreWholeWarps) {
   for (const int length : {0, 1, 49, 196, 784, 3136, 1 << 20}) {
     const int threads = ThreadsFor(length);
     EXPECT_EQ(threads % kWarp, 0);
@@ -79,36 +75,13 @@ TEST(CudaRuntimeTest, ThreadsOfABlockAreWholeWarps) {
   }
 }
 
-TEST(CudaRuntimeTest, ShuffleStaysInsideTheWarp) {
-  DeviceArray<int> out(64);
-  LaunchKernel(ShuffleDown, 1, 64, 5, out.get());
-  const std::vector<int> values = out.Host();
-  for (int i = 0; i < 64; ++i) EXPECT_EQ(values[i], i % 32 + 5 < 32 ? i + 5 : i);
-}
-
-TEST(CudaRuntimeTest, NoBlocksIsNoWork) {
+TEST(CudaLaunchTest, NoBlocksIsNoWork) {
   EXPECT_NO_THROW(LaunchKernel(WriteIndex, 0, 32, 0, nullptr));
 }
 
-TEST(CudaRuntimeTest, ReportsABarrierThatSomeThreadsMiss) {
-  EXPECT_THROW(LaunchKernel(BarrierInOneBranch, 1, 32), RuntimeFailure);
-  EXPECT_EQ(cudaGetLastError(), cudaErrorLaunchFailure);
-  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
-}
-
-TEST(CudaRuntimeTest, ReportsABlockThatIsTooLarge) {
+TEST(CudaLaunchTest, ReportsABlockThatIsTooLarge) {
   EXPECT_THROW(LaunchKernel(WriteIndex, 1, 2048, 0, nullptr), RuntimeFailure);
   EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidConfiguration);
-}
-
-TEST(CudaRuntimeTest, NewMemoryIsNotZero) {
-  for (const float value : DeviceArray<float>(5).Host()) EXPECT_TRUE(std::isnan(value));
-}
-
-TEST(CudaRuntimeDeathTest, TheHostCannotFollowDevicePointers) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  const DeviceArray<int> array(4);
-  EXPECT_DEATH({ *array.get() = 1; }, "");
 }
 
 }  // namespace
