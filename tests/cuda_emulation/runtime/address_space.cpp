@@ -12,7 +12,6 @@
 namespace cuda_emulation::runtime {
 namespace {
 
-constexpr std::size_t kRangeBytes = std::size_t{64} << 30;
 constexpr std::size_t kAlignment = 256;
 constexpr std::size_t kFreedRemembered = 4096;
 constexpr unsigned char kNaN = 0xff;
@@ -73,7 +72,7 @@ bool Allocation::SurroundingsIntact() const {
 }
 
 void AddressSpace::Reserve() {
-  for (range_bytes_ = kRangeBytes; range_bytes_ >= PageBytes(); range_bytes_ /= 2) {
+  for (range_bytes_ = range_wanted_; range_bytes_ >= PageBytes(); range_bytes_ /= 2) {
     void* range = mmap(nullptr, range_bytes_, PROT_NONE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) continue;

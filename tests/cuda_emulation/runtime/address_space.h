@@ -33,7 +33,11 @@ void ProtectPages(std::uintptr_t address, std::size_t bytes, bool open);
 /// the range is used up, so that use of freed memory is found.
 class AddressSpace {
  public:
-  explicit AddressSpace(int device) : device_(device) {}
+  static constexpr std::size_t kRangeBytes = std::size_t{64} << 30;
+
+  /// Fewer bytes are reserved where the process may not have so many.
+  explicit AddressSpace(int device, std::size_t range_bytes = kRangeBytes)
+      : device_(device), range_wanted_(range_bytes) {}
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
@@ -63,6 +67,7 @@ class AddressSpace {
   std::uintptr_t Place(std::size_t bytes);
 
   const int device_;
+  const std::size_t range_wanted_;
   std::uintptr_t range_begin_ = 0;
   std::size_t range_bytes_ = 0;
   std::uintptr_t next_ = 0;
