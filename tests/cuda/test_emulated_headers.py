@@ -12,6 +12,7 @@ from cuda_compiler import ROOT
 
 EMULATED = ROOT / "tests" / "cuda_emulation" / "include"
 HEADERS = ["cublasLt.h", "cublas_v2.h", "cudnn.h", "curand.h", "library_types.h"]
+PROLOGUE = "#include <cstddef>\n#include <cstdint>\n#include <{}>\n"
 
 
 def real_includes() -> list[str]:
@@ -59,7 +60,7 @@ def contract(header: str) -> str:
 @pytest.mark.parametrize("header", HEADERS)
 def test_declarations_are_those_of_the_real_header(header: str, tmp_path: Path) -> None:
     source = tmp_path / "contract.cpp"
-    source.write_text(f"#include <cstddef>\n#include <{header}>\n{contract(header)}\n")
+    source.write_text(PROLOGUE.format(header) + contract(header))
     result = subprocess.run(
         ["g++", "-std=c++17", "-fsyntax-only", "-w", *real_includes(), source],
         capture_output=True,

@@ -151,10 +151,6 @@ bool ViewOf(const cudnnFilterStruct& filter, TensorView* view) {
                 view);
 }
 
-bool HaveSameSizes(const TensorView& a, const TensorView& b) {
-  return a.sizes == b.sizes;
-}
-
 }  // namespace cuda_emulation
 
 using namespace cuda_emulation;  // NOLINT(build/namespaces)

@@ -119,6 +119,9 @@ const char* cublasGetStatusString(cublasStatus_t status) {
 
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!cuda_emulation::IsStreamOf(stream, handle->device)) {
+    return CUBLAS_STATUS_INVALID_VALUE;
+  }
   handle->stream = stream;
   handle->workspace = nullptr;
   handle->workspace_bytes = 0;

@@ -1,7 +1,5 @@
 #include "library_call.h"
 
-#include <cuda_runtime.h>
-
 #include <cstdio>
 #include <cstring>
 
@@ -23,13 +21,16 @@ bool IsCurrent(const char* function, int device) {
   return false;
 }
 
+bool IsStreamOf(cudaStream_t stream, int device) {
+  if (stream == nullptr || stream == cudaStreamLegacy) return true;
+  int streams = -1;
+  return cudaStreamGetDevice(stream, &streams) == cudaSuccess && streams == device;
+}
+
 bool IsOnDevice(const char* function, const char* argument, const void* pointer,
                 std::size_t bytes) {
   if (bytes == 0) return true;
-  const char* const first = static_cast<const char*>(pointer);
-  if (pointer && IsDevicePointer(first) && IsDevicePointer(first + bytes - 1)) {
-    return true;
-  }
+  if (IsDeviceRange(pointer, bytes)) return true;
   std::fprintf(stderr,
                "cuda_emulation: %s: %s is %p, expected %zu bytes of device memory from "
                "there on\n",

@@ -163,14 +163,15 @@ cublasStatus_t Run(cublasHandle_t handle, const Gemm& gemm) {
   const Scalar beta(handle->pointer_mode, scale, gemm.beta);
   void* const workspace = handle->workspace;
   const std::size_t workspace_bytes = handle->workspace_bytes;
-  return StatusOf(Enqueue(handle->stream, [=] {
+  const auto work = [=] {
     Spoil(workspace, workspace_bytes);
     for (int i = 0; i < gemm.batch; ++i) {
       AddTo(c.MovedBy(i * gemm.c.stride), beta.value(),
             Product(alpha.value(), a.MovedBy(i * gemm.a.stride),
                     b.MovedBy(i * gemm.b.stride), precision));
     }
-  }));
+  };
+  return StatusOf(Enqueue(handle->stream, work, gemm.function));
 }
 
 /// How Sgemm computes.

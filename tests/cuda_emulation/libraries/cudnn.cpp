@@ -34,8 +34,8 @@ double ScaleOf(NumberFormat format, const void* pointer) {
       pointer);
 }
 
-cudnnStatus_t CheckOperands(const char* function, cudnnHandle_t handle,
-                            std::initializer_list<Operand> operands) {
+cudnnStatus_t Run(const char* function, cudnnHandle_t handle,
+                  std::initializer_list<Operand> operands, std::function<void()> work) {
   if (!handle) return CUDNN_STATUS_BAD_PARAM;
   for (const Operand& operand : operands) {
     if (!operand.data && operand.bytes > 0) return CUDNN_STATUS_BAD_PARAM;
@@ -46,11 +46,7 @@ cudnnStatus_t CheckOperands(const char* function, cudnnHandle_t handle,
       return CUDNN_STATUS_EXECUTION_FAILED;
     }
   }
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t Run(cudnnHandle_t handle, std::function<void()> work) {
-  return Enqueue(handle->stream, std::move(work)) == cudaSuccess
+  return Enqueue(handle->stream, std::move(work), function) == cudaSuccess
              ? CUDNN_STATUS_SUCCESS
              : CUDNN_STATUS_EXECUTION_FAILED;
 }
@@ -87,6 +83,8 @@ const char* cudnnGetErrorString(cudnnStatus_t status) {
       return "CUDNN_STATUS_BAD_PARAM";
     case CUDNN_STATUS_BAD_PARAM_NULL_POINTER:
       return "CUDNN_STATUS_BAD_PARAM_NULL_POINTER";
+    case CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH:
+      return "CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH";
     case CUDNN_STATUS_NOT_SUPPORTED:
       return "CUDNN_STATUS_NOT_SUPPORTED";
     case CUDNN_STATUS_INTERNAL_ERROR:
@@ -112,6 +110,9 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
   if (!handle) return CUDNN_STATUS_BAD_PARAM;
+  if (!cuda_emulation::IsStreamOf(stream, handle->device)) {
+    return CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH;
+  }
   handle->stream = stream;
   return CUDNN_STATUS_SUCCESS;
 }

@@ -60,9 +60,6 @@ bool ViewOf(const cudnnTensorStruct& tensor, TensorView* view);
 /// The same of a filter, whose axes are (outputs, inputs, d, h, w).
 bool ViewOf(const cudnnFilterStruct& filter, TensorView* view);
 
-/// Whether both have the same sizes, however they lie.
-bool HaveSameSizes(const TensorView& a, const TensorView& b);
-
 /// alpha or beta, which are of double for tensors of double, and of float for others.
 double ScaleOf(NumberFormat format, const void* pointer);
 
@@ -72,13 +69,11 @@ struct Operand {
   std::size_t bytes;
 };
 
+/// Has `work` done on the handle's stream if `operands` are what a GPU could use:
 /// BAD_PARAM for a null pointer; EXECUTION_FAILED, and a message on stderr, for what is
 /// not device memory, or for a handle of another device.
-cudnnStatus_t CheckOperands(const char* function, cudnnHandle_t handle,
-                            std::initializer_list<Operand> operands);
-
-/// Has `work` done on the handle's stream.
-cudnnStatus_t Run(cudnnHandle_t handle, std::function<void()> work);
+cudnnStatus_t Run(const char* function, cudnnHandle_t handle,
+                  std::initializer_list<Operand> operands, std::function<void()> work);
 
 }  // namespace cuda_emulation
 

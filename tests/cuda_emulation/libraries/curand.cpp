@@ -72,7 +72,7 @@ curandStatus_t Generate(const char* name, curandGenerator_t generator, T* output
   } else {
     if (!cuda_emulation::IsCurrent(name, generator->device) ||
         !cuda_emulation::IsOnDevice(name, "outputPtr", output, count * sizeof(T)) ||
-        cuda_emulation::Enqueue(generator->stream, work) != cudaSuccess) {
+        cuda_emulation::Enqueue(generator->stream, work, name) != cudaSuccess) {
       return CURAND_STATUS_LAUNCH_FAILURE;
     }
   }
@@ -133,6 +133,9 @@ curandStatus_t curandDestroyGenerator(curandGenerator_t generator) {
 
 curandStatus_t curandSetStream(curandGenerator_t generator, cudaStream_t stream) {
   if (!generator) return CURAND_STATUS_NOT_INITIALIZED;
+  if (!cuda_emulation::IsStreamOf(stream, generator->device)) {
+    return CURAND_STATUS_INITIALIZATION_FAILED;
+  }
   generator->stream = stream;
   return CURAND_STATUS_SUCCESS;
 }

@@ -17,12 +17,11 @@ cudnnStatus_t cudnnTransformTensor(cudnnHandle_t handle, const void* alpha,
   TensorView from, to;
   if (!ViewOf(*x_desc, &from) || !ViewOf(*y_desc, &to)) return CUDNN_STATUS_NOT_SUPPORTED;
   if (from.sizes != to.sizes) return CUDNN_STATUS_BAD_PARAM;
-  const cudnnStatus_t checked = CheckOperands(
-      "cudnnTransformTensor", handle, {{"x", x, from.bytes()}, {"y", y, to.bytes()}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(to.format, alpha);
   const double scale_there = ScaleOf(to.format, beta);
-  return Run(handle, [=] { BlendInto(to, y, scale, Load(from, x), scale_there); });
+  return Run("cudnnTransformTensor", handle,
+             {{"x", x, from.bytes()}, {"y", y, to.bytes()}},
+             [=] { BlendInto(to, y, scale, Load(from, x), scale_there); });
 }
 
 cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void* alpha,
@@ -36,12 +35,10 @@ cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void* alpha,
   if (repeated.sizes != to.sizes || a_desc->type != c_desc->type) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  const cudnnStatus_t checked = CheckOperands(
-      "cudnnAddTensor", handle, {{"A", A, from.bytes()}, {"C", C, to.bytes()}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(to.format, alpha);
   const double scale_there = ScaleOf(to.format, beta);
-  return Run(handle, [=] { BlendInto(to, C, scale, Load(repeated, A), scale_there); });
+  return Run("cudnnAddTensor", handle, {{"A", A, from.bytes()}, {"C", C, to.bytes()}},
+             [=] { BlendInto(to, C, scale, Load(repeated, A), scale_there); });
 }
 
 cudnnStatus_t cudnnSetTensor(cudnnHandle_t handle, const cudnnTensorDescriptor_t y_desc,
@@ -49,11 +46,9 @@ cudnnStatus_t cudnnSetTensor(cudnnHandle_t handle, const cudnnTensorDescriptor_t
   if (!y_desc || !value) return CUDNN_STATUS_BAD_PARAM;
   TensorView view;
   if (!ViewOf(*y_desc, &view)) return CUDNN_STATUS_NOT_SUPPORTED;
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnSetTensor", handle, {{"y", y, view.bytes()}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double number = LoadOne(view.format, value);
-  return Run(handle, [=] { Store(std::vector<double>(view.count(), number), view, y); });
+  return Run("cudnnSetTensor", handle, {{"y", y, view.bytes()}},
+             [=] { Store(std::vector<double>(view.count(), number), view, y); });
 }
 
 cudnnStatus_t cudnnScaleTensor(cudnnHandle_t handle, const cudnnTensorDescriptor_t y_desc,
@@ -61,9 +56,7 @@ cudnnStatus_t cudnnScaleTensor(cudnnHandle_t handle, const cudnnTensorDescriptor
   if (!y_desc || !alpha) return CUDNN_STATUS_BAD_PARAM;
   TensorView view;
   if (!ViewOf(*y_desc, &view)) return CUDNN_STATUS_NOT_SUPPORTED;
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnScaleTensor", handle, {{"y", y, view.bytes()}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(view.format, alpha);
-  return Run(handle, [=] { BlendInto(view, y, scale, Load(view, y), 0); });
+  return Run("cudnnScaleTensor", handle, {{"y", y, view.bytes()}},
+             [=] { BlendInto(view, y, scale, Load(view, y), 0); });
 }

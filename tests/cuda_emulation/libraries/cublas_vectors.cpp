@@ -49,7 +49,7 @@ cublasStatus_t Run(const char* function, cublasHandle_t handle,
   if (!IsCurrent(function, handle->device) || !(vectors.IsOnDevice(function) && ...)) {
     return CUBLAS_STATUS_EXECUTION_FAILED;
   }
-  return StatusOf(Enqueue(handle->stream, std::move(work)));
+  return StatusOf(Enqueue(handle->stream, std::move(work), function));
 }
 
 /// Whether alpha, beta or a result lies where the pointer mode says. Nothing can be
@@ -143,7 +143,7 @@ cublasStatus_t Reduce(const char* name, cublasHandle_t handle, bool empty, T* re
   const cublasStatus_t status =
       Run(name, handle, [=] { *result = static_cast<T>(function()); }, vectors...);
   if (status != CUBLAS_STATUS_SUCCESS) return status;
-  return StatusOf(cudaDeviceSynchronize());
+  return StatusOf(cudaStreamSynchronize(handle->stream));
 }
 
 template <typename T>

@@ -145,7 +145,8 @@ cudnnStatus_t cudnnBatchNormalizationForwardTraining(
       Describe(mode, x_desc, y_desc, parameter_desc, epsilon, &tensors);
   if (described != CUDNN_STATUS_SUCCESS) return described;
   const std::size_t bytes = tensors.parameter_bytes;
-  const cudnnStatus_t checked = CheckOperands(
+  const Scales scales(tensors.other, alpha, beta);
+  return Run(
       "cudnnBatchNormalizationForwardTraining", handle,
       {{"x", x, tensors.x.bytes()},
        {"y", y, tensors.other.bytes()},
@@ -154,40 +155,40 @@ cudnnStatus_t cudnnBatchNormalizationForwardTraining(
        {"resultRunningMean", running_mean, running_mean ? bytes : 0},
        {"resultRunningVariance", running_variance, running_variance ? bytes : 0},
        {"resultSaveMean", save_mean, save_mean ? bytes : 0},
-       {"resultSaveInvVariance", save_inv_variance, save_inv_variance ? bytes : 0}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
-  const Scales scales(tensors.other, alpha, beta);
-  return Run(handle, [=] {
-    const Parameters parameters(tensors);
-    const Channels channels(tensors.x);
-    const Values scale_of = parameters.Read(scale);
-    const Values bias_of = parameters.Read(bias);
-    Values values = Load(tensors.x, x);
-    Values means(scale_of.size()), inverses(scale_of.size()), variances(scale_of.size());
-    for (std::size_t c = 0; c < scale_of.size(); ++c) {
-      double sum = 0;
-      channels.ForElements(c, [&](std::size_t i) { sum += values[i]; });
-      const double mean = sum / channels.size();
-      double squares = 0;
-      channels.ForElements(
-          c, [&](std::size_t i) { squares += (values[i] - mean) * (values[i] - mean); });
-      const double inverse = 1 / std::sqrt(squares / channels.size() + epsilon);
-      channels.ForElements(c, [&](std::size_t i) {
-        values[i] = scale_of[c] * (values[i] - mean) * inverse + bias_of[c];
+       {"resultSaveInvVariance", save_inv_variance, save_inv_variance ? bytes : 0}},
+      [=] {
+        const Parameters parameters(tensors);
+        const Channels channels(tensors.x);
+        const Values scale_of = parameters.Read(scale);
+        const Values bias_of = parameters.Read(bias);
+        Values values = Load(tensors.x, x);
+        Values means(scale_of.size()), inverses(scale_of.size()),
+            variances(scale_of.size());
+        for (std::size_t c = 0; c < scale_of.size(); ++c) {
+          double sum = 0;
+          channels.ForElements(c, [&](std::size_t i) { sum += values[i]; });
+          const double mean = sum / channels.size();
+          double squares = 0;
+          channels.ForElements(c, [&](std::size_t i) {
+            squares += (values[i] - mean) * (values[i] - mean);
+          });
+          const double inverse = 1 / std::sqrt(squares / channels.size() + epsilon);
+          channels.ForElements(c, [&](std::size_t i) {
+            values[i] = scale_of[c] * (values[i] - mean) * inverse + bias_of[c];
+          });
+          means[c] = mean;
+          inverses[c] = inverse;
+          variances[c] = channels.size() > 1 ? squares / (channels.size() - 1) : squares;
+        }
+        BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
+        if (running_mean) {
+          const double factor = exponential_average_factor;
+          parameters.Blend(factor, means, 1 - factor, running_mean);
+          parameters.Blend(factor, variances, 1 - factor, running_variance);
+        }
+        parameters.Write(means, save_mean);
+        parameters.Write(inverses, save_inv_variance);
       });
-      means[c] = mean;
-      inverses[c] = inverse;
-      variances[c] = channels.size() > 1 ? squares / (channels.size() - 1) : squares;
-    }
-    BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
-    if (running_mean) {
-      const double factor = exponential_average_factor;
-      parameters.Blend(factor, means, 1 - factor, running_mean);
-      parameters.Blend(factor, variances, 1 - factor, running_variance);
-    }
-    parameters.Write(means, save_mean);
-    parameters.Write(inverses, save_inv_variance);
-  });
 }
 
 cudnnStatus_t cudnnBatchNormalizationForwardInference(
@@ -202,32 +203,31 @@ cudnnStatus_t cudnnBatchNormalizationForwardInference(
       Describe(mode, x_desc, y_desc, parameter_desc, epsilon, &tensors);
   if (described != CUDNN_STATUS_SUCCESS) return described;
   const std::size_t bytes = tensors.parameter_bytes;
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnBatchNormalizationForwardInference", handle,
-                    {{"x", x, tensors.x.bytes()},
-                     {"y", y, tensors.other.bytes()},
-                     {"bnScale", scale, bytes},
-                     {"bnBias", bias, bytes},
-                     {"estimatedMean", mean, bytes},
-                     {"estimatedVariance", variance, bytes}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const Scales scales(tensors.other, alpha, beta);
-  return Run(handle, [=] {
-    const Parameters parameters(tensors);
-    const Channels channels(tensors.x);
-    const Values scale_of = parameters.Read(scale);
-    const Values bias_of = parameters.Read(bias);
-    const Values means = parameters.Read(mean);
-    const Values variances = parameters.Read(variance);
-    Values values = Load(tensors.x, x);
-    for (std::size_t c = 0; c < scale_of.size(); ++c) {
-      const double inverse = 1 / std::sqrt(variances[c] + epsilon);
-      channels.ForElements(c, [&](std::size_t i) {
-        values[i] = scale_of[c] * (values[i] - means[c]) * inverse + bias_of[c];
-      });
-    }
-    BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
-  });
+  return Run("cudnnBatchNormalizationForwardInference", handle,
+             {{"x", x, tensors.x.bytes()},
+              {"y", y, tensors.other.bytes()},
+              {"bnScale", scale, bytes},
+              {"bnBias", bias, bytes},
+              {"estimatedMean", mean, bytes},
+              {"estimatedVariance", variance, bytes}},
+             [=] {
+               const Parameters parameters(tensors);
+               const Channels channels(tensors.x);
+               const Values scale_of = parameters.Read(scale);
+               const Values bias_of = parameters.Read(bias);
+               const Values means = parameters.Read(mean);
+               const Values variances = parameters.Read(variance);
+               Values values = Load(tensors.x, x);
+               for (std::size_t c = 0; c < scale_of.size(); ++c) {
+                 const double inverse = 1 / std::sqrt(variances[c] + epsilon);
+                 channels.ForElements(c, [&](std::size_t i) {
+                   values[i] =
+                       scale_of[c] * (values[i] - means[c]) * inverse + bias_of[c];
+                 });
+               }
+               BlendInto(tensors.other, y, scales.alpha, std::move(values), scales.beta);
+             });
 }
 
 cudnnStatus_t cudnnBatchNormalizationBackward(
@@ -252,45 +252,44 @@ cudnnStatus_t cudnnBatchNormalizationBackward(
       Describe(mode, x_desc, dx_desc, parameter_desc, epsilon, &of_diff);
   if (diff_described != CUDNN_STATUS_SUCCESS) return diff_described;
   const std::size_t bytes = tensors.parameter_bytes;
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnBatchNormalizationBackward", handle,
-                    {{"x", x, tensors.x.bytes()},
-                     {"dy", dy, tensors.other.bytes()},
-                     {"dx", dx, of_diff.other.bytes()},
-                     {"bnScale", scale, bytes},
-                     {"resultBnScaleDiff", scale_diff, bytes},
-                     {"resultBnBiasDiff", bias_diff, bytes},
-                     {"savedMean", saved_mean, bytes},
-                     {"savedInvVariance", saved_inv_variance, bytes}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const TensorView diff_view = of_diff.other;
   const Scales scales(diff_view, alpha_data, beta_data);
   const Scales parameter_scales(diff_view, alpha_parameters, beta_parameters);
-  return Run(handle, [=] {
-    const Parameters parameters(tensors);
-    const Channels channels(tensors.x);
-    const Values scale_of = parameters.Read(scale);
-    const Values means = parameters.Read(saved_mean);
-    const Values inverses = parameters.Read(saved_inv_variance);
-    const Values values = Load(tensors.x, x);
-    Values diff = Load(tensors.other, dy);
-    Values sums(scale_of.size(), 0.0), dots(scale_of.size(), 0.0);
-    for (std::size_t c = 0; c < scale_of.size(); ++c) {
-      const auto unit = [&](std::size_t i) {
-        return (values[i] - means[c]) * inverses[c];
-      };
-      channels.ForElements(c, [&](std::size_t i) {
-        sums[c] += diff[i];
-        dots[c] += diff[i] * unit(i);
+  return Run(
+      "cudnnBatchNormalizationBackward", handle,
+      {{"x", x, tensors.x.bytes()},
+       {"dy", dy, tensors.other.bytes()},
+       {"dx", dx, of_diff.other.bytes()},
+       {"bnScale", scale, bytes},
+       {"resultBnScaleDiff", scale_diff, bytes},
+       {"resultBnBiasDiff", bias_diff, bytes},
+       {"savedMean", saved_mean, bytes},
+       {"savedInvVariance", saved_inv_variance, bytes}},
+      [=] {
+        const Parameters parameters(tensors);
+        const Channels channels(tensors.x);
+        const Values scale_of = parameters.Read(scale);
+        const Values means = parameters.Read(saved_mean);
+        const Values inverses = parameters.Read(saved_inv_variance);
+        const Values values = Load(tensors.x, x);
+        Values diff = Load(tensors.other, dy);
+        Values sums(scale_of.size(), 0.0), dots(scale_of.size(), 0.0);
+        for (std::size_t c = 0; c < scale_of.size(); ++c) {
+          const auto unit = [&](std::size_t i) {
+            return (values[i] - means[c]) * inverses[c];
+          };
+          channels.ForElements(c, [&](std::size_t i) {
+            sums[c] += diff[i];
+            dots[c] += diff[i] * unit(i);
+          });
+          channels.ForElements(c, [&](std::size_t i) {
+            diff[i] = scale_of[c] * inverses[c] *
+                      (diff[i] - sums[c] / channels.size() -
+                       unit(i) * dots[c] / channels.size());
+          });
+        }
+        BlendInto(diff_view, dx, scales.alpha, std::move(diff), scales.beta);
+        parameters.Blend(parameter_scales.alpha, dots, parameter_scales.beta, scale_diff);
+        parameters.Blend(parameter_scales.alpha, sums, parameter_scales.beta, bias_diff);
       });
-      channels.ForElements(c, [&](std::size_t i) {
-        diff[i] =
-            scale_of[c] * inverses[c] *
-            (diff[i] - sums[c] / channels.size() - unit(i) * dots[c] / channels.size());
-      });
-    }
-    BlendInto(diff_view, dx, scales.alpha, std::move(diff), scales.beta);
-    parameters.Blend(parameter_scales.alpha, dots, parameter_scales.beta, scale_diff);
-    parameters.Blend(parameter_scales.alpha, sums, parameter_scales.beta, bias_diff);
-  });
 }

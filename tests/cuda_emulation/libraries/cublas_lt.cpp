@@ -435,9 +435,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   if (described != CUBLAS_STATUS_SUCCESS) return described;
   const std::uint64_t id = algorithm ? algorithm->data[1] : kPlain;
   const std::size_t needed = WorkspaceOf(problem, id);
-  if (!alpha || !beta || (algorithm && algorithm->data[0] != kMark) ||
-      workspace_size < needed || reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0 ||
-      !IsAligned(A, id) || !IsAligned(B, id) || !IsAligned(C, id) || !IsAligned(D, id) ||
+  if (!alpha || !beta || !IsStreamOf(stream, handle->device) ||
+      (algorithm && algorithm->data[0] != kMark) || workspace_size < needed ||
+      reinterpret_cast<std::uintptr_t>(workspace) % 256 != 0 || !IsAligned(A, id) ||
+      !IsAligned(B, id) || !IsAligned(C, id) || !IsAligned(D, id) ||
       (problem.bias_count > 0 && !desc->bias)) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
@@ -469,7 +470,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   problem.d.data = D;
   const Scalar scale(problem.pointer_mode, problem.scale, alpha);
   const Scalar scale_of_c(problem.pointer_mode, problem.scale, beta);
-  return StatusOf(Enqueue(stream, [=] {
+  const auto work = [=] {
     Spoil(workspace, needed);
     for (int i = 0; i < problem.batch; ++i) {
       const Matrix a = problem.a.MovedBy(i * problem.strides[0]);
@@ -485,5 +486,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                   Advance(problem.bias_format, bias, i * problem.bias_stride), &result);
       Store(result, problem.d.MovedBy(i * problem.strides[3]));
     }
-  }));
+  };
+  return StatusOf(Enqueue(stream, work, "cublasLtMatmul"));
 }

@@ -39,6 +39,10 @@ cudnnStatus_t List(ConvolutionPass pass, cudnnHandle_t handle, cudnnStatus_t des
                    int requested, int* returned, Perf* results) {
   if (!handle || requested < 1 || !returned || !results) return CUDNN_STATUS_BAD_PARAM;
   if (described != CUDNN_STATUS_SUCCESS) return described;
+  // Trial runs are waited for, which no graph can record.
+  if (is_measured && cudaStreamSynchronize(handle->stream) != cudaSuccess) {
+    return CUDNN_STATUS_EXECUTION_FAILED;
+  }
   std::vector<Perf> perfs;
   for (const Algorithm* algorithm : Ranked(pass, problem)) {
     Perf perf = PerfOf<Perf>(*algorithm, problem);
@@ -70,17 +74,15 @@ cudnnStatus_t ListAndOverwrite(const char* function, ConvolutionPass pass,
       List(pass, handle, described, problem, /*is_measured=*/true, workspace.bytes,
            requested, returned, results);
   if (status != CUDNN_STATUS_SUCCESS) return status;
-  const cudnnStatus_t checked =
-      CheckOperands(function, handle,
-                    {input,
-                     other,
-                     {"the output", output, output_bytes},
-                     {"workSpace", workspace.data, workspace.bytes}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
-  return Run(handle, [=] {
-    Spoil(workspace.data, workspace.bytes);
-    Spoil(output, output_bytes);
-  });
+  return Run(function, handle,
+             {input,
+              other,
+              {"the output", output, output_bytes},
+              {"workSpace", workspace.data, workspace.bytes}},
+             [=] {
+               Spoil(workspace.data, workspace.bytes);
+               Spoil(output, output_bytes);
+             });
 }
 
 cudnnStatus_t WorkspaceSize(ConvolutionPass pass, cudnnHandle_t handle,

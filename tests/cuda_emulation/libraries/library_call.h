@@ -1,6 +1,8 @@
 #ifndef CUDA_EMULATION_LIBRARY_CALL_H_
 #define CUDA_EMULATION_LIBRARY_CALL_H_
 
+#include <cuda_runtime.h>
+
 #include <cstddef>
 
 // What the libraries can check of a call, and a GPU cannot: there, these mistakes are a
@@ -13,6 +15,9 @@ int CurrentDevice();
 
 /// Whether `device`, which a handle was made for, is current.
 bool IsCurrent(const char* function, int device);
+
+/// Whether `stream` is the default one, or of `device`.
+bool IsStreamOf(cudaStream_t stream, int device);
 
 /// Whether `bytes` bytes from `pointer` on are device memory. No bytes always are.
 bool IsOnDevice(const char* function, const char* argument, const void* pointer,

@@ -114,17 +114,15 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void* alpha,
                Describe(x_desc, w_desc, conv_desc, y_desc, &problem), problem,
                {workspace, workspace_size}, &plan);
   if (planned != CUDNN_STATUS_SUCCESS) return planned;
-  const cudnnStatus_t checked = CheckOperands("cudnnConvolutionForward", handle,
-                                              {{"x", x, problem.x.bytes()},
-                                               {"w", w, problem.w.bytes()},
-                                               {"y", y, problem.y.bytes()},
-                                               WorkspaceOperand(plan)});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(problem.y.format, alpha);
   const double scale_there = ScaleOf(problem.y.format, beta);
-  return Run(handle, [=] {
-    BlendInto(plan.problem.y, y, scale, ForwardSums(plan, x, w), scale_there);
-  });
+  return Run(
+      "cudnnConvolutionForward", handle,
+      {{"x", x, problem.x.bytes()},
+       {"w", w, problem.w.bytes()},
+       {"y", y, problem.y.bytes()},
+       WorkspaceOperand(plan)},
+      [=] { BlendInto(plan.problem.y, y, scale, ForwardSums(plan, x, w), scale_there); });
 }
 
 cudnnStatus_t cudnnConvolutionBiasActivationForward(
@@ -158,30 +156,29 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
       (is_identity && algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)) {
     return CUDNN_STATUS_NOT_SUPPORTED;
   }
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnConvolutionBiasActivationForward", handle,
-                    {{"x", x, problem.x.bytes()},
-                     {"w", w, problem.w.bytes()},
-                     {"z", z, z_view.bytes()},
-                     {"bias", bias, bias_view.bytes()},
-                     {"y", y, problem.y.bytes()},
-                     WorkspaceOperand(plan)});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(problem.y.format, alpha1);
   const double scale_of_z = ScaleOf(problem.y.format, alpha2);
   const TensorView biases = bias_view.BroadcastTo(problem.y);
-  return Run(handle, [=] {
-    std::vector<double> result = ForwardSums(plan, x, w);
-    const std::vector<double> shift = Load(biases, bias);
-    std::vector<double> other(result.size(), 0.0);
-    if (scale_of_z != 0) other = Load(z_view, z);
-    for (std::size_t i = 0; i < result.size(); ++i) {
-      const double value = Blend(scale, result[i], scale_of_z, other[i]) + shift[i];
-      // fmax() takes 0 for NaN, which CUDNN_NOT_PROPAGATE_NAN means.
-      result[i] = is_identity ? value : std::fmax(value, 0.0);
-    }
-    Store(result, plan.problem.y, y);
-  });
+  return Run("cudnnConvolutionBiasActivationForward", handle,
+             {{"x", x, problem.x.bytes()},
+              {"w", w, problem.w.bytes()},
+              {"z", z, z_view.bytes()},
+              {"bias", bias, bias_view.bytes()},
+              {"y", y, problem.y.bytes()},
+              WorkspaceOperand(plan)},
+             [=] {
+               std::vector<double> result = ForwardSums(plan, x, w);
+               const std::vector<double> shift = Load(biases, bias);
+               std::vector<double> other(result.size(), 0.0);
+               if (scale_of_z != 0) other = Load(z_view, z);
+               for (std::size_t i = 0; i < result.size(); ++i) {
+                 const double value =
+                     Blend(scale, result[i], scale_of_z, other[i]) + shift[i];
+                 // fmax() takes 0 for NaN, which CUDNN_NOT_PROPAGATE_NAN means.
+                 result[i] = is_identity ? value : std::fmax(value, 0.0);
+               }
+               Store(result, plan.problem.y, y);
+             });
 }
 
 cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alpha,
@@ -198,23 +195,20 @@ cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void* alp
       to.sizes != decltype(to.sizes){1, from.sizes[1], 1, 1, 1}) {
     return CUDNN_STATUS_BAD_PARAM;
   }
-  const cudnnStatus_t checked =
-      CheckOperands("cudnnConvolutionBackwardBias", handle,
-                    {{"dy", dy, from.bytes()}, {"db", db, to.bytes()}});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(to.format, alpha);
   const double scale_there = ScaleOf(to.format, beta);
-  return Run(handle, [=] {
-    const std::vector<double> values = Load(from, dy);
-    const std::size_t channels = static_cast<std::size_t>(from.sizes[1]);
-    const std::size_t spatial =
-        static_cast<std::size_t>(from.sizes[2] * from.sizes[3] * from.sizes[4]);
-    std::vector<double> sums(channels, 0.0);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      sums[i / spatial % channels] += values[i];
-    }
-    BlendInto(to, db, scale, std::move(sums), scale_there);
-  });
+  return Run("cudnnConvolutionBackwardBias", handle,
+             {{"dy", dy, from.bytes()}, {"db", db, to.bytes()}}, [=] {
+               const std::vector<double> values = Load(from, dy);
+               const std::size_t channels = static_cast<std::size_t>(from.sizes[1]);
+               const std::size_t spatial = static_cast<std::size_t>(
+                   from.sizes[2] * from.sizes[3] * from.sizes[4]);
+               std::vector<double> sums(channels, 0.0);
+               for (std::size_t i = 0; i < values.size(); ++i) {
+                 sums[i / spatial % channels] += values[i];
+               }
+               BlendInto(to, db, scale, std::move(sums), scale_there);
+             });
 }
 
 // --- Backward to the data
@@ -233,23 +227,23 @@ cudnnStatus_t cudnnConvolutionBackwardData(
                Describe(dx_desc, w_desc, conv_desc, dy_desc, &problem), problem,
                {workspace, workspace_size}, &plan);
   if (planned != CUDNN_STATUS_SUCCESS) return planned;
-  const cudnnStatus_t checked = CheckOperands("cudnnConvolutionBackwardData", handle,
-                                              {{"w", w, problem.w.bytes()},
-                                               {"dy", dy, problem.y.bytes()},
-                                               {"dx", dx, problem.x.bytes()},
-                                               WorkspaceOperand(plan)});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(problem.x.format, alpha);
   const double scale_there = ScaleOf(problem.x.format, beta);
-  return Run(handle, [=] {
-    std::ptrdiff_t place;
-    const TensorView filter = FilterView(plan.problem, &place);
-    std::vector<double> sums = BackwardData(
-        plan.problem.shape, LoadFactor(plan, filter, Advance(filter.format, w, place)),
-        LoadFactor(plan, plan.problem.y, dy));
-    Finish(plan, &sums);
-    BlendInto(plan.problem.x, dx, scale, std::move(sums), scale_there);
-  });
+  return Run("cudnnConvolutionBackwardData", handle,
+             {{"w", w, problem.w.bytes()},
+              {"dy", dy, problem.y.bytes()},
+              {"dx", dx, problem.x.bytes()},
+              WorkspaceOperand(plan)},
+             [=] {
+               std::ptrdiff_t place;
+               const TensorView filter = FilterView(plan.problem, &place);
+               std::vector<double> sums = BackwardData(
+                   plan.problem.shape,
+                   LoadFactor(plan, filter, Advance(filter.format, w, place)),
+                   LoadFactor(plan, plan.problem.y, dy));
+               Finish(plan, &sums);
+               BlendInto(plan.problem.x, dx, scale, std::move(sums), scale_there);
+             });
 }
 
 // --- Backward to the filter
@@ -269,22 +263,21 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(
                Describe(x_desc, dw_desc, conv_desc, dy_desc, &problem), problem,
                {workspace, workspace_size}, &plan);
   if (planned != CUDNN_STATUS_SUCCESS) return planned;
-  const cudnnStatus_t checked = CheckOperands("cudnnConvolutionBackwardFilter", handle,
-                                              {{"x", x, problem.x.bytes()},
-                                               {"dy", dy, problem.y.bytes()},
-                                               {"dw", dw, problem.w.bytes()},
-                                               WorkspaceOperand(plan)});
-  if (checked != CUDNN_STATUS_SUCCESS) return checked;
   const double scale = ScaleOf(problem.w.format, alpha);
   const double scale_there = ScaleOf(problem.w.format, beta);
-  return Run(handle, [=] {
-    std::vector<double> sums =
-        BackwardFilter(plan.problem.shape, LoadFactor(plan, plan.problem.x, x),
-                       LoadFactor(plan, plan.problem.y, dy));
-    Finish(plan, &sums);
-    std::ptrdiff_t place;
-    const TensorView filter = FilterView(plan.problem, &place);
-    BlendInto(filter, Advance(filter.format, dw, place), scale, std::move(sums),
-              scale_there);
-  });
+  return Run("cudnnConvolutionBackwardFilter", handle,
+             {{"x", x, problem.x.bytes()},
+              {"dy", dy, problem.y.bytes()},
+              {"dw", dw, problem.w.bytes()},
+              WorkspaceOperand(plan)},
+             [=] {
+               std::vector<double> sums =
+                   BackwardFilter(plan.problem.shape, LoadFactor(plan, plan.problem.x, x),
+                                  LoadFactor(plan, plan.problem.y, dy));
+               Finish(plan, &sums);
+               std::ptrdiff_t place;
+               const TensorView filter = FilterView(plan.problem, &place);
+               BlendInto(filter, Advance(filter.format, dw, place), scale,
+                         std::move(sums), scale_there);
+             });
 }
