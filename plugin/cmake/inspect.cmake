@@ -5,6 +5,7 @@
 #   THEIR_CUDNN          ON if the library uses cuDNN
 #   THEIR_CUDNN_MAJOR    of the cuDNN that the library was linked to, if that shows
 #   THEIR_NEEDED         the libraries that it was linked to
+#   THEIR_PROTO_LIBRARY  the one of these with the code of caffe.proto, if there is one
 # or ends with one sentence.
 
 function(sknet_inspect)
@@ -73,6 +74,14 @@ function(sknet_inspect)
   string(REGEX MATCHALL "NEEDED +[^\n]+" needed "${dynamic}")
   list(TRANSFORM needed REPLACE "NEEDED +" "")
   set(THEIR_NEEDED "${needed}" PARENT_SCOPE)
+  set(THEIR_PROTO_LIBRARY PARENT_SCOPE)
+  if("${needed}" MATCHES "(^|;)(lib(caffe)?proto(-d)?\\.so[0-9.]*)(;|$)")
+    set(name ${CMAKE_MATCH_2})
+    get_filename_component(folder ${THEIR_LIBRARY} DIRECTORY)
+    if(EXISTS ${folder}/${name})
+      set(THEIR_PROTO_LIBRARY ${folder}/${name} PARENT_SCOPE)
+    endif()
+  endif()
   if("${needed}" MATCHES "libcudnn\\.so\\.([0-9]+)")
     set(THEIR_CUDNN_MAJOR ${CMAKE_MATCH_1} PARENT_SCOPE)
   endif()

@@ -5,7 +5,8 @@
 #   THEIR_INCLUDE        folder with caffe/layer.hpp
 #   THEIR_PROTO_INCLUDE  folder with caffe/proto/caffe.pb.h
 #   THEIR_LIBRARY        the shared library
-# or ends with one sentence. As a script: cmake -DCAFFE_ROOT=<root> -P locate.cmake
+# or ends with one sentence. CAFFE_PROTO_INCLUDE_DIR and CAFFE_LIBRARY, where they are set,
+# are taken for the last two. As a script: cmake -DCAFFE_ROOT=<root> -P locate.cmake
 
 # Ends with one sentence, given in parts. A text that starts with a space is printed as it
 # stands, on one line; the parts one by one, since a list of them would lose semicolons.
@@ -65,7 +66,7 @@ function(sknet_locate given)
 
   # Where a build leaves the header of caffe.proto and the library: CMake's in build/include,
   # the Makefile's in build/src, or .build_release/src where the link is missing; an install
-  # and `make distribute` have both beside the headers.
+  # and `make distribute` have both beside the headers. Builds by hand have them anywhere.
   file(GLOB others ${root}/*/CMakeCache.txt)
   list(TRANSFORM others REPLACE "/CMakeCache.txt$" "")
   list(APPEND builds ${root} ${root}/build ${root}/.build_release ${root}/.build_debug
@@ -74,15 +75,14 @@ function(sknet_locate given)
   set(archive)
   foreach(build ${builds})
     set(proto)
-    foreach(folder include src)
-      if(NOT proto AND EXISTS ${build}/${folder}/caffe/proto/caffe.pb.h)
-        set(proto ${build}/${folder})
+    foreach(folder ${CAFFE_PROTO_INCLUDE_DIR} ${build}/include ${build}/src ${build}
+            # Some have it made into their headers, or beside caffe.proto.
+            ${include} ${root}/src)
+      if(NOT proto AND EXISTS ${folder}/caffe/proto/caffe.pb.h)
+        set(proto ${folder})
       endif()
     endforeach()
-    # Some have it made into their headers.
-    if(NOT proto AND EXISTS ${include}/caffe/proto/caffe.pb.h)
-      set(proto ${include})
-    elseif(NOT proto)
+    if(NOT proto)
       continue()
     endif()
     list(APPEND header_only ${proto})
@@ -91,10 +91,13 @@ function(sknet_locate given)
     # A multiarch folder is lib/x86_64-linux-gnu; -d is CMake's debug build, -nv NVIDIA's.
     file(GLOB libraries ${build}/lib/libcaffe.so ${build}/lib64/libcaffe.so
          ${build}/lib/*/libcaffe.so ${build}/lib/libcaffe-nv.so ${build}/lib/libcaffe-d.so
-         ${build}/lib/libcaffe.dylib)
+         ${build}/libcaffe.so ${build}/lib/libcaffe.dylib)
+    set(libraries ${CAFFE_LIBRARY} ${libraries})
     if(libraries)
       list(GET libraries 0 library)
-      if(build STREQUAL root)
+      if(CAFFE_LIBRARY)
+        set(layout "library as named")
+      elseif(build STREQUAL root)
         set(layout "install")
       elseif(EXISTS ${build}/CMakeCache.txt)
         set(layout "source tree, built by CMake in ${build}")
@@ -117,11 +120,12 @@ function(sknet_locate given)
                  "with plugin/install.sh")
   elseif(header_only)
     sknet_refuse("the Caffe at ${root} is half built: it has caffe/proto/caffe.pb.h and no "
-                 "libcaffe.so; finish its build")
+                 "libcaffe.so; finish its build, or name the library with -DCAFFE_LIBRARY=")
   endif()
   sknet_refuse("the Caffe at ${root} is not built: caffe/proto/caffe.pb.h is in none of "
                "include, build/include, build/src and .build_release/src; build it, or name "
-               "its build folder with -DCaffe_DIR=")
+               "its build folder with -DCaffe_DIR=, or the folder of that header with "
+               "-DCAFFE_PROTO_INCLUDE_DIR=")
 endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +46,10 @@ def copy_sources(folder: Path) -> Path:
 
 
 def build(tree: Path, *targets: str) -> Path:
-    """Builds the tree in its folder `build`, which is returned."""
+    """Builds the tree, or targets of it, in its folder `build`, which is returned."""
     folder = tree / "build"
-    run("cmake", "-S", tree, "-B", folder, *_cache())
+    python = f"-DPYTHON_INCLUDE={sysconfig.get_path('include')}"
+    run("cmake", "-S", tree, "-B", folder, python, *_cache())
     chosen = [part for target in targets for part in ("--target", target)]
     run("cmake", "--build", folder, "--parallel", "2", *chosen)
     return folder

@@ -16,9 +16,10 @@ def make_tree(folder: Path, *files: str) -> Path:
     return folder
 
 
-def locate(root: Path, status: int = 0) -> str:
+def locate(root: Path, *options: str, status: int = 0) -> str:
     script = PLUGIN / "cmake" / "locate.cmake"
-    return run("cmake", f"-DCAFFE_ROOT={root}", "-P", script, status=status).stderr
+    command = ["cmake", f"-DCAFFE_ROOT={root}", *options, "-P", script]
+    return run(*command, status=status).stderr
 
 
 PROTO = "caffe/proto/caffe.pb.h"
@@ -41,6 +42,10 @@ HEADER = "include/caffe/layer.hpp"
         ([], "include", "lib/x86_64-linux-gnu/libcaffe.so"),
         ([], "distribute/include", "distribute/lib/libcaffe.so"),
         (["build/CMakeCache.txt"], "build/include", "build/lib/libcaffe-d.so"),
+        # Builds by hand.
+        ([], "src", "build/lib/libcaffe.so"),
+        ([], "build", "build/libcaffe.so"),
+        ([], "include", "libcaffe.so"),
     ],
 )
 def test_layouts(tmp_path, files, proto, library):
@@ -49,6 +54,28 @@ def test_layouts(tmp_path, files, proto, library):
     assert f"INCLUDE={root}/include\n" in found
     assert f"PROTO_INCLUDE={root / proto}\n" in found
     assert f"LIBRARY={root / library}\n" in found
+
+
+def test_the_links_of_a_build_by_make(tmp_path):
+    library = ".build_release/lib/libcaffe.so.1.0.0"
+    make_tree(tmp_path, HEADER, f".build_release/src/{PROTO}", library)
+    (tmp_path / "build").symlink_to(".build_release")
+    (tmp_path / "build/lib/libcaffe.so").symlink_to("libcaffe.so.1.0.0")
+    found = locate(tmp_path)
+    assert f"PROTO_INCLUDE={tmp_path}/build/src\n" in found
+    assert f"LIBRARY={tmp_path}/build/lib/libcaffe.so\n" in found
+    assert "LAYOUT=source tree, built by make in" in found
+
+
+def test_places_that_are_named(tmp_path):
+    make_tree(tmp_path, HEADER, f"out/gen/{PROTO}", "out/caffe.so")
+    library = f"-DCAFFE_LIBRARY={tmp_path}/out/caffe.so"
+    proto = f"-DCAFFE_PROTO_INCLUDE_DIR={tmp_path}/out/gen"
+    assert "-DCAFFE_LIBRARY=" in locate(tmp_path, proto, status=1)
+    assert "-DCAFFE_PROTO_INCLUDE_DIR=" in locate(tmp_path, library, status=1)
+    found = locate(tmp_path, library, proto)
+    assert f"PROTO_INCLUDE={tmp_path}/out/gen\n" in found
+    assert f"LIBRARY={tmp_path}/out/caffe.so\n" in found
 
 
 def test_a_build_folder_elsewhere(tmp_path):

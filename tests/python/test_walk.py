@@ -60,7 +60,7 @@ class Walk:
     def ended(self, process, status):
         """What it printed on stdout and stderr."""
         try:
-            assert process.wait(timeout=120) == status, self.said()[-3000:]
+            assert process.wait(timeout=300) == status, self.said()[-3000:]
         finally:
             process.kill()
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))

@@ -335,45 +335,56 @@ class TestAbandoned:
         assert (precious / "file").exists()
 
 
-def test_a_killed_training_is_cleaned_up_by_the_next(run_tool, tmp_path):
+# A training that the first write beyond a size kills, without a dump of its memory.
+KILLED_TRAINING = """
+import resource, signal, sys
+import caffe.cli
+limit, solver = sys.argv[1:]
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+caffe.cli.main(["train", "-solver", solver])
+"""
+
+
+@pytest.mark.parametrize("format", ["BINARYPROTO", "HDF5"])
+@pytest.mark.parametrize("left", ["caffemodel", "solverstate"])
+def test_a_killed_training_is_cleaned_up_by_the_next(run_tool, tmp_path, left, format):
     """Whatever a snapshot left half-written when it was killed: all of it goes."""
+    values = 100_000
     net = caffe.NetSpec()
-    net.data = caffe.layers.DummyData(shape=[{"dim": [1, 2000]}])
-    net.ip = caffe.layers.InnerProduct(net.data, num_output=500)
+    net.data = caffe.layers.DummyData(shape=[{"dim": [1, values // 10]}])
+    net.ip = caffe.layers.InnerProduct(net.data, num_output=10)
     net.loss = caffe.layers.Reduction(net.ip, loss_weight=1)
+    # The state of Adam has two numbers for each weight.
     solver = caffe_pb2.SolverParameter(
         net_param=net.to_proto(),
+        type="Adam",
         base_lr=1e-9,
         lr_policy="fixed",
-        snapshot=1,
-        max_iter=10**6,
-        display=0,
+        max_iter=1,
         snapshot_prefix=str(tmp_path / "snapshots" / "s"),
+        snapshot_format=caffe_pb2.SolverParameter.SnapshotFormat.Value(format),
         solver_mode=caffe_pb2.SolverParameter.CPU,
     )
     path = tmp_path / "solver.prototxt"
     path.write_text(str(solver))
     folder = tmp_path / "snapshots"
-    folder.mkdir()
-    command = Path(sys.executable).with_name("caffe")
-    left = set()
-    for _ in range(20):
-        with subprocess.Popen(
-            [command, "train", "-solver", path], stderr=subprocess.DEVNULL
-        ) as process:
-            while not (left := set(hidden(folder))) and process.poll() is None:
-                pass
-            process.kill()
-        left = set(hidden(folder))
-        if left:
-            break
-        for snapshot in folder.iterdir():
-            snapshot.unlink()
-    assert left, "no kill came in the middle of a snapshot"
-    solver.max_iter = 1
-    path.write_text(str(solver))
+    limit = values * np.dtype(np.float32).itemsize * 3 // 2
+    if left == "caffemodel":
+        limit //= 3
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_TRAINING, str(limit), path],
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGXFSZ, killed.stderr
+    (half,) = hidden(folder)
+    assert half.name.startswith(f".s_iter_1.{left}.")
+    assert half.stat().st_size == limit
     assert run_tool("caffe", "train", "-solver", path).returncode == 0
     assert not hidden(folder)
+    assert len(list(folder.iterdir())) == 2, "the weights and the state"
 
 
 def test_a_descriptor_that_is_taken_over_keeps_the_lock(tmp_path):

@@ -56,7 +56,7 @@ def ordered(ranks):
 
 
 def read_until(process, text):
-    last = time.monotonic() + 60
+    last = time.monotonic() + runs.LONGEST_S
     while text not in (line := process.stdout.readline()):
         assert line
         assert time.monotonic() < last
@@ -91,7 +91,7 @@ def test_the_others_give_up_in_the_end(database, patience, tmp_path):
         assert f"error: MPI: no sign of life from {name(run, 1)}" in output
         assert "expected one within 3 s (CAFFE_RANK_TIMEOUT_S)" in output
         assert run.snapshots()
-        last = time.monotonic() + 30
+        last = time.monotonic() + runs.LONGEST_S
         while any(Path(f"/proc/{rank}/exe").exists() for rank in run.ranks):
             assert time.monotonic() < last
             time.sleep(0.1)

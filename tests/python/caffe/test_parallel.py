@@ -17,6 +17,7 @@ from log_lines import LOG_LINE
 from parallel_runs import (
     CAFFE,
     ENVIRONMENT,
+    LONGEST_S,
     SIZE,
     Running,
     classifier,
@@ -255,7 +256,7 @@ def test_statistics_of_batch_norms_are_means_over_the_ranks(database, tmp_path):
 def test_signals_to_one_rank_reach_all(database, tmp_path):
     with Running(database, tmp_path / "s") as run:
         os.kill(run.ranks[1], signal.SIGHUP)
-        last = time.monotonic() + 30
+        last = time.monotonic() + LONGEST_S
         while not run.snapshots() and time.monotonic() < last:
             assert run.process.stdout.readline()
         assert len(run.snapshots()) == 1
@@ -288,7 +289,7 @@ def test_a_killed_rank_ends_the_others(database, tmp_path):
         os.kill(run.ranks[1], signal.SIGKILL)
         _, status = finish(run.process)
         assert status != 0
-        last = time.monotonic() + 30
+        last = time.monotonic() + LONGEST_S
         while Path(f"/proc/{run.ranks[0]}/exe").exists():  # no link in a zombie
             assert time.monotonic() < last
             time.sleep(0.1)

@@ -18,7 +18,7 @@ from PIL import Image
 import caffe
 from sknet.models import create_model, deploy
 
-DEADLINE_S = 120
+DEADLINE_S = 300
 TINY = ["--depths", "1,1,1,1", "--widths", "32,32,32,64", "--crop", "64"]
 
 
