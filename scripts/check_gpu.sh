@@ -24,11 +24,8 @@ compile() { cmake --build build/gpu --target caffe_gpu --parallel "$(nproc)"; }
 step "configure GPU tests" configure "$@"
 step "compile GPU tests" compile
 
-ctest --test-dir build/gpu -R '^gpu_' --output-on-failure --no-tests=error
-echo "Times with cuDNN:"
-build/gpu/tests/cuda/gpu/caffe_gpu_cudnn_layer_times
-echo "Times without cuDNN:"
-build/gpu/tests/cuda/gpu/caffe_gpu_native_layer_times
+ctest --test-dir build/gpu -R '^gpu' --output-on-failure --no-tests=error
+build/gpu/tests/cuda/gpu/caffe_gpu_layer_times
 if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
   echo "PyTorch's times:"
   python benchmarks/gpu_layer_times.py

@@ -19,6 +19,12 @@ compile() { cmake --build "$build_dir" --parallel "$(nproc)"; }
 step "configure C++ tests" configure
 step "compile C++ tests" compile
 step "compile the library for aarch64" bash scripts/check_aarch64.sh
+configure_for_gpus() {
+  cmake -S tests/cuda/nvcc -B build/nvcc -G Ninja -DCPU_BUILD="$build_dir"
+}
+compile_for_gpus() { cmake --build build/nvcc --parallel "$(nproc)"; }
+step "configure the library for GPUs" configure_for_gpus
+step "compile the library for GPUs" compile_for_gpus
 
 mkdir -p build/logs
 status=0

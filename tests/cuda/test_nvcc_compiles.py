@@ -1,4 +1,7 @@
-"""Device code is compiled to machine code with nvcc. Nothing is run on a GPU here."""
+"""Device code of users is compiled to machine code with nvcc. Nothing is run on a GPU.
+
+The library's own is, and linked, by tests/cuda/nvcc.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import pytest
 from cuda_compiler import ROOT, Nvcc
 
 OLDEST_ARCHITECTURE = "75"
-LAYERS = sorted((ROOT / "src").rglob("*.cu"))
 PLUGINS = sorted((ROOT / "tests" / "plugins" / "src").glob("*.cu"))
 # Those of util/ that device code needs come with them; others need more libraries.
 HEADERS = sorted(
@@ -71,17 +73,6 @@ def layer_class(source: Path) -> str:
     return name
 
 
-@pytest.mark.parametrize("cudnn", [False, True], ids=["without_cudnn", "cudnn"])
-@pytest.mark.parametrize("source", LAYERS, ids=lambda path: path.stem)
-def test_layer(
-    nvcc: Nvcc, proto_include: Path, tmp_path: Path, source: Path, cudnn: bool
-) -> None:
-    target = tmp_path / "layer.o"
-    options = ["-DUSE_CUDNN"] if cudnn else []
-    report = compile_to_object(nvcc, proto_include, source, target, *options)
-    check_layer(report, target, layer_class(source), nvcc)
-
-
 @pytest.mark.parametrize("source", PLUGINS, ids=lambda path: path.stem)
 def test_layer_of_a_user(
     nvcc: Nvcc, proto_include: Path, tmp_path: Path, source: Path
@@ -90,11 +81,6 @@ def test_layer_of_a_user(
     include = f"-I{ROOT / 'tests' / 'plugins' / 'include'}"
     report = compile_to_object(nvcc, proto_include, source, target, include)
     check_layer(report, target, layer_class(source), nvcc)
-
-
-def test_both_layers_of_the_releases_have_device_code() -> None:
-    names = {path.name for path in LAYERS}
-    assert {"axpy_layer.cu", "cudnn_batch_norm_layer.cu"} <= names
 
 
 def test_everything_public_that_device_code_may_use(
