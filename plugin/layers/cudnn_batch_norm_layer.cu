@@ -14,8 +14,7 @@ struct CuDNNBatchNormLayer<Dtype>::GpuState {
 
   Call MakeCall(const Blob<Dtype>& bottom, const Blob<Dtype>& scale,
                 const Blob<Dtype>& bias, double eps) {
-    const batch_norm::DeviceShape shape = {bottom.shape(0), bottom.shape(1),
-                                           bottom.count(2), false};
+    const DeviceShape shape = {bottom.shape(0), bottom.shape(1), bottom.count(2), false};
     const size_t elements = Call::WorkspaceBytes(shape) / sizeof(Dtype) + 1;
     workspace.Reshape(vector<int>(1, static_cast<int>(elements)));
     return Call(shape, scale.gpu_data(), bias.gpu_data(), eps,

@@ -17,9 +17,8 @@ struct CuDNNBatchNormLayer<Dtype>::GpuState {
 
   Call MakeCall(const Blob<Dtype>& bottom, DeviceLayout layout, const Dtype* scale,
                 const Dtype* bias, double eps) {
-    const batch_norm::DeviceShape shape = {bottom.shape(0), bottom.shape(1),
-                                           bottom.count(2),
-                                           layout == DeviceLayout::kChannelsLast};
+    const DeviceShape shape = {bottom.shape(0), bottom.shape(1), bottom.count(2),
+                               layout == DeviceLayout::kChannelsLast};
     const size_t elements = Call::WorkspaceBytes(shape) / sizeof(Dtype) + 1;
     workspace.Reshape({static_cast<int>(elements)});
     return Call(shape, scale, bias, eps, workspace.mutable_gpu_data());

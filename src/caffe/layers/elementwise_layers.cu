@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "caffe/device.hpp"
+#include "caffe/gpu/element.cuh"
 #include "caffe/gpu/for_each.cuh"
 #include "caffe/gpu/tensor.hpp"
 #include "caffe/layers/absval_layer.hpp"
@@ -13,20 +15,21 @@
 #include "caffe/layers/relu_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
 #include "caffe/layers/tanh_layer.hpp"
-#include "caffe/util/math_functions.hpp"
 
 namespace caffe {
 namespace {
 
-template <typename Functor, typename Dtype>
-void Apply(const Functor f, int count, const Dtype* x, Dtype* y) {
-  ForEach(count, [=] __device__(int i) { y[i] = f.Value(x[i]); });
+template <typename Functor, typename S>
+void Apply(const Functor f, int count, const S* x, S* y) {
+  ForEach(count, [=] __device__(int i) { y[i] = static_cast<S>(f.Value(x[i])); });
 }
 
-template <typename Functor, typename Dtype>
-void ApplyGradient(const Functor f, int count, const Dtype* x, const Dtype* y,
-                   const Dtype* dy, Dtype* dx) {
-  ForEach(count, [=] __device__(int i) { dx[i] = f.Gradient(x[i], y[i], dy[i]); });
+template <typename Functor, typename S>
+void ApplyGradient(const Functor f, int count, const S* x, const S* y, const S* dy,
+                   S* dx) {
+  ForEach(count, [=] __device__(int i) {
+    dx[i] = static_cast<S>(f.Gradient(x[i], y[i], dy[i]));
+  });
 }
 
 // What ElementwiseForward and ElementwiseBackward do on the host.
@@ -34,14 +37,16 @@ template <typename Dtype, typename Functor>
 void DeviceForward(const Functor f, const vector<Blob<Dtype>*>& bottom,
                    const vector<Blob<Dtype>*>& top, Blob<Dtype>* kept) {
   const DeviceTensor<Dtype> from = DeviceDataOf(bottom[0]), to = DeviceDataOf(top[0]);
-  const DeviceLayout layout = from.layout();
-  const Dtype* x = from.Read(layout);
-  Dtype* y = to.WriteFrom(from, layout);
-  if (bottom[0] == top[0] && f.Source() == GradientSource::kInput) {
-    kept->ReshapeLike(*bottom[0]);
-    caffe_copy(from.count(), x, DeviceDataOf(kept).Write(layout));
-  }
-  Apply(f, from.count(), x, y);
+  const DeviceFormat format = from.format();
+  WithElement<Dtype>(format.type, [&]<typename S>(S) {
+    const S* x = static_cast<const S*>(from.ReadAs(format));
+    S* y = static_cast<S*>(to.WriteFromAs(from, format));
+    if (bottom[0] == top[0] && f.Source() == GradientSource::kInput) {
+      kept->ReshapeLike(*bottom[0]);
+      device::Copy(DeviceDataOf(kept).WriteAs(format), x, from.count() * sizeof(S));
+    }
+    Apply(f, from.count(), x, y);
+  });
 }
 
 template <typename Dtype, typename Functor>
@@ -50,17 +55,19 @@ void DeviceBackward(const Functor f, const vector<Blob<Dtype>*>& top,
                     const vector<Blob<Dtype>*>& bottom, Blob<Dtype>* kept) {
   if (!propagate_down[0]) return;
   const DeviceTensor<Dtype> from = DeviceDiffOf(top[0]), to = DeviceDiffOf(bottom[0]);
-  const DeviceLayout layout = from.layout();
+  const DeviceFormat format = from.format();
   const bool in_place = bottom[0] == top[0];
   const GradientSource source = f.Source();
   const Blob<Dtype>* output = source == GradientSource::kSign ? bottom[0] : top[0];
-  const Dtype* y = DeviceDataOf(output).Read(layout);
-  const Dtype* x = y;
-  if (source == GradientSource::kInput) {
-    x = DeviceDataOf(in_place ? kept : bottom[0]).Read(layout);
-  }
-  const Dtype* dy = from.Read(layout);
-  ApplyGradient(f, to.count(), x, y, dy, to.WriteFrom(from, layout));
+  const Blob<Dtype>* input =
+      source == GradientSource::kInput ? (in_place ? kept : bottom[0]) : output;
+  WithElement<Dtype>(format.type, [&]<typename S>(S) {
+    const S* y = static_cast<const S*>(DeviceDataOf(output).ReadAs(format));
+    const S* x = static_cast<const S*>(DeviceDataOf(input).ReadAs(format));
+    const S* dy = static_cast<const S*>(from.ReadAs(format));
+    S* dx = static_cast<S*>(to.WriteFromAs(from, format));
+    ApplyGradient(f, to.count(), x, y, dy, dx);
+  });
 }
 
 }  // namespace

@@ -17,78 +17,11 @@
 
 #include "caffe/common.hpp"
 #include "caffe/util/block_sum.cuh"
+#include "caffe/util/channel_passes.cuh"
 #include "caffe/util/cuda_launch.hpp"
 
 namespace caffe {
 namespace batch_norm {
-
-/// An array (num, channels, spatial), or (num, spatial, channels) with the channels last.
-struct DeviceShape {
-  int num, channels, spatial;
-  bool channels_last;
-
-  CAFFE_HOST_DEVICE int count() const { return num * channels * spatial; }
-  /// Elements of a channel.
-  CAFFE_HOST_DEVICE int per_channel() const { return num * spatial; }
-  /// The i-th element of channel c, counted over images and positions.
-  CAFFE_HOST_DEVICE size_t IndexOf(int c, int i) const {
-    if (channels_last) return static_cast<size_t>(i) * channels + c;
-    const size_t row = static_cast<size_t>(i / spatial) * channels + c;
-    return row * spatial + i % spatial;
-  }
-};
-
-// --- Passes over all elements, as f(c, index).
-
-constexpr int kThreads = 256;
-/// Elements of one row (n, c) that a warp works on.
-constexpr int kRowChunk = 1024;
-constexpr int kMostBlocks = 1 << 16;
-
-/// Plain arrays: a warp takes a row, or a chunk of one, so that no element has to find
-/// its channel by division.
-template <typename F>
-__global__ void ForRows(DeviceShape shape, int chunks, F f) {
-  const int lane = threadIdx.x % kWarp, warps = kThreads / kWarp;
-  const int tasks = shape.num * shape.channels * chunks;
-  for (int task = blockIdx.x * warps + threadIdx.x / kWarp; task < tasks;
-       task += gridDim.x * warps) {
-    const int row = task / chunks;
-    const int begin = task % chunks * kRowChunk;
-    const int end = shape.spatial - begin < kRowChunk ? shape.spatial : begin + kRowChunk;
-    const int c = row % shape.channels;
-    const size_t first = static_cast<size_t>(row) * shape.spatial;
-    for (int s = begin + lane; s < end; s += kWarp) f(c, first + s);
-  }
-}
-
-/// Channels last: a thread keeps its channels, and takes every gridDim.x-th position.
-template <typename F>
-__global__ void ForPositions(DeviceShape shape, F f) {
-  for (int i = blockIdx.x; i < shape.per_channel(); i += gridDim.x) {
-    const size_t first = static_cast<size_t>(i) * shape.channels;
-    for (int c = threadIdx.x; c < shape.channels; c += blockDim.x) f(c, first + c);
-  }
-}
-
-inline int Least(int a, int b) { return a < b ? a : b; }
-
-/// Calls f(c, index) for every element.
-template <typename F>
-void ForChannels(const DeviceShape& shape, const F& f) {
-  if (shape.channels_last) {
-    const int threads = Least((shape.channels + kWarp - 1) / kWarp * kWarp, kThreads);
-    LaunchKernel(ForPositions<F>, Least(shape.per_channel(), kMostBlocks), threads, shape,
-                 f);
-    return;
-  }
-  const int chunks = (shape.spatial + kRowChunk - 1) / kRowChunk;
-  const int warps = kThreads / kWarp;
-  const long long tasks = static_cast<long long>(shape.num) * shape.channels * chunks;
-  const long long blocks = (tasks + warps - 1) / warps;
-  LaunchKernel(ForRows<F>, blocks < kMostBlocks ? static_cast<int>(blocks) : kMostBlocks,
-               kThreads, shape, chunks, f);
-}
 
 // --- Two sums over every channel.
 
@@ -105,7 +38,7 @@ inline int SlicesOf(const DeviceShape& shape) {
       shape.channels_last ? (shape.channels + kWarp - 1) / kWarp : shape.channels;
   const int wanted = (kBlocks + groups - 1) / groups;
   const int worth = (shape.per_channel() + kLeastElements - 1) / kLeastElements;
-  return Least(Least(wanted, worth < 1 ? 1 : worth), kMost);
+  return Smaller(Smaller(wanted, worth < 1 ? 1 : worth), kMost);
 }
 
 /// sums[slice * channels + c] = sum of f(c, index) over a slice of channel c; a block
@@ -132,7 +65,7 @@ __global__ void SumRows(DeviceShape shape, int slices, F f, Pair<double>* sums) 
 /// one of them.
 template <typename T, typename F>
 __global__ void SumPositions(DeviceShape shape, int slices, F f, Pair<double>* sums) {
-  constexpr int kWarps = kThreads / kWarp;
+  constexpr int kWarps = kPassThreads / kWarp;
   __shared__ Pair<double> partial[kWarps][kWarp];
   const int groups = (shape.channels + kWarp - 1) / kWarp;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -177,7 +110,8 @@ void SumChannels(const DeviceShape& shape, const F& f, Pair<double>* sums,
   const int slices = SlicesOf(shape);
   if (shape.channels_last) {
     const int groups = (shape.channels + kWarp - 1) / kWarp;
-    LaunchKernel(SumPositions<T, F>, groups * slices, kThreads, shape, slices, f, sums);
+    LaunchKernel(SumPositions<T, F>, groups * slices, kPassThreads, shape, slices, f,
+                 sums);
   } else {
     LaunchKernel(SumRows<T, F>, shape.channels * slices,
                  ThreadsFor(shape.per_channel() / slices), shape, slices, f, sums);
@@ -259,7 +193,7 @@ struct Normalize {
   const S* x;
   S* y;
 
-  __device__ void operator()(int c, size_t index) const {
+  __device__ void operator()(int /*row*/, int c, size_t index) const {
     const T value = coefficients.Output(static_cast<T>(x[index]), c);
     y[index] = static_cast<S>(relu && value < 0 ? T(0) : value);
   }
@@ -312,7 +246,7 @@ struct BackwardData {
   const T *sum_dy, *sum_dy_x;
   S* dx;
 
-  __device__ void operator()(int c, size_t index) const {
+  __device__ void operator()(int /*row*/, int c, size_t index) const {
     const Coefficients<T>& k = incoming.coefficients;
     T diff = incoming(c, index);
     if (sum_dy) {
