@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include "api.h"
 #include "coroutine.h"
@@ -90,11 +91,7 @@ void CloseAll() {
 
 void TaskMain(void*) {
   for (;;) {
-    try {
-      state.task->run();
-    } catch (const std::exception& error) {
-      Fail(cudaErrorLaunchFailure, std::string("threw an exception: ") + error.what());
-    }
+    RunOrFail(state.task->run);
     state.coroutine->Suspend();
   }
 }
@@ -190,11 +187,22 @@ bool Access(const void* address, bool write) {
   std::abort();
 }
 
-void Fail(cudaError_t error, const std::string& what) {
+// Nothing on the stack of who called it is destroyed, so the text is taken from there.
+void Fail(cudaError_t error, std::string what) {
   failure.error = error;
-  failure.what = what;
+  failure.what = std::move(what);
   state.coroutine->Suspend();
   std::abort();
+}
+
+void RunOrFail(const std::function<void()>& function) {
+  try {
+    function();
+    return;
+  } catch (const std::exception& error) {
+    failure.what = std::string("threw an exception: ") + error.what();
+  }
+  Fail(cudaErrorLaunchFailure, std::move(failure.what));
 }
 
 std::string Describe(const void* pointer) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -55,7 +54,7 @@ struct {
   const std::function<void()>* body = nullptr;  // null while no kernel runs
   unsigned count;                               // of threads
   std::vector<Thread> threads;
-  std::vector<unsigned> order;
+  std::vector<unsigned> order, grid_order;
   unsigned started, done;
   unsigned current;
   Coroutine* active = nullptr;
@@ -88,11 +87,7 @@ void CoroutineMain(void*) {
   for (;;) {
     while (block.started < block.count) {
       Enter(block.order[block.started++]);
-      try {
-        (*block.body)();
-      } catch (const std::exception& error) {
-        Fail(cudaErrorLaunchFailure, std::string("threw an exception: ") + error.what());
-      }
+      RunOrFail(*block.body);
       block.threads[block.current].state = State::kDone;
       ++block.done;
     }
@@ -194,7 +189,8 @@ void RunGrid(dim3 grid, dim3 size, const std::function<void()>& thread) {
   block.body = &thread;
   const std::size_t blocks = std::size_t{grid.x} * grid.y * grid.z;
   block.order = MakeOrder(block.count, order_setting.seed);
-  for (const unsigned i : MakeOrder(blocks, order_setting.seed + 1)) {
+  block.grid_order = MakeOrder(blocks, order_setting.seed + 1);
+  for (const unsigned i : block.grid_order) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
     RunBlock();
   }
