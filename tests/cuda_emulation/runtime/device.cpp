@@ -317,6 +317,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* prop, int device) {
   });
 }
 
+cudaError_t cudaDeviceGetPCIBusId(char* pciBusId, int len, int device) {
+  return Call([&] {
+    if (!IsDevice(device)) return cudaErrorInvalidDevice;
+    int bus = 0;
+    cudaDeviceGetAttribute(&bus, cudaDevAttrPciBusId, device);
+    const int needed =
+        std::snprintf(pciBusId, static_cast<std::size_t>(len), "0000:%02X:00.0", bus);
+    return needed < len ? cudaSuccess : cudaErrorInvalidValue;
+  });
+}
+
 cudaError_t cudaDeviceGetStreamPriorityRange(int* leastPriority, int* greatestPriority) {
   return Call([&] {
     if (leastPriority) *leastPriority = kLeastPriority;
