@@ -32,9 +32,7 @@ struct {
   std::unique_ptr<Coroutine> coroutine;
   bool on_coroutine = false;
   std::vector<Allocation*> opened;
-  int opened_for = 0;         // the device
-  int every_device = 0;       // how many EveryDevice live
-  bool not_only_own = false;  // whether one of them has lived
+  int opened_for = 0;  // the device
   std::string last_fault;
 } state;
 
@@ -69,8 +67,7 @@ void CheckAround(const Allocation& allocation, const Task* task) {
 
 /// False if code that runs on `device` may not use the memory.
 bool OpenFor(int device, Allocation* allocation) {
-  if (allocation->device != device && state.every_device == 0 &&
-      !DeviceOf(device).peers.count(allocation->device)) {
+  if (allocation->device != device && !DeviceOf(device).peers.count(allocation->device)) {
     return false;
   }
   if (!allocation->open) {
@@ -86,7 +83,6 @@ void CloseAll() {
     allocation->SetOpen(false);
   }
   state.opened.clear();
-  state.not_only_own = false;
 }
 
 void TaskMain(void*) {
@@ -161,7 +157,7 @@ Execution::~Execution() {
 void Execution::Run(const Task& task) {
   if (!task.run || DeviceOf(task.device).fault != cudaSuccess) return;
   // What is open to one device may be closed to another, or to the host.
-  if (task.on_host || state.opened_for != task.device || state.not_only_own) CloseAll();
+  if (task.on_host || state.opened_for != task.device) CloseAll();
   in_task = true;
   if (task.on_host) {
     task.run();
@@ -228,13 +224,6 @@ OpenRange::~OpenRange() {
 
 namespace cuda_emulation {
 using namespace runtime;
-
-EveryDevice::EveryDevice() {
-  ++state.every_device;
-  state.not_only_own = true;
-}
-
-EveryDevice::~EveryDevice() { --state.every_device; }
 
 DeviceAccess::DeviceAccess() : outermost_(false) {
   RuntimeMutex().lock();
