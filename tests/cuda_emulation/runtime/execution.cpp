@@ -13,6 +13,7 @@
 #include "coroutine.h"
 #include "device.h"
 #include "faults.h"
+#include "immortal.h"
 #include "kernels.h"
 #include "streams.h"
 #include "symbol_name.h"
@@ -26,7 +27,7 @@ thread_local bool in_task = false;
 // What that thread does. Kernels and libraries have a stack of their own, which can be
 // left behind when they do something wrong.
 constexpr std::size_t kTaskStackBytes = 8 << 20;
-struct {
+struct Doing {
   int depth = 0;  // of executions
   const Task* task = nullptr;
   std::unique_ptr<Coroutine> coroutine;
@@ -34,14 +35,18 @@ struct {
   std::vector<Allocation*> opened;
   int opened_for = 0;  // the device
   std::string last_fault;
-} state;
+};
+constinit Immortal<Doing> immortal_state;
+Doing& state = immortal_state.value;
 
-struct {
+struct Failure {
   cudaError_t error = cudaSuccess;
   std::string what;
-  const void* address;  // of an access, when there is no text
-  bool write;
-} failure;
+  const void* address = nullptr;  // of an access, when there is no text
+  bool write = false;
+};
+constinit Immortal<Failure> immortal_failure;
+Failure& failure = immortal_failure.value;
 
 std::string NameOf(const Task& task) {
   return task.kernel ? "kernel " + SymbolName(task.kernel) : task.name;
@@ -197,6 +202,8 @@ void RunOrFail(const std::function<void()>& function) {
     return;
   } catch (const std::exception& error) {
     failure.what = std::string("threw an exception: ") + error.what();
+  } catch (...) {
+    failure.what = "threw what is no std::exception";
   }
   Fail(cudaErrorLaunchFailure, std::move(failure.what));
 }

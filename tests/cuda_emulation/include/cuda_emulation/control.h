@@ -30,7 +30,7 @@ bool IsDevicePointer(const void* pointer);
 bool IsDeviceRange(const void* pointer, std::size_t bytes);
 
 /// Waits for the work of the current device. Its memory can be used by this thread while
-/// one of these lives, in which other threads wait.
+/// one of these lives; meanwhile other threads wait, and calls of CUDA are refused.
 class DeviceAccess {
  public:
   DeviceAccess();
