@@ -118,17 +118,4 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec);
 }
 
-template <typename T>
-cudaError_t cudaMalloc(T** devPtr, std::size_t size) {
-  return cudaMalloc(reinterpret_cast<void**>(devPtr), size);
-}
-template <typename T>
-cudaError_t cudaMallocHost(T** ptr, std::size_t size, unsigned int flags = 0) {
-  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
-}
-template <typename T>
-cudaError_t cudaHostAlloc(T** ptr, std::size_t size, unsigned int flags) {
-  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
-}
-
 #endif  // CUDA_EMULATION_CUDA_RUNTIME_API_H_

@@ -15,6 +15,7 @@
 #include "api.h"
 #include "coroutine.h"
 #include "execution.h"
+#include "immortal.h"
 #include "streams.h"
 
 uint3 threadIdx;
@@ -50,17 +51,19 @@ struct {
 } order_setting;
 
 // The block that runs; there is one in the process.
-struct {
+struct Block {
   const std::function<void()>* body = nullptr;  // null while no kernel runs
-  unsigned count;                               // of threads
+  unsigned count = 0;                           // of threads
   std::vector<Thread> threads;
   std::vector<unsigned> order, grid_order;
-  unsigned started, done;
-  unsigned current;
+  unsigned started = 0, done = 0;
+  unsigned current = 0;
   Coroutine* active = nullptr;
   std::vector<std::unique_ptr<Coroutine>> coroutines;
   std::vector<Coroutine*> idle;
-} block;
+};
+constinit Immortal<Block> immortal_block;
+Block& block = immortal_block.value;
 
 std::vector<unsigned> MakeOrder(std::size_t count, unsigned seed) {
   std::vector<unsigned> order(count);
