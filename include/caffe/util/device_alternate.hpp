@@ -1,12 +1,7 @@
 #ifndef CAFFE_UTIL_DEVICE_ALTERNATE_H_
 #define CAFFE_UTIL_DEVICE_ALTERNATE_H_
 
-// Marks a function that kernels call as well as host code.
-#ifdef __CUDACC__
-#define CAFFE_HOST_DEVICE __host__ __device__
-#else
-#define CAFFE_HOST_DEVICE
-#endif
+#include "caffe/util/host_device.hpp"
 
 #ifdef CPU_ONLY
 

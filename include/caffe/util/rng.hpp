@@ -8,6 +8,8 @@
 #include <limits>
 #include <random>
 
+#include "caffe/util/host_device.hpp"
+
 namespace caffe {
 
 /// Counter-based generator: Philox 4x32 with 10 rounds.
@@ -49,7 +51,7 @@ class Philox {
     constexpr int kLanes = 16;
     result_type blocks[4 * kLanes];
     while (count > 0) {
-      Blocks<kLanes>(first / 4, blocks);
+      Blocks<kLanes>(seed_, stream_, first / 4, blocks);
       const std::size_t skip = first % 4;
       const std::size_t taken = std::min(count, 4 * kLanes - skip);
       std::copy_n(blocks + skip, taken, draws);
@@ -57,6 +59,12 @@ class Philox {
       first += taken;
       count -= taken;
     }
+  }
+
+  /// Draws 4 * index to 4 * index + 3 of a stream, for kernels too.
+  CAFFE_HOST_DEVICE static void FourDraws(std::uint64_t seed, std::uint64_t stream,
+                                          std::uint64_t index, result_type* draws) {
+    Blocks<1>(seed, stream, index, draws);
   }
 
   friend bool operator==(const Philox& a, const Philox& b) {
@@ -73,15 +81,15 @@ class Philox {
 
  private:
   void Fill() {
-    Blocks<1>(counter_ / 4, block_.data());
+    Blocks<1>(seed_, stream_, counter_ / 4, block_.data());
     filled_ = true;
   }
 
   // The ten rounds on kLanes counters. The lanes are independent, so the compiler
   // computes them side by side.
   template <int kLanes>
-  static void Rounds(std::uint32_t (&x)[4][kLanes], std::uint32_t key0,
-                     std::uint32_t key1) {
+  CAFFE_HOST_DEVICE static void Rounds(std::uint32_t (&x)[4][kLanes], std::uint32_t key0,
+                                       std::uint32_t key1) {
     for (int round = 0; round < 10; ++round) {
       for (int i = 0; i < kLanes; ++i) {
         const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * x[0][i];
@@ -96,17 +104,18 @@ class Philox {
     }
   }
 
-  // Blocks index .. index + kLanes - 1 of this stream, four draws each.
+  // Blocks index .. index + kLanes - 1 of a stream, four draws each.
   template <int kLanes>
-  void Blocks(std::uint64_t index, result_type* out) const {
+  CAFFE_HOST_DEVICE static void Blocks(std::uint64_t seed, std::uint64_t stream,
+                                       std::uint64_t index, result_type* out) {
     std::uint32_t x[4][kLanes];
     for (int i = 0; i < kLanes; ++i) {
       x[0][i] = static_cast<std::uint32_t>(index + i);
       x[1][i] = static_cast<std::uint32_t>((index + i) >> 32);
-      x[2][i] = static_cast<std::uint32_t>(stream_);
-      x[3][i] = static_cast<std::uint32_t>(stream_ >> 32);
+      x[2][i] = static_cast<std::uint32_t>(stream);
+      x[3][i] = static_cast<std::uint32_t>(stream >> 32);
     }
-    Rounds(x, static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32));
+    Rounds(x, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
     for (int i = 0; i < kLanes; ++i) {
       for (int j = 0; j < 4; ++j) out[4 * i + j] = x[j][i];
     }

@@ -1,6 +1,5 @@
 #include <cstdint>
 #include <vector>
-#include "/tmp/overlay/rng.hpp"
 
 #include "caffe/device.hpp"
 #include "caffe/gpu/divisor.hpp"
