@@ -37,7 +37,8 @@ def _from_environment() -> Nvcc | None:
 def _from_wheels() -> Nvcc | None:
     packages = Path(sysconfig.get_path("purelib")) / "nvidia"
     path = packages / "cu13" / "bin" / "nvcc"
-    includes = (packages / "cu13" / "include", packages / "cudnn_jit" / "include")
+    folders = ("cu13", "cudnn_jit", "nccl")
+    includes = tuple(packages / folder / "include" for folder in folders)
     return Nvcc(path, includes) if path.is_file() else None
 
 

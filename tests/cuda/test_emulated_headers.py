@@ -11,7 +11,14 @@ import pytest
 from cuda_compiler import ROOT
 
 EMULATED = ROOT / "tests" / "cuda_emulation" / "include"
-HEADERS = ["cublasLt.h", "cublas_v2.h", "cudnn.h", "curand.h", "library_types.h"]
+HEADERS = [
+    "cublasLt.h",
+    "cublas_v2.h",
+    "cudnn.h",
+    "curand.h",
+    "library_types.h",
+    "nccl.h",
+]
 PROLOGUE = "#include <cstddef>\n#include <cstdint>\n#include <{}>\n"
 
 

@@ -40,6 +40,8 @@ class DeviceArray {
     Store(format_, values.data(), static_cast<std::ptrdiff_t>(count_), bytes.data(), 1);
     EXPECT_EQ(cudaMemcpy(data_, bytes.data(), bytes.size(), cudaMemcpyDefault),
               cudaSuccess);
+    // The copy has left host memory, and streams need not wait for it to arrive.
+    EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
   }
   std::vector<double> Read() const {
     std::vector<char> bytes(count_ * SizeOf(format_));
