@@ -27,10 +27,13 @@ step "configure the library for GPUs" configure_for_gpus
 step "compile the library for GPUs" compile_for_gpus
 
 mkdir -p build/logs
+# Tests run side by side, in processes of several OpenMP threads: threads that spin while
+# they wait would take the processors from the others.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 status=0
 ctest --test-dir "$build_dir" --parallel "$(nproc)" --output-on-failure \
   2>&1 | tee build/logs/ctest.log || status=1
-python -m pytest 2>&1 | tee build/logs/pytest.log || status=1
+python -m pytest --numprocesses "$(nproc)" --dist loadgroup 2>&1 | tee build/logs/pytest.log || status=1
 
 echo
 grep -E '^[0-9]+% tests passed' build/logs/ctest.log || echo "ctest: no test ran"

@@ -226,7 +226,9 @@ TEST_F(DeviceConvolutionReluTest, HidesNothing) {
       };
       Doubles want = run(false);
       for (double& y : want) y = y > 0 ? y : 0 * y;
-      ExpectClose(run(true), want, ToleranceOf<float>(OpKind::kCopy), NameOf(layout));
+      // Each run may sum in an order of its own.
+      const Tolerance tolerance = ToleranceOf<float>(OpKind::kReduction, 4 * 3 * 3);
+      ExpectClose(run(true), want, tolerance, NameOf(layout));
     }
   }
 }

@@ -23,9 +23,6 @@
 // another order of its threads shows.
 
 #include <cstddef>
-#include <cstring>
-#include <functional>
-#include <type_traits>
 
 #include <cuda_runtime_api.h>
 #include <driver_types.h>
@@ -35,6 +32,19 @@
 #include <cuda_emulation/control.h>
 #include <cuda_emulation/device_functions.h>
 #include <cuda_emulation/launch.h>
+
+template <typename T>
+cudaError_t cudaMalloc(T** devPtr, std::size_t size) {
+  return cudaMalloc(reinterpret_cast<void**>(devPtr), size);
+}
+template <typename T>
+cudaError_t cudaMallocHost(T** ptr, std::size_t size, unsigned int flags = 0) {
+  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
+}
+template <typename T>
+cudaError_t cudaHostAlloc(T** ptr, std::size_t size, unsigned int flags) {
+  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
+}
 
 #define __global__
 #define __device__

@@ -28,6 +28,7 @@ cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* prop, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attr, int device);
+cudaError_t cudaDeviceGetPCIBusId(char* pciBusId, int len, int device);
 cudaError_t cudaDeviceSynchronize();
 /// Frees everything of the current device, drops its pending work and forgets its fault.
 cudaError_t cudaDeviceReset();
@@ -115,19 +116,6 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* pGraphExec, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graphExec);
-}
-
-template <typename T>
-cudaError_t cudaMalloc(T** devPtr, std::size_t size) {
-  return cudaMalloc(reinterpret_cast<void**>(devPtr), size);
-}
-template <typename T>
-cudaError_t cudaMallocHost(T** ptr, std::size_t size, unsigned int flags = 0) {
-  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
-}
-template <typename T>
-cudaError_t cudaHostAlloc(T** ptr, std::size_t size, unsigned int flags) {
-  return cudaHostAlloc(reinterpret_cast<void**>(ptr), size, flags);
 }
 
 #endif  // CUDA_EMULATION_CUDA_RUNTIME_API_H_

@@ -19,6 +19,7 @@ typedef enum cudaError {
   cudaErrorInvalidPitchValue = 12,
   cudaErrorInvalidMemcpyDirection = 21,
   cudaErrorInsufficientDriver = 35,
+  cudaErrorDevicesUnavailable = 46,
   cudaErrorInvalidDeviceFunction = 98,
   cudaErrorDevicesUnavailable = 46,
   cudaErrorNoDevice = 100,

@@ -55,7 +55,7 @@ cudnnStatus_t Run(const char* function, cudnnHandle_t handle,
 
 std::size_t cudnnGetVersion() { return CUDNN_VERSION; }
 
-std::size_t cudnnGetCudartVersion() { return 13000; }
+std::size_t cudnnGetCudartVersion() { return CUDART_VERSION; }
 
 cudnnStatus_t cudnnGetProperty(libraryPropertyType type, int* value) {
   if (!value) return CUDNN_STATUS_BAD_PARAM;

@@ -145,10 +145,7 @@ bool IsOn(int device, const void* pointer, std::size_t bytes) {
 }
 
 cudaError_t RefusePeerCopy(const Rows& rows, int dst_device, int src_device) {
-  if (dst_device < 0 || dst_device >= DeviceCount() || src_device < 0 ||
-      src_device >= DeviceCount()) {
-    return cudaErrorInvalidDevice;
-  }
+  if (!IsDevice(dst_device) || !IsDevice(src_device)) return cudaErrorInvalidDevice;
   return IsOn(dst_device, rows.dst, rows.dst_bytes()) &&
                  IsOn(src_device, rows.src, rows.src_bytes())
              ? cudaSuccess

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -124,9 +125,14 @@ void Leaving(void** fake_stack, const void* bottom, std::size_t bytes) {
 void Arrived(void* fake_stack, const void** bottom, std::size_t* bytes) {
   __sanitizer_finish_switch_fiber(fake_stack, bottom, bytes);
 }
+/// The functions whose variables it watches there did not return.
+void Forget(const void* stack, std::size_t bytes) {
+  __asan_unpoison_memory_region(stack, bytes);
+}
 #else
 void Leaving(void**, const void*, std::size_t) {}
 void Arrived(void*, const void**, std::size_t*) {}
+void Forget(const void*, std::size_t) {}
 #endif
 
 char* NewStack(std::size_t bytes, std::size_t guard) {
@@ -157,7 +163,10 @@ Coroutine::Coroutine(std::size_t stack_bytes, void (*main)(void*), void* argumen
   stack_pointer_ = frame;
 }
 
-Coroutine::~Coroutine() { munmap(memory_, bytes_); }
+Coroutine::~Coroutine() {
+  Forget(memory_, bytes_);
+  munmap(memory_, bytes_);
+}
 
 void Coroutine::Main(Coroutine* self) {
   Arrived(nullptr, &self->resumer_stack_, &self->resumer_stack_bytes_);

@@ -33,6 +33,7 @@ constexpr int kMostDevices = 8;
 constexpr std::size_t kMostThreadsPerBlock = 1024;
 
 int DeviceCount();
+bool IsDevice(int number);
 Device& DeviceOf(int number);
 /// That of the calling thread.
 Device& CurrentDevice();

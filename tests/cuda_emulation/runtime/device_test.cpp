@@ -60,6 +60,10 @@ TEST_F(DeviceTest, PropertiesAndAttributesAgree) {
   EXPECT_EQ(attribute(cudaDevAttrComputeCapabilityMinor), properties.minor);
   EXPECT_EQ(attribute(cudaDevAttrMultiProcessorCount), properties.multiProcessorCount);
   EXPECT_EQ(attribute(cudaDevAttrPciBusId), properties.pciBusID);
+  char bus[13];
+  EXPECT_CUDA(cudaDeviceGetPCIBusId(bus, sizeof(bus), 1));
+  EXPECT_STREQ(bus, "0000:02:00.0");
+  EXPECT_EQ(cudaDeviceGetPCIBusId(bus, sizeof(bus) - 1, 1), cudaErrorInvalidValue);
   EXPECT_EQ(cudaGetDeviceProperties(&properties, 2), cudaErrorInvalidDevice);
   int value = 0;
   EXPECT_EQ(cudaDeviceGetAttribute(&value, static_cast<cudaDeviceAttr>(9999), 0),

@@ -7,11 +7,13 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include "api.h"
 #include "coroutine.h"
 #include "device.h"
 #include "faults.h"
+#include "immortal.h"
 #include "kernels.h"
 #include "streams.h"
 #include "symbol_name.h"
@@ -25,24 +27,26 @@ thread_local bool in_task = false;
 // What that thread does. Kernels and libraries have a stack of their own, which can be
 // left behind when they do something wrong.
 constexpr std::size_t kTaskStackBytes = 8 << 20;
-struct {
+struct Doing {
   int depth = 0;  // of executions
   const Task* task = nullptr;
   std::unique_ptr<Coroutine> coroutine;
   bool on_coroutine = false;
   std::vector<Allocation*> opened;
-  int opened_for = 0;         // the device
-  int every_device = 0;       // how many EveryDevice live
-  bool not_only_own = false;  // whether one of them has lived
+  int opened_for = 0;  // the device
   std::string last_fault;
-} state;
+};
+constinit Immortal<Doing> immortal_state;
+Doing& state = immortal_state.value;
 
-struct {
+struct Failure {
   cudaError_t error = cudaSuccess;
   std::string what;
-  const void* address;  // of an access, when there is no text
-  bool write;
-} failure;
+  const void* address = nullptr;  // of an access, when there is no text
+  bool write = false;
+};
+constinit Immortal<Failure> immortal_failure;
+Failure& failure = immortal_failure.value;
 
 std::string NameOf(const Task& task) {
   return task.kernel ? "kernel " + SymbolName(task.kernel) : task.name;
@@ -68,8 +72,7 @@ void CheckAround(const Allocation& allocation, const Task* task) {
 
 /// False if code that runs on `device` may not use the memory.
 bool OpenFor(int device, Allocation* allocation) {
-  if (allocation->device != device && state.every_device == 0 &&
-      !DeviceOf(device).peers.count(allocation->device)) {
+  if (allocation->device != device && !DeviceOf(device).peers.count(allocation->device)) {
     return false;
   }
   if (!allocation->open) {
@@ -85,16 +88,11 @@ void CloseAll() {
     allocation->SetOpen(false);
   }
   state.opened.clear();
-  state.not_only_own = false;
 }
 
 void TaskMain(void*) {
   for (;;) {
-    try {
-      state.task->run();
-    } catch (const std::exception& error) {
-      Fail(cudaErrorLaunchFailure, std::string("threw an exception: ") + error.what());
-    }
+    RunOrFail(state.task->run);
     state.coroutine->Suspend();
   }
 }
@@ -164,7 +162,7 @@ Execution::~Execution() {
 void Execution::Run(const Task& task) {
   if (!task.run || DeviceOf(task.device).fault != cudaSuccess) return;
   // What is open to one device may be closed to another, or to the host.
-  if (task.on_host || state.opened_for != task.device || state.not_only_own) CloseAll();
+  if (task.on_host || state.opened_for != task.device) CloseAll();
   in_task = true;
   if (task.on_host) {
     task.run();
@@ -190,11 +188,24 @@ bool Access(const void* address, bool write) {
   std::abort();
 }
 
-void Fail(cudaError_t error, const std::string& what) {
+// Nothing on the stack of who called it is destroyed, so the text is taken from there.
+void Fail(cudaError_t error, std::string what) {
   failure.error = error;
-  failure.what = what;
+  failure.what = std::move(what);
   state.coroutine->Suspend();
   std::abort();
+}
+
+void RunOrFail(const std::function<void()>& function) {
+  try {
+    function();
+    return;
+  } catch (const std::exception& error) {
+    failure.what = std::string("threw an exception: ") + error.what();
+  } catch (...) {
+    failure.what = "threw what is no std::exception";
+  }
+  Fail(cudaErrorLaunchFailure, std::move(failure.what));
 }
 
 std::string Describe(const void* pointer) {
@@ -220,13 +231,6 @@ OpenRange::~OpenRange() {
 
 namespace cuda_emulation {
 using namespace runtime;
-
-EveryDevice::EveryDevice() {
-  ++state.every_device;
-  state.not_only_own = true;
-}
-
-EveryDevice::~EveryDevice() { --state.every_device; }
 
 DeviceAccess::DeviceAccess() : outermost_(false) {
   RuntimeMutex().lock();

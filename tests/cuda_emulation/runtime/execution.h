@@ -60,7 +60,10 @@ class OpenRange {
 
 /// Ends the task that runs: `what` it did becomes a sentence, with the names of the
 /// kernel, the block and the thread, and `error` its device's fault.
-[[noreturn]] void Fail(cudaError_t error, const std::string& what);
+[[noreturn]] void Fail(cudaError_t error, std::string what);
+
+/// Calls it; an exception ends the task.
+void RunOrFail(const std::function<void()>& function);
 
 /// What is at `address`, to say in a report; empty if it is not device memory.
 std::string Describe(const void* address);

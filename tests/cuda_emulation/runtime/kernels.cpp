@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -16,6 +15,7 @@
 #include "api.h"
 #include "coroutine.h"
 #include "execution.h"
+#include "immortal.h"
 #include "streams.h"
 
 uint3 threadIdx;
@@ -51,17 +51,19 @@ struct {
 } order_setting;
 
 // The block that runs; there is one in the process.
-struct {
+struct Block {
   const std::function<void()>* body = nullptr;  // null while no kernel runs
-  unsigned count;                               // of threads
+  unsigned count = 0;                           // of threads
   std::vector<Thread> threads;
-  std::vector<unsigned> order;
-  unsigned started, done;
-  unsigned current;
+  std::vector<unsigned> order, grid_order;
+  unsigned started = 0, done = 0;
+  unsigned current = 0;
   Coroutine* active = nullptr;
   std::vector<std::unique_ptr<Coroutine>> coroutines;
   std::vector<Coroutine*> idle;
-} block;
+};
+constinit Immortal<Block> immortal_block;
+Block& block = immortal_block.value;
 
 std::vector<unsigned> MakeOrder(std::size_t count, unsigned seed) {
   std::vector<unsigned> order(count);
@@ -88,11 +90,7 @@ void CoroutineMain(void*) {
   for (;;) {
     while (block.started < block.count) {
       Enter(block.order[block.started++]);
-      try {
-        (*block.body)();
-      } catch (const std::exception& error) {
-        Fail(cudaErrorLaunchFailure, std::string("threw an exception: ") + error.what());
-      }
+      RunOrFail(*block.body);
       block.threads[block.current].state = State::kDone;
       ++block.done;
     }
@@ -194,7 +192,8 @@ void RunGrid(dim3 grid, dim3 size, const std::function<void()>& thread) {
   block.body = &thread;
   const std::size_t blocks = std::size_t{grid.x} * grid.y * grid.z;
   block.order = MakeOrder(block.count, order_setting.seed);
-  for (const unsigned i : MakeOrder(blocks, order_setting.seed + 1)) {
+  block.grid_order = MakeOrder(blocks, order_setting.seed + 1);
+  for (const unsigned i : block.grid_order) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
     RunBlock();
   }

@@ -1,5 +1,6 @@
 // Grids, blocks, threads, and what threads of a block do together.
 
+#include <cstdint>
 #include <numeric>
 #include <stdexcept>
 
@@ -330,7 +331,7 @@ TEST_F(KernelsTest, AccessOutsideOfMemoryIsFound) {
   ExpectFault(cudaErrorIllegalAddress, {"WriteAt", "4 bytes before"}, WriteAt, 32,
               NewArray<int>(kCount), -1L);
   ExpectFault(cudaErrorIllegalAddress, {"WriteAt", "no device memory"}, WriteAt, 32,
-              static_cast<int*>(nullptr), 0L);
+              reinterpret_cast<int*>(std::uintptr_t{4096}), 0L);
   ExpectFault(cudaErrorIllegalAddress, {"Recurse", "stack is too small"}, Recurse, 1,
               NewArray<int>(1), 1 << 20);
 }

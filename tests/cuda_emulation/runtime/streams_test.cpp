@@ -224,21 +224,6 @@ TEST_F(StreamsTest, ALibraryThatDoesWrongIsNamed) {
   EXPECT_EQ(log(), "") << "nothing runs after a fault";
 }
 
-TEST_F(StreamsTest, WorkOfAllDevicesCanBeDoneAtOnce) {
-  int* first = NewArrayOf<int>({1});
-  EXPECT_CUDA(cudaDeviceSynchronize());
-  EXPECT_CUDA(cudaSetDevice(1));
-  int* second = NewArrayOf<int>({2});
-  const auto add = [=] { *second += *first; };
-  EXPECT_CUDA(Enqueue(nullptr, [add] {
-    const EveryDevice access;
-    add();
-  }));
-  EXPECT_THAT(Read(second, 1), ElementsAre(3));
-  EXPECT_CUDA(Enqueue(nullptr, add));
-  EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
-}
-
 TEST_F(StreamsTest, DeviceAccessIsForWhatFollows) {
   int* values = NewArrayOf<int>({1});
   EXPECT_CUDA(Launch(AddOne, 1, 1, 1, values));

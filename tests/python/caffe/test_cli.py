@@ -348,7 +348,7 @@ def test_device_query(run_tool):
     run = run_tool("caffe", "device_query", "-gpu", "0")
     assert run.returncode == 1
     assert "caffe device_query: error:" in run.stderr
-    assert "to run on the CPU, leave" in run.stderr
+    assert "this build has no GPU support; leave the flag out" in run.stderr
 
 
 def test_scores_of_a_net_whose_outputs_change_are_refused(

@@ -26,16 +26,18 @@ print(net.blobs["data"].shape, solver.net.params["fc"][0].data, caffe.__version_
 """
 
 
-@pytest.fixture
-def check(tmp_path):
+@pytest.fixture(scope="module")
+def check(tmp_path_factory):
     """Runs mypy on a program; returns what it printed."""
+    # One folder: mypy keeps there what it has read of the packages.
+    folder = tmp_path_factory.mktemp("typing")
+    (folder / "mypy.ini").write_text("[mypy]\nstrict = true\n")
 
     def run(text):
-        (tmp_path / "program.py").write_text(textwrap.dedent(text))
-        (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+        (folder / "program.py").write_text(textwrap.dedent(text))
         return subprocess.run(
             [sys.executable, "-m", "mypy", "program.py"],
-            cwd=tmp_path,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,

@@ -23,16 +23,6 @@ namespace cuda_emulation {
 cudaError_t Enqueue(cudaStream_t stream, std::function<void()> work,
                     const char* name = "a library's work");
 
-/// While one of these lives in `work`, the memory of every device can be used, as by a
-/// collective operation. Otherwise another device's needs cudaDeviceEnablePeerAccess().
-class EveryDevice {
- public:
-  EveryDevice();
-  ~EveryDevice();
-  EveryDevice(const EveryDevice&) = delete;
-  EveryDevice& operator=(const EveryDevice&) = delete;
-};
-
 /// Whether `pointer` is into memory made by cudaMalloc().
 bool IsDevicePointer(const void* pointer);
 
@@ -40,7 +30,7 @@ bool IsDevicePointer(const void* pointer);
 bool IsDeviceRange(const void* pointer, std::size_t bytes);
 
 /// Waits for the work of the current device. Its memory can be used by this thread while
-/// one of these lives, in which other threads wait.
+/// one of these lives; meanwhile other threads wait, and calls of CUDA are refused.
 class DeviceAccess {
  public:
   DeviceAccess();

@@ -245,14 +245,22 @@ def test_a_net_that_magnifies_rounding_is_judged_by_its_layers(
         assert f"in layer '{where}'" in printed.err
 
 
-@pytest.mark.parametrize("variance", [0, 1])
-def test_untrained_networks_pass(variance, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("variance", "depths", "said"),
+    [
+        (0, (2, 2, 2, 2), "was not compared: with these"),
+        (1, (3, 4, 6, 3), "this net magnifies rounding"),
+    ],
+)
+def test_untrained_networks_pass(variance, depths, said, tmp_path, capsys):
     """Without statistics of data values grow, and at a variance of 0 overflow."""
     caffe.set_random_seed(1)
     definition, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    model = ["genet50_theta", "--crop", "64"]
-    assert main(["generate", *model, "-o", str(definition)]) == 0
-    net = caffe.Net(deploy(create_model(model[0], image_size=64)), caffe.TEST)
+    generate = ["generate", "genet50_theta", "--crop", "64"]
+    generate += ["--depths", ",".join(map(str, depths))]
+    assert main([*generate, "-o", str(definition)]) == 0
+    model = create_model("genet50_theta", image_size=64, depths=depths)
+    net = caffe.Net(deploy(model), caffe.TEST)
     for name, blobs in net.params.items():
         if net.layer_dict[name].type == "CuDNNBatchNorm":
             blobs[3].data[...] = variance
@@ -261,7 +269,6 @@ def test_untrained_networks_pass(variance, tmp_path, capsys):
     status = main([*command, "-o", str(tmp_path / "net.onnx")])
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    said = "this net magnifies rounding" if variance else "was not compared: with these"
     assert said in printed.out
 
 
