@@ -42,6 +42,12 @@ class BatchNormLayer : public Layer<Dtype> {
                    const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
+
+  void Recompute_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
 
   bool use_global_stats_;
   Dtype moving_average_fraction_;
@@ -49,7 +55,7 @@ class BatchNormLayer : public Layer<Dtype> {
   double eps_;
   LayerOptions options_;
   /// What forward used per channel.
-  vector<double> used_mean_, inverse_std_;
+  Blob<double> used_mean_, inverse_std_;
   /// The normalised values, kept when another layer writes over the top.
   Blob<Dtype> x_norm_;
   bool x_norm_kept_ = false;

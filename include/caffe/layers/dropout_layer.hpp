@@ -34,7 +34,18 @@ class DropoutLayer : public NeuronLayer<Dtype> {
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
                             const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom);
+  virtual void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top);
+  virtual void Backward_gpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
 
+  /// Takes `count` draws from the thread's stream for the mask of this Forward.
+  void Draw(int count);
+  /// A draw is below this with probability threshold_.
+  std::uint32_t dropped_below() const {
+    return static_cast<std::uint32_t>(threshold_ * 0x1p32);
+  }
   /// dst = mask * src / (1 - ratio), both in layout `block`, which may be one memory.
   void Apply(const Blob<Dtype>& blob, int block, const Dtype* src, Dtype* dst) const;
 

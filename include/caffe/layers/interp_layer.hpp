@@ -9,6 +9,19 @@
 
 namespace caffe {
 
+/// The two neighbours of one output row or column in the input, and their weights.
+template <typename Dtype>
+struct InterpTap {
+  int first, second;
+  Dtype first_weight, second_weight;
+};
+
+/// The output rows or columns, from `begin` to before `end`, that have one of the input
+/// as a neighbour.
+struct InterpUses {
+  int begin, end;
+};
+
 /// Resizes images bilinearly, corner pixels upon corner pixels.
 ///
 /// Bottom (N, C, H, W), top (N, C, H', W'). Of the bottom -pad_beg rows and columns are
@@ -51,22 +64,26 @@ class InterpLayer : public Layer<Dtype> {
                    const vector<Blob<Dtype>*>& top) override;
   void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
+  void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                    const vector<Blob<Dtype>*>& bottom) override;
 
  private:
-  /// The two neighbours of one output row or column in the input, and their weights.
-  struct Tap {
-    int first, second;
-    Dtype first_weight, second_weight;
+  /// How rows or columns are resized.
+  struct Axis {
+    int input = 0, output = 0;         ///< extents; of the input, what is left of it
+    shared_ptr<SyncedMemory> taps;     ///< an InterpTap<Dtype> for every output
+    shared_ptr<SyncedMemory> used_by;  ///< InterpUses for every input, also what is cut
   };
 
   int OutputExtent(int extent, int given, const char* what) const;
-  vector<Tap> Taps(int input, int output) const;
+  void Resize(int input, int output, Axis* axis) const;
 
   int cut_begin_ = 0;
   int cut_end_ = 0;
   int planes_ = 0;
-  vector<Tap> rows_;
-  vector<Tap> columns_;
+  Axis rows_, columns_;
 };
 
 }  // namespace caffe

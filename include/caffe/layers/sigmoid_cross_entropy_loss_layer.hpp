@@ -1,7 +1,6 @@
 #ifndef CAFFE_SIGMOID_CROSS_ENTROPY_LOSS_LAYER_HPP_
 #define CAFFE_SIGMOID_CROSS_ENTROPY_LOSS_LAYER_HPP_
 
-#include <cmath>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -35,10 +34,11 @@ class SigmoidCrossEntropyLossLayer : public LossLayer<Dtype> {
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
                             const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom);
-
-  bool IsIgnored(Dtype target) const {
-    return has_ignore_label_ && std::trunc(target) == ignore_label_;
-  }
+  virtual void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top);
+  virtual void Backward_gpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
 
   bool has_ignore_label_;
   int ignore_label_;

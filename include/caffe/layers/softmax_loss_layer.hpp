@@ -44,6 +44,11 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top,
                             const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom);
+  virtual void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                           const vector<Blob<Dtype>*>& top);
+  virtual void Backward_gpu(const vector<Blob<Dtype>*>& top,
+                            const vector<bool>& propagate_down,
+                            const vector<Blob<Dtype>*>& bottom);
 
   Blob<Dtype> prob_;  ///< softmax of bottom[0]
   bool has_ignore_label_;
@@ -53,8 +58,8 @@ class SoftmaxWithLossLayer : public LossLayer<Dtype> {
   int softmax_axis_;
   int outer_num_;
   int inner_num_;
-  vector<int> labels_;  ///< class of every position, -1 where ignored
-  int valid_count_;     ///< positions that are not ignored
+  Blob<int> labels_;  ///< class of every position, -1 where ignored
+  int valid_count_;   ///< positions that are not ignored
 };
 
 }  // namespace caffe

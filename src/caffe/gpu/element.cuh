@@ -27,6 +27,22 @@ void WithElement(DeviceType type, F f) {
   f(T());
 }
 
+// What DeviceTensor gives, as arrays of such elements.
+
+template <typename S, typename T>
+const S* ReadElements(const DeviceTensor<T>& tensor, DeviceFormat format) {
+  return static_cast<const S*>(tensor.ReadAs(format));
+}
+template <typename S, typename T>
+S* WriteElements(const DeviceTensor<T>& tensor, DeviceFormat format) {
+  return static_cast<S*>(tensor.WriteAs(format));
+}
+template <typename S, typename T>
+S* WriteElementsFrom(const DeviceTensor<T>& src, const DeviceTensor<T>& tensor,
+                     DeviceFormat format) {
+  return static_cast<S*>(tensor.WriteFromAs(src, format));
+}
+
 }  // namespace caffe
 
 #endif  // CAFFE_GPU_ELEMENT_CUH_

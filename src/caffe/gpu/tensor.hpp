@@ -134,6 +134,19 @@ DeviceTensor<T> DeviceDiffOf(const Blob<T>* blob) {
   return DeviceTensor<T>::Diff(blob);
 }
 
+template <typename T>
+std::vector<DeviceTensor<T>> DeviceDataOf(const std::vector<Blob<T>*>& blobs) {
+  std::vector<DeviceTensor<T>> tensors;
+  for (const Blob<T>* blob : blobs) tensors.push_back(DeviceDataOf(blob));
+  return tensors;
+}
+template <typename T>
+std::vector<DeviceTensor<T>> DeviceDiffOf(const std::vector<Blob<T>*>& blobs) {
+  std::vector<DeviceTensor<T>> tensors;
+  for (const Blob<T>* blob : blobs) tensors.push_back(DeviceDiffOf(blob));
+  return tensors;
+}
+
 /// The format for reading several tensors together: that of the first whose channels are
 /// last, if there is one.
 template <typename T>

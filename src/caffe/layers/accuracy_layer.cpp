@@ -34,10 +34,10 @@ void AccuracyLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                        const vector<Blob<Dtype>*>& top) {
   const Dtype* x = bottom[0]->cpu_data();
   const LabelledScores scores{outer_num_, bottom[0]->shape(label_axis_), inner_num_};
-  vector<int> labels;
-  const int valid = ReadLabels(
-      this->layer_param_, *bottom[1], scores,
-      has_ignore_label_ ? std::optional<int>(ignore_label_) : std::nullopt, &labels);
+  vector<int> labels(bottom[1]->count());
+  const int valid =
+      ReadLabels(this->layer_param_, *bottom[1], scores,
+                 {scores.classes, has_ignore_label_, ignore_label_}, labels.data());
   vector<int> samples_of(scores.classes, 0), hits_of(scores.classes, 0);
   int hits = 0;
   for (int n = 0; n < outer_num_; ++n) {

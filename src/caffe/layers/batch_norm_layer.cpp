@@ -1,10 +1,10 @@
 #include "caffe/layers/batch_norm_layer.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <vector>
 
+#include "caffe/layers/batch_norm_formulas.hpp"
 #include "caffe/ops/batch_norm.hpp"
 
 namespace caffe {
@@ -44,9 +44,9 @@ void BatchNormLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                            ", expected 0: statistics are not learned"));
     }
   }
-  // For a Backward without a Forward before it.
-  used_mean_.assign(channels_, 0);
-  inverse_std_.assign(channels_, 0);
+  // Zeros, for a Backward without a Forward before it.
+  used_mean_.Reshape({channels_});
+  inverse_std_.Reshape({channels_});
 }
 
 template <typename Dtype>
@@ -71,13 +71,15 @@ LayerTraits BatchNormLayer<Dtype>::Traits() const {
                      .can_recompute = true};
   if (!use_global_stats_) return traits;
   traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
-    const double factor = this->blobs_[2]->cpu_data()[0];
-    const double unit = factor == 0 ? 0 : 1 / factor;
+    const Dtype* mean_sum = this->blobs_[0]->cpu_data();
+    const Dtype* variance_sum = this->blobs_[1]->cpu_data();
+    const Dtype factor = this->blobs_[2]->cpu_data()[0];
     multiplier->resize(channels_);
     shift->resize(channels_);
     for (int c = 0; c < channels_; ++c) {
-      (*multiplier)[c] = 1 / std::sqrt(this->blobs_[1]->cpu_data()[c] * unit + eps_);
-      (*shift)[c] = -this->blobs_[0]->cpu_data()[c] * unit * (*multiplier)[c];
+      const auto used = ChannelStatistics::OfSums(mean_sum[c], variance_sum[c], factor);
+      (*multiplier)[c] = used.InverseStd(eps_);
+      (*shift)[c] = -used.mean * (*multiplier)[c];
     }
   };
   return traits;
@@ -87,10 +89,14 @@ template <typename Dtype>
 void BatchNormLayer<Dtype>::Recompute(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
+  if (Caffe::mode() == Caffe::GPU) return Recompute_gpu(bottom, top);
+  const double* mean = used_mean_.cpu_data();
+  const double* inverse_std = inverse_std_.cpu_data();
   vector<Dtype> multiplier(channels_), shift(channels_);
   for (int c = 0; c < channels_; ++c) {
-    multiplier[c] = static_cast<Dtype>(inverse_std_[c]);
-    shift[c] = static_cast<Dtype>(-used_mean_[c] * inverse_std_[c]);
+    const ChannelMap<Dtype> map(mean[c], inverse_std[c]);
+    multiplier[c] = map.multiplier;
+    shift[c] = map.shift;
   }
   BatchNormApply(DataOf(bottom[0]), multiplier, shift, false, DataOf(top[0]));
 }
@@ -99,33 +105,32 @@ template <typename Dtype>
 void BatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                         const vector<Blob<Dtype>*>& top) {
   if (bottom[0]->count() == 0) return;
-  const Tensor<Dtype> src = DataOf(bottom[0]);
-  vector<double> variance(channels_);
+  double* used_mean = used_mean_.mutable_cpu_data();
+  double* inverse_std = inverse_std_.mutable_cpu_data();
   if (use_global_stats_) {
+    const Dtype* mean_sum = this->blobs_[0]->cpu_data();
+    const Dtype* variance_sum = this->blobs_[1]->cpu_data();
     const Dtype factor = this->blobs_[2]->cpu_data()[0];
-    const double unit = factor == 0 ? 0 : 1 / static_cast<double>(factor);
-    used_mean_.resize(channels_);
     for (int c = 0; c < channels_; ++c) {
-      used_mean_[c] = this->blobs_[0]->cpu_data()[c] * unit;
-      variance[c] = this->blobs_[1]->cpu_data()[c] * unit;
+      const auto used = ChannelStatistics::OfSums(mean_sum[c], variance_sum[c], factor);
+      used_mean[c] = used.mean;
+      inverse_std[c] = used.InverseStd(eps_);
     }
   } else {
-    BatchNormStatistics(src, &used_mean_, &variance);
+    vector<double> mean, variance;
+    BatchNormStatistics(DataOf(bottom[0]), &mean, &variance);
     const double count = static_cast<double>(bottom[0]->count()) / channels_;
-    const double unbias = count > 1 ? count / (count - 1) : 1;
     Dtype* mean_sum = this->blobs_[0]->mutable_cpu_data();
     Dtype* variance_sum = this->blobs_[1]->mutable_cpu_data();
     Dtype* factor = this->blobs_[2]->mutable_cpu_data();
     *factor = *factor * moving_average_fraction_ + 1;
     for (int c = 0; c < channels_; ++c) {
-      mean_sum[c] =
-          static_cast<Dtype>(used_mean_[c] + moving_average_fraction_ * mean_sum[c]);
-      variance_sum[c] = static_cast<Dtype>(unbias * variance[c] +
-                                           moving_average_fraction_ * variance_sum[c]);
+      const ChannelStatistics used{mean[c], variance[c]};
+      used.AddTo(count, moving_average_fraction_, &mean_sum[c], &variance_sum[c]);
+      used_mean[c] = used.mean;
+      inverse_std[c] = used.InverseStd(eps_);
     }
   }
-  inverse_std_.resize(channels_);
-  for (int c = 0; c < channels_; ++c) inverse_std_[c] = 1 / std::sqrt(variance[c] + eps_);
   Recompute(bottom, top);
   // In place the input is gone; the top replaces it, unless it will be gone as well.
   x_norm_kept_ = bottom[0] == top[0] && !use_global_stats_ && options_.runs_backward &&
@@ -143,32 +148,34 @@ void BatchNormLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                          const vector<bool>& propagate_down,
                                          const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0] || bottom[0]->count() == 0) return;
-  vector<Dtype> on_dy(channels_), on_x(channels_, 0), constant(channels_, 0);
-  for (int c = 0; c < channels_; ++c) on_dy[c] = static_cast<Dtype>(inverse_std_[c]);
+  const double* used_mean = used_mean_.cpu_data();
+  const double* inverse_std = inverse_std_.cpu_data();
+  vector<Dtype> on_dy(channels_), on_x(channels_), constant(channels_);
+  const auto set = [&](int c, const ChannelGradient<Dtype>& gradient) {
+    on_dy[c] = gradient.on_dy;
+    on_x[c] = gradient.on_x;
+    constant[c] = gradient.constant;
+  };
   const bool in_place = bottom[0] == top[0];
   // With global statistics the values have no part in the gradient: dy stands in, so
   // that one that is not finite does no harm.
   const Tensor<Dtype> x = use_global_stats_ ? DiffOf(top[0])
                           : x_norm_kept_    ? DataOf(&x_norm_)
                                             : DataOf(bottom[0]);
-  if (!use_global_stats_) {
-    Normalization<Dtype> normalization;
+  if (use_global_stats_) {
+    for (int c = 0; c < channels_; ++c) set(c, ChannelGradient<Dtype>(inverse_std[c]));
+  } else {
+    Normalization<Dtype> from;
     for (int c = 0; c < channels_; ++c) {
-      normalization.centre.push_back(in_place ? Dtype(0)
-                                              : static_cast<Dtype>(used_mean_[c]));
-      normalization.inverse.push_back(in_place ? Dtype(1)
-                                               : static_cast<Dtype>(inverse_std_[c]));
+      from.centre.push_back(in_place ? Dtype(0) : static_cast<Dtype>(used_mean[c]));
+      from.inverse.push_back(in_place ? Dtype(1) : static_cast<Dtype>(inverse_std[c]));
     }
     vector<double> sum_dy, sum_dy_x;
-    BatchNormBackwardSums<Dtype>(x, DiffOf(top[0]), normalization, nullptr, &sum_dy,
-                                 &sum_dy_x);
+    BatchNormBackwardSums<Dtype>(x, DiffOf(top[0]), from, nullptr, &sum_dy, &sum_dy_x);
     const double count = static_cast<double>(bottom[0]->count()) / channels_;
     for (int c = 0; c < channels_; ++c) {
-      const double slope =
-          inverse_std_[c] * sum_dy_x[c] / count * normalization.inverse[c];
-      on_x[c] = static_cast<Dtype>(-slope);
-      constant[c] = static_cast<Dtype>(slope * normalization.centre[c] -
-                                       inverse_std_[c] * sum_dy[c] / count);
+      set(c, ChannelGradient<Dtype>(inverse_std[c], sum_dy[c], sum_dy_x[c], count,
+                                    from.centre[c], from.inverse[c]));
     }
   }
   BatchNormBackwardData<Dtype>(x, DiffOf(top[0]), on_dy, on_x, constant, nullptr,

@@ -36,7 +36,7 @@ inline ChannelTiles TilesOf(std::int64_t repeats, std::int64_t period,
                             std::int64_t spatial, int block) {
   constexpr int kLongestRow = 4096;
   ChannelTiles tiles{repeats, period, spatial, block};
-  if (block == 1 && spatial == 1) {
+  if (block == 1 && spatial == 1 && period > 0) {
     std::int64_t width = period;
     while (width > kLongestRow && width % 2 == 0) width /= 2;
     if (width <= kLongestRow) tiles.width = static_cast<int>(width);
@@ -58,10 +58,15 @@ inline ChannelTiles CoefficientTiles(const std::vector<int>& shape, int axis, in
   return TilesOf(extents[0], extents[1], extents[2], axes == 0 ? 1 : block);
 }
 
-/// The layout in which such a tensor can be worked on, given the one it is in:
-/// packed if the coefficients belong to channels, or there is but one.
+/// Whether such a tensor can be worked on in every layout: the coefficients belong to
+/// channels, or there is but one.
+inline bool CoefficientsGoWithChannels(int axis, int axes) {
+  return axes == 0 || (axis == 1 && axes == 1) || (axis == 0 && axes == 2);
+}
+
+/// The layout in which such a tensor can be worked on, given the one it is in.
 inline int CoefficientBlock(int axis, int axes, int block) {
-  return axes == 0 || (axis == 1 && axes == 1) || (axis == 0 && axes == 2) ? block : 1;
+  return CoefficientsGoWithChannels(axis, axes) ? block : 1;
 }
 
 namespace tile_loops {

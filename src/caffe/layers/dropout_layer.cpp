@@ -18,11 +18,20 @@ void DropoutLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 }
 
 template <typename Dtype>
+void DropoutLayer<Dtype>::Draw(int count) {
+  Philox* stream = caffe_rng();
+  seed_ = stream->seed();
+  stream_ = stream->stream();
+  first_draw_ = stream->counter();
+  // All at once: whoever applies the mask finds the place of each element's draw.
+  stream->discard(count);
+}
+
+template <typename Dtype>
 void DropoutLayer<Dtype>::Apply(const Blob<Dtype>& blob, int block, const Dtype* src,
                                 Dtype* dst) const {
   constexpr int kPart = 4096;
-  // A draw is below this with probability threshold_, which is below 1.
-  const auto dropped_below = static_cast<std::uint32_t>(threshold_ * 0x1p32);
+  const std::uint32_t dropped_below = this->dropped_below();
   const Dtype scale = scale_;
   const std::int64_t count = blob.count();
   // Packed data goes by tiles of `block` channels: in either layout such a tile covers
@@ -66,12 +75,7 @@ void DropoutLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Dtype* src = DataOf(bottom[0]).Read(block);
   Dtype* dst = DataOf(top[0]).WriteFrom(DataOf(bottom[0]), block);
   if (this->phase_ == TRAIN) {
-    // Takes `count` draws from the stream at once; the threads place themselves.
-    Philox* stream = caffe_rng();
-    seed_ = stream->seed();
-    stream_ = stream->stream();
-    first_draw_ = stream->counter();
-    stream->discard(bottom[0]->count());
+    Draw(bottom[0]->count());
     Apply(*bottom[0], block, src, dst);
   } else {
     caffe_copy(bottom[0]->count(), src, dst);

@@ -21,15 +21,13 @@ namespace {
 
 template <typename Functor, typename S>
 void Apply(const Functor f, int count, const S* x, S* y) {
-  ForEach(count, [=] __device__(int i) { y[i] = static_cast<S>(f.Value(x[i])); });
+  Map(count, y, [=] __device__(int i) { return f.Value(x[i]); });
 }
 
 template <typename Functor, typename S>
 void ApplyGradient(const Functor f, int count, const S* x, const S* y, const S* dy,
                    S* dx) {
-  ForEach(count, [=] __device__(int i) {
-    dx[i] = static_cast<S>(f.Gradient(x[i], y[i], dy[i]));
-  });
+  Map(count, dx, [=] __device__(int i) { return f.Gradient(x[i], y[i], dy[i]); });
 }
 
 // What ElementwiseForward and ElementwiseBackward do on the host.

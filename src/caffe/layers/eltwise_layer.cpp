@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "caffe/layers/eltwise_functors.hpp"
 #include "caffe/ops/tensor.hpp"
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
@@ -29,12 +30,6 @@ void Combine(const T* x, std::int64_t n, T* row, const Op& op) {
   for (std::int64_t i = 0; i < n; ++i) row[i] = op(row[i], x[i]);
 }
 
-// Whether bottom b wins over an earlier bottom's value.
-template <typename T>
-bool Wins(size_t b, T value, T largest) {
-  return b == 1 ? !(largest > value) : value > largest;
-}
-
 // Which bottom is the largest at each place; as Dtype, so that values and indices
 // fill vector registers alike.
 template <typename T>
@@ -48,7 +43,7 @@ void FindWinners(const vector<const T*>& x, std::int64_t first, std::int64_t n,
     const T index = static_cast<T>(b);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-      const bool wins = Wins(b, candidate[i], largest[i]);
+      const bool wins = Wins(static_cast<int>(b), candidate[i], largest[i]);
       winners[i] = wins ? index : winners[i];
       largest[i] = wins ? candidate[i] : largest[i];
     }
@@ -142,7 +137,7 @@ void EltwiseLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
         std::copy_n(x[0] + first, n, row);
         for (size_t b = 1; b < x.size(); ++b) {
           Combine(x[b] + first, n, row, [b](Dtype largest, Dtype v) {
-            return Wins(b, v, largest) ? v : largest;
+            return Wins(static_cast<int>(b), v, largest) ? v : largest;
           });
         }
         break;

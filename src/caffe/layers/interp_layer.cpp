@@ -3,11 +3,23 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 
 namespace caffe {
+namespace {
+
+template <typename Dtype>
+std::span<const InterpTap<Dtype>> TapsOf(const shared_ptr<SyncedMemory>& taps,
+                                         int count) {
+  return {static_cast<const InterpTap<Dtype>*>(taps->cpu_data()),
+          static_cast<std::size_t>(count)};
+}
+
+}  // namespace
 
 template <typename Dtype>
 void InterpLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
@@ -58,21 +70,32 @@ int InterpLayer<Dtype>::OutputExtent(int extent, int given, const char* what) co
 }
 
 template <typename Dtype>
-vector<typename InterpLayer<Dtype>::Tap> InterpLayer<Dtype>::Taps(int input,
-                                                                  int output) const {
-  vector<Tap> taps(output);
+void InterpLayer<Dtype>::Resize(int input, int output, Axis* axis) const {
+  if (input == axis->input && output == axis->output) return;
+  axis->input = input;
+  axis->output = output;
+  axis->taps = std::make_shared<SyncedMemory>(output * sizeof(InterpTap<Dtype>));
+  auto* taps = static_cast<InterpTap<Dtype>*>(axis->taps->mutable_cpu_data());
+  const std::size_t extent = input - cut_begin_ - cut_end_;
+  axis->used_by = std::make_shared<SyncedMemory>(extent * sizeof(InterpUses));
+  auto* used_by = static_cast<InterpUses*>(axis->used_by->mutable_cpu_data());
+  std::fill_n(used_by, extent, InterpUses{0, 0});
   const std::int64_t steps = std::max(output - 1, 1);
   for (int i = 0; i < output; ++i) {
     // Whole numbers, so that places which coincide with a pixel take just that one.
     const std::int64_t place = std::int64_t{i} * (input - 1);
     const std::int64_t rest = place % steps;
-    Tap& tap = taps[i];
+    InterpTap<Dtype>& tap = taps[i];
     tap.first = static_cast<int>(place / steps) - cut_begin_;
     tap.second = tap.first + (rest > 0 ? 1 : 0);
     tap.second_weight = static_cast<Dtype>(static_cast<double>(rest) / steps);
     tap.first_weight = 1 - tap.second_weight;
+    for (const int neighbour : {tap.first, tap.second}) {
+      InterpUses& uses = used_by[neighbour];
+      if (uses.end == 0) uses.begin = i;
+      uses.end = i + 1;
+    }
   }
-  return taps;
 }
 
 template <typename Dtype>
@@ -103,8 +126,8 @@ void InterpLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
       OutputExtent(columns_in, by_bottom ? bottom[1]->shape(3) : param.width(), "width");
   top[0]->Reshape({bottom[0]->shape(0), bottom[0]->shape(1), rows_out, columns_out});
   planes_ = bottom[0]->shape(0) * bottom[0]->shape(1);
-  rows_ = Taps(rows_in, rows_out);
-  columns_ = Taps(columns_in, columns_out);
+  Resize(rows_in, rows_out, &rows_);
+  Resize(columns_in, columns_out, &columns_);
 }
 
 template <typename Dtype>
@@ -122,13 +145,15 @@ void InterpLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const std::int64_t width = bottom[0]->shape(3);
   const Dtype* src = bottom[0]->cpu_data();
   Dtype* dst = top[0]->mutable_cpu_data();
-  ParallelTasks(planes_, top[0]->count(), [=, this](std::int64_t plane) {
+  const auto rows = TapsOf<Dtype>(rows_.taps, rows_.output);
+  const auto columns = TapsOf<Dtype>(columns_.taps, columns_.output);
+  ParallelTasks(planes_, top[0]->count(), [=](std::int64_t plane) {
     const Dtype* in = src + plane * in_plane;
     Dtype* out = dst + plane * out_plane;
-    for (const Tap& row : rows_) {
+    for (const InterpTap<Dtype>& row : rows) {
       const Dtype* upper = in + row.first * width;
       const Dtype* lower = in + row.second * width;
-      for (const Tap& column : columns_) {
+      for (const InterpTap<Dtype>& column : columns) {
         *out++ = row.first_weight * (column.first_weight * upper[column.first] +
                                      column.second_weight * upper[column.second]) +
                  row.second_weight * (column.first_weight * lower[column.first] +
@@ -148,14 +173,16 @@ void InterpLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
   const std::int64_t width = bottom[0]->shape(3);
   const Dtype* dy = top[0]->cpu_diff();
   Dtype* dx = bottom[0]->mutable_cpu_diff();
-  ParallelTasks(planes_, top[0]->count(), [=, this](std::int64_t plane) {
+  const auto rows = TapsOf<Dtype>(rows_.taps, rows_.output);
+  const auto columns = TapsOf<Dtype>(columns_.taps, columns_.output);
+  ParallelTasks(planes_, top[0]->count(), [=](std::int64_t plane) {
     Dtype* sum = dx + plane * in_plane;
     const Dtype* diff = dy + plane * out_plane;
     std::fill_n(sum, in_plane, Dtype(0));
-    for (const Tap& row : rows_) {
+    for (const InterpTap<Dtype>& row : rows) {
       Dtype* upper = sum + row.first * width;
       Dtype* lower = sum + row.second * width;
-      for (const Tap& column : columns_) {
+      for (const InterpTap<Dtype>& column : columns) {
         const Dtype to_upper = row.first_weight * *diff;
         const Dtype to_lower = row.second_weight * *diff++;
         upper[column.first] += column.first_weight * to_upper;

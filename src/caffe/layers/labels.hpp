@@ -1,7 +1,6 @@
 #ifndef CAFFE_LAYERS_LABELS_HPP_
 #define CAFFE_LAYERS_LABELS_HPP_
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,36 +55,54 @@ class BadSample : public ValueError {
   std::string subject_, fault_;
 };
 
-/// Turns labels into class indices, -1 where they equal `ignore`; returns how many do
-/// not. Throws BadSample for a label outside the classes. Fractions are cut off, as in
+/// Throws if a gradient of bottom[1] is asked for: what it holds, such as "labels", has
+/// none.
+inline void CheckNoGradientOf(const char* what, const LayerParameter& param,
+                              const std::vector<bool>& propagate_down) {
+  if (!propagate_down[1]) return;
+  throw ValueError(Str(NameOfBottom(param, 1), ": ", what,
+                       " have no gradient; set propagate_down: false for them"));
+}
+
+/// Which class a label stands for, for CPU and GPU alike. Fractions are cut off, as in
 /// Caffe.
-template <typename Dtype>
-int ReadLabels(const LayerParameter& param, const Blob<Dtype>& labels,
-               const LabelledScores& scores, std::optional<int> ignore,
-               std::vector<int>* classes) {
-  const Dtype* data = labels.cpu_data();
-  classes->resize(labels.count());
-  int valid = 0;
-  for (int i = 0; i < labels.count(); ++i) {
-    const Dtype label = data[i];
+struct LabelReader {
+  static constexpr int kIgnored = -1, kOutside = -2;  ///< instead of a class
+
+  int classes;
+  bool ignores;
+  int ignored;  ///< the label that is left out with `ignores`
+
+  template <typename Dtype>
+  CAFFE_HOST_DEVICE int ClassOf(Dtype label) const {
     // Compared before the cast, which is undefined for NaN and huge values.
     const bool fits_int = label > Dtype(-2e9) && label < Dtype(2e9);
-    if (ignore && fits_int && static_cast<int>(label) == *ignore) {
-      (*classes)[i] = -1;
-      continue;
-    }
-    if (!(label > -1 && label < scores.classes)) {
+    if (ignores && fits_int && static_cast<int>(label) == ignored) return kIgnored;
+    return label > -1 && label < classes ? static_cast<int>(label) : int{kOutside};
+  }
+};
+
+/// Turns labels into class indices, -1 where they are ignored; returns how many are not.
+/// Throws BadSample for a label outside the classes.
+template <typename Dtype>
+int ReadLabels(const LayerParameter& param, const Blob<Dtype>& labels,
+               const LabelledScores& scores, const LabelReader& reader, int* classes) {
+  const Dtype* data = labels.cpu_data();
+  int valid = 0;
+  for (int i = 0; i < labels.count(); ++i) {
+    classes[i] = reader.ClassOf(data[i]);
+    if (classes[i] == LabelReader::kOutside) {
       throw BadSample(
           1, labels.num_axes() > 0 ? i / labels.count(1) : 0,
           Str(NameOfBottom(param, 1), ": sample ", i / scores.inner,
               scores.inner > 1 ? Str(", position ", i % scores.inner) : std::string()),
-          Str(" has label ", label, ", expected 0 to ", scores.classes - 1, " for the ",
+          Str(" has label ", data[i], ", expected 0 to ", scores.classes - 1, " for the ",
               scores.classes, " classes of bottom[0]",
-              ignore ? Str(", or ", *ignore, " to be ignored") : std::string(),
+              reader.ignores ? Str(", or ", reader.ignored, " to be ignored")
+                             : std::string(),
               "; check the labels and the number of outputs of the classifier"));
     }
-    (*classes)[i] = static_cast<int>(label);
-    ++valid;
+    valid += classes[i] >= 0;
   }
   return valid;
 }

@@ -5,7 +5,6 @@
 #include <cstdint>
 
 #include "caffe/layers/labels.hpp"
-#include "caffe/util/layer_name.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/vector_math.hpp"
 
@@ -52,6 +51,7 @@ void SoftmaxWithLossLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   outer_num_ = scores.outer;
   inner_num_ = scores.inner;
   prob_.ReshapeLike(*bottom[0]);
+  labels_.Reshape({outer_num_, inner_num_});
   if (top.size() > 1) top[1]->ReshapeLike(*bottom[0]);
 }
 
@@ -59,15 +59,16 @@ template <typename Dtype>
 void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                               const vector<Blob<Dtype>*>& top) {
   const LabelledScores scores{outer_num_, bottom[0]->shape(softmax_axis_), inner_num_};
-  valid_count_ = ReadLabels(
-      this->layer_param_, *bottom[1], scores,
-      has_ignore_label_ ? std::optional<int>(ignore_label_) : std::nullopt, &labels_);
+  valid_count_ = ReadLabels(this->layer_param_, *bottom[1], scores,
+                            {scores.classes, has_ignore_label_, ignore_label_},
+                            labels_.mutable_cpu_data());
+  const int* labels = labels_.cpu_data();
   const Dtype* bottom_data = bottom[0]->cpu_data();
   Dtype* prob = prob_.mutable_cpu_data();
   const double smoothing = label_smoothing_;
   const std::int64_t stride = inner_num_;
   const int classes = scores.classes;
-  vector<double> losses(labels_.size(), 0);
+  vector<double> losses(labels_.count(), 0);
 
   ForEachGroup(scores, [&](std::int64_t first, std::int64_t position, int width) {
     const Dtype* x = bottom_data + first;
@@ -94,7 +95,7 @@ void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom
       for (int s = 0; s < width; ++s) p[c * stride + s] /= static_cast<Dtype>(sum[s]);
     }
     for (int s = 0; s < width; ++s) {
-      const int label = labels_[position + s];
+      const int label = labels[position + s];
       if (label < 0) continue;
       const double own = static_cast<double>(x[label * stride + s]) - largest[s];
       double expected_x = own;
@@ -116,14 +117,11 @@ template <typename Dtype>
 void SoftmaxWithLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
                                                const vector<bool>& propagate_down,
                                                const vector<Blob<Dtype>*>& bottom) {
-  if (propagate_down[1]) {
-    throw ValueError(
-        Str(NameOfBottom(this->layer_param_, 1),
-            ": labels have no gradient; set propagate_down: false for them"));
-  }
+  CheckNoGradientOf("labels", this->layer_param_, propagate_down);
   if (!propagate_down[0]) return;
   const LabelledScores scores{outer_num_, bottom[0]->shape(softmax_axis_), inner_num_};
   const Dtype* prob = prob_.cpu_data();
+  const int* labels = labels_.cpu_data();
   Dtype* bottom_diff = bottom[0]->mutable_cpu_diff();
   const Dtype scale =
       top[0]->cpu_diff()[0] /
@@ -137,14 +135,14 @@ void SoftmaxWithLossLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top,
     const Dtype* p = prob + first;
     Dtype* dx = bottom_diff + first;
     Dtype factor[kWidth];
-    for (int s = 0; s < width; ++s) factor[s] = labels_[position + s] < 0 ? 0 : scale;
+    for (int s = 0; s < width; ++s) factor[s] = labels[position + s] < 0 ? 0 : scale;
     for (int c = 0; c < classes; ++c) {
       for (int s = 0; s < width; ++s) {
         dx[c * stride + s] = factor[s] * (p[c * stride + s] - background);
       }
     }
     for (int s = 0; s < width; ++s) {
-      const int label = labels_[position + s];
+      const int label = labels[position + s];
       if (label >= 0) dx[label * stride + s] -= factor[s] * foreground;
     }
   });
