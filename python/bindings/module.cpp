@@ -17,6 +17,7 @@
 #include "caffe/common.hpp"
 #include "caffe/device.hpp"
 #include "caffe/parallel.hpp"
+#include "caffe/parallel/device_mean.hpp"
 #include "caffe/plugin.hpp"
 #include "caffe/util/rng.hpp"
 #include "data.hpp"
@@ -103,6 +104,7 @@ void BindLog(nb::module_& m) {
 void BindSettings(nb::module_& m) {
   m.attr("version") = AS_STRING(CAFFE_VERSION);
   m.attr("has_gpu") = device::Supported();
+  m.attr("has_nccl") = DeviceMean::Supported();
   m.def("library_path", &LibraryPath, "The file of libcaffe that is loaded.");
   m.def(
       "set_mode_cpu", [] { Caffe::set_mode(Caffe::CPU); }, "Computes on the processor.");
@@ -112,6 +114,15 @@ void BindSettings(nb::module_& m) {
   m.def("set_device", &Caffe::SetDevice, nb::arg("device_id"), "Selects a GPU by index.");
   m.def("device_count", &device::Count,
         "GPUs that can be selected; 0 in a build without one.");
+  nb::class_<device::MemoryCounts>(m, "DeviceMemory", "The memory of a GPU, in bytes.")
+      .def_ro("used", &device::MemoryCounts::used, "What this process has in use.")
+      .def_ro("peak", &device::MemoryCounts::peak, "The most that it had in use.")
+      .def_ro("cached", &device::MemoryCounts::cached,
+              "What it keeps of that to use again.")
+      .def_ro("driver_allocations", &device::MemoryCounts::driver_allocations,
+              "How often it has asked the driver for memory.");
+  m.def("device_memory", &device::CountMemory,
+        "The memory of the selected GPU; zeros in a build without one.");
   m.def("device_query", &Caffe::DeviceQuery, "Logs the properties of the current GPU.");
   m.def(
       "set_random_seed", [](unsigned int seed) { Caffe::set_random_seed(seed); },

@@ -476,6 +476,8 @@ version: str = "0.1.0"
 
 has_gpu: bool = False
 
+has_nccl: bool = False
+
 def library_path() -> str:
     """The file of libcaffe that is loaded."""
 
@@ -490,6 +492,28 @@ def set_device(device_id: int) -> None:
 
 def device_count() -> int:
     """GPUs that can be selected; 0 in a build without one."""
+
+class DeviceMemory:
+    """The memory of a GPU, in bytes."""
+
+    @property
+    def used(self) -> int:
+        """What this process has in use."""
+
+    @property
+    def peak(self) -> int:
+        """The most that it had in use."""
+
+    @property
+    def cached(self) -> int:
+        """What it keeps of that to use again."""
+
+    @property
+    def driver_allocations(self) -> int:
+        """How often it has asked the driver for memory."""
+
+def device_memory() -> DeviceMemory:
+    """The memory of the selected GPU; zeros in a build without one."""
 
 def device_query() -> None:
     """Logs the properties of the current GPU."""

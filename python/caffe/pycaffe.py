@@ -166,20 +166,21 @@ def db_entries(source: str | os.PathLike[str], backend: str = "lmdb") -> int:
 
 
 def has_nccl() -> bool:
-    """Whether gradients can be summed between the GPUs of a machine."""
-    return False
+    """Whether this build has NCCL, which sums gradients between GPUs."""
+    return _caffe.has_nccl
 
 
 class NCCL:
-    """Would sum gradients between GPUs: in builds without NCCL, an error that says so.
+    """An error for scripts that name it: processes train together by themselves.
 
-    Kept for scripts that name it; `has_nccl()` tells them.
+    The solvers of processes that mpirun starts find each other, and sum their gradients
+    through NCCL where `has_nccl()`.
     """
 
     _MISSING = (
-        "caffe.NCCL: this build has no NCCL, which sums gradients between GPUs; ask "
-        "caffe.has_nccl() first, or train in several processes on the CPU with "
-        "`mpirun -n 2 caffe train`"
+        "caffe.NCCL: solvers of one training find each other without it, and use NCCL "
+        "where the build has it; start the script in a process for each of them, as "
+        "`mpirun -n 2 python train.py`"
     )
 
     def __init__(self, solver: Solver, uid: bytes = b"") -> None:

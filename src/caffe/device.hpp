@@ -2,6 +2,11 @@
 #define CAFFE_DEVICE_HPP_
 
 #include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caffe/error.hpp"
 
 namespace caffe {
 
@@ -23,8 +28,43 @@ int Count();
 int Selected();
 void Select(int id);
 
+/// While one lives, what this thread allocates is for `owner`, a SyncedMemory: a full
+/// device tells whose memory is whose.
+class AllocatingFor {
+ public:
+  explicit AllocatingFor(const void* owner);
+  ~AllocatingFor();
+  AllocatingFor(const AllocatingFor&) = delete;
+  AllocatingFor& operator=(const AllocatingFor&) = delete;
+
+ private:
+  const void* before_;
+};
+
+/// A piece of device memory that is in use, and for whom; null if nobody has said.
+struct Holding {
+  std::size_t bytes;
+  const void* owner;
+};
+
+/// A device has no memory for what was asked of it.
+class MemoryFailure : public RuntimeFailure {
+ public:
+  MemoryFailure(const std::string& message, const void* owner,
+                std::vector<Holding> holdings)
+      : RuntimeFailure(message), owner_(owner), holdings_(std::move(holdings)) {}
+  /// For whom it was asked.
+  const void* owner() const { return owner_; }
+  /// What is in use, in no order.
+  const std::vector<Holding>& holdings() const { return holdings_; }
+
+ private:
+  const void* owner_;
+  std::vector<Holding> holdings_;
+};
+
 /// Memory of the selected device, from a cache of what was freed (TrimCache). Throws
-/// MemoryError if there is none.
+/// MemoryFailure if there is none.
 void* Allocate(std::size_t bytes);
 /// On any device and from any thread; null is ignored. Never throws.
 void Free(void* memory) noexcept;
@@ -47,6 +87,9 @@ void Fill(void* memory, int value, std::size_t bytes);
 
 /// Waits for all work that was started on the selected device.
 void Synchronize();
+/// Whether work that was started has failed there, so that none can run any more. Waits,
+/// too.
+bool HasFailed();
 
 }  // namespace device
 }  // namespace caffe

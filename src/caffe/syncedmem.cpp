@@ -35,6 +35,7 @@ void SyncedMemory::AllocateHost(bool zero) {
 
 void SyncedMemory::AllocateDevice() {
   if (gpu_ptr_) return;
+  const device::AllocatingFor owner(this);
   gpu_ptr_ = device::Allocate(size_);
   own_gpu_data_ = true;
 }

@@ -26,6 +26,9 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN
 def run(flags: Values) -> int:
     """Times a net: every layer forward and backward, and all of them together.
 
+    On a GPU the clock is read when the layer's work there is done, so that layers do
+    not overlap as they do in training.
+
     With -schedule the net runs as `caffe train` (phase TRAIN) or `caffe test` (TEST)
     would run it, and the steps of that are printed first.
     """
@@ -47,6 +50,8 @@ def run(flags: Values) -> int:
             log("Performing Backward")
             net._backward(last, 0)
     log("*** Benchmark begins ***")
+    if flags.gpu:
+        log("Every layer is timed until the GPU has done its work.")
     log(f"Testing for {flags.iterations} iterations.")
     names = list(net.top_names)
     forward = [0.0] * len(names)

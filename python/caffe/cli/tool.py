@@ -134,7 +134,14 @@ def start_processes(count: int) -> NoReturn:
     allowed = {
         f"OMPI_ALLOW_RUN_AS_ROOT{confirmed}": "1" for confirmed in ("", "_CONFIRM")
     }
-    os.execve(launcher, [*command, *sys.argv[1:]], os.environ | allowed)
+    # It would give a process a core, and reading images ahead takes several. The names
+    # are those of its versions 4 and 5.
+    unbound = {
+        "OMPI_MCA_hwloc_base_binding_policy": "none",
+        "PRTE_MCA_hwloc_default_binding_policy": "none",
+    }
+    environment = os.environ | allowed | unbound
+    os.execve(launcher, [*command, *sys.argv[1:]], environment)
 
 
 def refuse_several_processes(name: str) -> None:

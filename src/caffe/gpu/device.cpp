@@ -5,6 +5,7 @@
 #include <string>
 
 #include "caffe/common.hpp"
+#include "caffe/gpu/device.hpp"
 
 namespace caffe {
 namespace {
@@ -33,6 +34,7 @@ string Explanation(cudaError_t error) {
       return "the GPU is busy with another process and set to serve one alone "
              "(compute mode exclusive); wait for that process, or take another GPU";
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
       return "this library has no code for GPUs of this architecture; build it with "
              "-DCMAKE_CUDA_ARCHITECTURES=native on this machine";
     default:
@@ -194,7 +196,8 @@ bool Supported() { return true; }
 void Require() {
   CheckId(Selected());
   // Makes the context, which is where a device that cannot be had says so.
-  const cudaError_t error = cudaFree(nullptr);
+  cudaError_t error = cudaFree(nullptr);
+  if (error == cudaSuccess) error = StartNothing();
   if (error != cudaSuccess) ThrowUnusable(Str("GPU ", Selected()), error);
 }
 
@@ -217,6 +220,7 @@ void Select(int id) {
 }
 
 void Synchronize() { CUDA_CHECK(cudaDeviceSynchronize()); }
+bool HasFailed() { return cudaDeviceSynchronize() != cudaSuccess; }
 
 }  // namespace device
 }  // namespace caffe

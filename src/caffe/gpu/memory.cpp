@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "caffe/common.hpp"
@@ -13,6 +14,8 @@
 namespace caffe {
 namespace device {
 namespace {
+
+thread_local const void* present_owner = nullptr;
 
 constexpr std::size_t kSmallStep = 512, kLargeStep = std::size_t{2} << 20;
 
@@ -35,18 +38,21 @@ class Cache {
     const std::lock_guard lock(mutex_);
     void* memory = Take(size);
     if (!memory) memory = FromDriver(bytes, size);
-    used_ += sizes_.at(memory);
+    Holding& holding = pieces_.at(memory);
+    holding.owner = present_owner;
+    used_ += holding.bytes;
     peak_ = std::max(peak_, used_);
     return memory;
   }
 
   bool Free(void* memory) {
     const std::lock_guard lock(mutex_);
-    const auto found = sizes_.find(memory);
-    if (found == sizes_.end()) return false;
-    used_ -= found->second;
-    cached_ += found->second;
-    free_.emplace(found->second, memory);
+    const auto found = pieces_.find(memory);
+    if (found == pieces_.end()) return false;
+    const std::size_t bytes = found->second.bytes;
+    used_ -= bytes;
+    cached_ += bytes;
+    free_.emplace(bytes, memory);
     return true;
   }
 
@@ -88,22 +94,30 @@ class Cache {
       cudaGetLastError();
       std::size_t available = 0, total = 0;
       cudaMemGetInfo(&available, &total);
-      throw RuntimeFailure(Str("GPU ", id_, " has no memory for ", bytes,
-                               " bytes more: this process holds ", used_, ", ", available,
-                               " of ", total,
-                               " are free; take a smaller batch or image, or end other "
-                               "programs on this GPU"));
+      throw MemoryFailure(
+          Str("GPU ", id_, " has no memory for ", bytes,
+              " bytes more: this process holds ", used_, ", ", available, " of ", total,
+              " are free; take a smaller batch or image, or end other programs on this "
+              "GPU"),
+          present_owner, Holdings());
     }
     CUDA_CHECK(error);
     ++driver_allocations_;
-    sizes_[memory] = size;
+    pieces_[memory] = {size, present_owner};
     return memory;
+  }
+
+  // Nothing is free any more when this is asked for.
+  std::vector<Holding> Holdings() const {
+    std::vector<Holding> holdings;
+    for (const auto& [memory, holding] : pieces_) holdings.push_back(holding);
+    return holdings;
   }
 
   void GiveBack() {
     for (const auto& [size, memory] : free_) {
       cudaFree(memory);
-      sizes_.erase(memory);
+      pieces_.erase(memory);
     }
     free_.clear();
     cached_ = 0;
@@ -112,7 +126,7 @@ class Cache {
   const int id_;
   std::mutex mutex_;
   std::multimap<std::size_t, void*> free_;
-  std::unordered_map<void*, std::size_t> sizes_;  ///< of all, free or in use
+  std::unordered_map<void*, Holding> pieces_;  ///< free or in use
   std::size_t used_ = 0, peak_ = 0, cached_ = 0, driver_allocations_ = 0;
 };
 
@@ -131,6 +145,10 @@ std::vector<std::unique_ptr<Cache>>& Caches() {
 Cache& CacheOfSelected() { return *Caches().at(Selected()); }
 
 }  // namespace
+
+AllocatingFor::AllocatingFor(const void* owner)
+    : before_(std::exchange(present_owner, owner)) {}
+AllocatingFor::~AllocatingFor() { present_owner = before_; }
 
 void* Allocate(std::size_t bytes) { return CacheOfSelected().Allocate(bytes); }
 

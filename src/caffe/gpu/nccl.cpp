@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "caffe/common.hpp"
 #include "caffe/device.hpp"
+#include "caffe/gpu/owned.hpp"
 #include "caffe/parallel/device_mean.hpp"
 
 #define NCCL_CHECK(condition)                                                   \
@@ -35,13 +37,16 @@ struct Pending {
 // What names a GPU on all machines.
 struct Place {
   char host[64];
-  char bus[16];
+  int domain, bus, slot;
 };
 
 Place OwnPlace() {
   Place place = {};
   gethostname(place.host, sizeof(place.host) - 1);
-  CUDA_CHECK(cudaDeviceGetPCIBusId(place.bus, sizeof(place.bus), device::Selected()));
+  const int id = device::Selected();
+  CUDA_CHECK(cudaDeviceGetAttribute(&place.domain, cudaDevAttrPciDomainId, id));
+  CUDA_CHECK(cudaDeviceGetAttribute(&place.bus, cudaDevAttrPciBusId, id));
+  CUDA_CHECK(cudaDeviceGetAttribute(&place.slot, cudaDevAttrPciDeviceId, id));
   return place;
 }
 
@@ -59,13 +64,37 @@ bool EachHasItsOwn(ProcessGroup* group) {
   return true;
 }
 
+using Communicator = Owned<ncclComm_t, ncclCommDestroy>;
+
+// Null where NCCL cannot connect the group, which all of it learns.
+Communicator Connect(ProcessGroup* group) {
+  struct {
+    ncclUniqueId id;
+    ncclResult_t result;
+  } start = {};
+  if (group->rank() == 0) start.result = ncclGetUniqueId(&start.id);
+  group->Broadcast(&start, sizeof(start));
+  ncclResult_t result = start.result;
+  ncclComm_t made = nullptr;
+  if (result == ncclSuccess) {
+    result = ncclCommInitRank(&made, group->size(), start.id, group->rank());
+  }
+  Communicator communicator(made);
+  double failures = result != ncclSuccess;
+  group->StartSum(&failures, 1);
+  group->Wait();
+  if (failures == 0) return communicator;
+  // What the first has met is the same for all.
+  LOG_IF(WARNING,
+         result != ncclSuccess && (group->rank() == 0 || start.result == ncclSuccess))
+      << "NCCL cannot connect the GPUs of this group (" << ncclGetErrorString(result)
+      << "; NCCL_DEBUG=WARN says more): gradients go through host memory";
+  return nullptr;
+}
+
 class NcclMean final : public DeviceMean {
  public:
-  explicit NcclMean(ProcessGroup* group) {
-    ncclUniqueId id = {};
-    if (group->rank() == 0) NCCL_CHECK(ncclGetUniqueId(&id));
-    group->Broadcast(&id, sizeof(id));
-    NCCL_CHECK(ncclCommInitRank(&communicator_, group->size(), id, group->rank()));
+  explicit NcclMean(Communicator communicator) : communicator_(std::move(communicator)) {
     CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     CUDA_CHECK(cudaEventCreateWithFlags(&written_, cudaEventDisableTiming));
     CUDA_CHECK(cudaEventCreateWithFlags(&summed_, cudaEventDisableTiming));
@@ -73,7 +102,7 @@ class NcclMean final : public DeviceMean {
 
   // Ignores their status: a destructor cannot report.
   ~NcclMean() override {
-    if (communicator_) ncclCommDestroy(communicator_);
+    communicator_.reset();
     if (stream_) cudaStreamDestroy(stream_);
     if (written_) cudaEventDestroy(written_);
     if (summed_) cudaEventDestroy(summed_);
@@ -104,14 +133,14 @@ class NcclMean final : public DeviceMean {
     NCCL_CHECK(ncclGroupStart());
     for (const Pending& pending : pending_) {
       NCCL_CHECK(ncclAllReduce(pending.values, pending.values, pending.count,
-                               pending.type, ncclAvg, communicator_, stream_));
+                               pending.type, ncclAvg, communicator_.get(), stream_));
     }
     NCCL_CHECK(ncclGroupEnd());
     pending_.clear();
     bytes_ = 0;
   }
 
-  ncclComm_t communicator_ = nullptr;
+  Communicator communicator_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t written_ = nullptr, summed_ = nullptr;
   std::vector<Pending> pending_;
@@ -128,7 +157,10 @@ std::unique_ptr<DeviceMean> DeviceMean::Make(ProcessGroup* group) {
            "through host memory";
     return nullptr;
   }
-  return std::make_unique<NcclMean>(group);
+  Communicator communicator = Connect(group);
+  return communicator ? std::make_unique<NcclMean>(std::move(communicator)) : nullptr;
 }
+
+bool DeviceMean::Supported() { return true; }
 
 }  // namespace caffe

@@ -6,5 +6,6 @@
 namespace caffe {
 
 std::unique_ptr<DeviceMean> DeviceMean::Make(ProcessGroup*) { return nullptr; }
+bool DeviceMean::Supported() { return false; }
 
 }  // namespace caffe

@@ -127,6 +127,7 @@ const void* DeviceTensor<T>::ReadAs(DeviceFormat format) const {
   std::shared_ptr<ChannelsLastTensor> copy = PackedCopy();
   if (!copy || copy->type() != format.type) {
     const void* plain = memory()->gpu_data();
+    const device::AllocatingFor owner(memory().get());
     copy = std::make_shared<ChannelsLastTensor>(shape(), format.type, sizeof(T));
     copy->PackFrom(plain);
     memory()->cache_packed(copy);
@@ -140,6 +141,7 @@ void* DeviceTensor<T>::WriteAs(DeviceFormat format) const {
   auto storage =
       std::dynamic_pointer_cast<ChannelsLastTensor>(memory()->packed_storage());
   if (!storage || !storage->Is(shape(), format.type, sizeof(T))) {
+    const device::AllocatingFor owner(memory().get());
     storage = std::make_shared<ChannelsLastTensor>(shape(), format.type, sizeof(T));
   }
   memory()->set_packed(storage);

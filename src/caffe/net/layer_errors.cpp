@@ -2,8 +2,10 @@
 
 #include <string>
 
+#include "caffe/device.hpp"
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/layers/labels.hpp"
+#include "caffe/net/memory_report.hpp"
 #include "caffe/util/layer_name.hpp"
 
 namespace caffe {
@@ -34,6 +36,16 @@ string OriginOf(const Graph<Dtype>& graph, int layer, int bottom, int sample) {
   return data->origins()[sample];
 }
 
+// Kernels run behind the calls that start them, so that a later call may be told.
+void ExplainDeviceFailure(Error* error) {
+  if (error->kind() != ErrorKind::kRuntime || Caffe::mode() != Caffe::GPU) return;
+  if (!device::HasFailed()) return;
+  error->SetMessage(error->message() +
+                    "; the GPU failed in this layer or in one that ran before it, and "
+                    "runs nothing more: with CUDA_LAUNCH_BLOCKING=1 in the environment "
+                    "it is the layer that is named");
+}
+
 }  // namespace
 
 void RethrowFor(const GraphFacts& graph, const LayerParameter& param, Error* error) {
@@ -56,6 +68,11 @@ void RethrowFor(const Graph<Dtype>& graph, int i, Error* error) {
   if (auto* bad = dynamic_cast<BadSample*>(error)) {
     const string origin = OriginOf(graph, i, bad->bottom(), bad->sample());
     if (!origin.empty()) bad->SetOrigin(origin);
+  }
+  if (auto* full = dynamic_cast<device::MemoryFailure*>(error)) {
+    NameHolders(graph, full);
+  } else {
+    ExplainDeviceFailure(error);
   }
   RethrowFor(graph, graph.layers[i]->layer_param(), error);
 }

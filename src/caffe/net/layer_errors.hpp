@@ -11,7 +11,7 @@ namespace caffe {
                              Error* error);
 
 /// The same for layer `i` of a graph that runs; a bad sample is named by where it comes
-/// from.
+/// from, and the sentence tells what is known of a GPU that failed or is full.
 template <typename Dtype>
 [[noreturn]] void RethrowFor(const Graph<Dtype>& graph, int i, Error* error);
 

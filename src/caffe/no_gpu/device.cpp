@@ -21,6 +21,8 @@ void Require() { NO_GPU; }
 int Count() { return 0; }
 int Selected() { return 0; }
 void Select(int) { NO_GPU; }
+AllocatingFor::AllocatingFor(const void*) : before_(nullptr) {}
+AllocatingFor::~AllocatingFor() = default;
 void* Allocate(std::size_t) { NO_GPU; }
 void Free(void*) noexcept {}
 void TrimCache() {}
@@ -29,6 +31,7 @@ void ResetPeak() {}
 void Copy(void*, const void*, std::size_t) { NO_GPU; }
 void Fill(void*, int, std::size_t) { NO_GPU; }
 void Synchronize() { NO_GPU; }
+bool HasFailed() { return false; }
 
 }  // namespace device
 }  // namespace caffe

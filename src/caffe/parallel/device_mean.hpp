@@ -12,8 +12,11 @@ namespace caffe {
 class DeviceMean {
  public:
   /// Collective. Null where the group has to go through host memory: it has one process,
-  /// is in CPU mode, the build has no NCCL, or two processes share a GPU.
+  /// is in CPU mode, the build has no NCCL, NCCL cannot connect it, or two processes
+  /// share a GPU.
   static std::unique_ptr<DeviceMean> Make(ProcessGroup* group);
+  /// Whether the build has NCCL.
+  static bool Supported();
   virtual ~DeviceMean() = default;
 
   /// Starts to put the mean over the group in place of `values`, device memory that what

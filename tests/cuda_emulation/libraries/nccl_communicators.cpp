@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -21,6 +22,12 @@ struct Group {
   std::vector<GroupedCall> calls;
 };
 thread_local Group group;
+
+/// CUDA_EMULATION_FAIL=nccl: the devices of one process are not another's.
+bool NcclIsMissing() {
+  const char* wanted = std::getenv("CUDA_EMULATION_FAIL");
+  return wanted && std::strcmp(wanted, "nccl") == 0;
+}
 
 ncclResult_t MakeAll(const std::vector<GroupedCall>& calls) {
   for (const GroupedCall& call : calls) {
@@ -158,6 +165,7 @@ const char* ncclGetErrorString(ncclResult_t result) {
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   if (!id) return ncclInvalidArgument;
+  if (NcclIsMissing()) return ncclSystemError;
   static std::atomic<unsigned> count{0};
   std::memset(id->internal, 0, sizeof id->internal);
   std::snprintf(id->internal, sizeof id->internal, "emulated %u", ++count);

@@ -3,11 +3,11 @@
 #include <cuda_emulation/control.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "api.h"
 #include "capture.h"
+#include "environment.h"
 #include "streams.h"
 
 namespace cuda_emulation::runtime {
@@ -17,14 +17,14 @@ constexpr int kLeastPriority = 0, kGreatestPriority = -5;
 
 struct Settings {
   int count;
-  std::size_t memory_bytes = std::size_t{8} << 30;
-  int driver = CUDART_VERSION, runtime = CUDART_VERSION;
+  std::size_t memory_bytes = NumberOf("CUDA_EMULATION_MEMORY", std::size_t{8} << 30);
+  int driver = static_cast<int>(NumberOf("CUDA_EMULATION_DRIVER", CUDART_VERSION));
+  int runtime = CUDART_VERSION;
   bool peers_possible = true;
 
-  Settings() {
-    const char* text = std::getenv("CUDA_EMULATION_DEVICES");
-    count = text ? std::clamp(std::atoi(text), 0, kMostDevices) : 2;
-  }
+  Settings()
+      : count(std::min(static_cast<int>(NumberOf("CUDA_EMULATION_DEVICES", 2)),
+                       kMostDevices)) {}
 };
 
 Settings& TheSettings() {
@@ -50,7 +50,9 @@ Device::Device(int number)
     : number(number),
       memory(number),
       legacy(new CUstream_st{number, cudaStreamDefault, 0, true}),
-      streams{legacy} {}
+      streams{legacy} {
+  if (DevicesAreBusy()) fault = cudaErrorDevicesUnavailable;
+}
 
 int DeviceCount() { return TheSettings().count; }
 bool IsDevice(int number) { return number >= 0 && number < DeviceCount(); }

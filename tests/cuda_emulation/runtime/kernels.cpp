@@ -14,6 +14,7 @@
 
 #include "api.h"
 #include "coroutine.h"
+#include "environment.h"
 #include "execution.h"
 #include "immortal.h"
 #include "streams.h"
@@ -296,6 +297,7 @@ cudaError_t LaunchGrid(const void* kernel, const cudaLaunchConfig_t& config,
                        std::size_t bytes) {
   return CallOnDevice([&](Device& device) {
     if (!kernel) return cudaErrorInvalidDeviceFunction;
+    if (KernelsHaveNoImage()) return cudaErrorNoKernelImageForDevice;
     if (!IsLaunchable(config)) return cudaErrorInvalidConfiguration;
     if (config.dynamicSmemBytes != 0 || config.numAttrs != 0) {
       std::fprintf(stderr,
@@ -314,6 +316,11 @@ cudaError_t LaunchGrid(const void* kernel, const cudaLaunchConfig_t& config,
     task.run = [grid = config.gridDim, size = config.blockDim, body = std::move(thread)] {
       RunGrid(grid, size, body);
     };
+    if (KernelShallFail(kernel)) {
+      task.run = [] {
+        Fail(cudaErrorLaunchFailure, "fails as CUDA_EMULATION_FAIL asks");
+      };
+    }
     return Submit(stream, std::move(task));
   });
 }
