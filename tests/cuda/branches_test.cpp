@@ -26,8 +26,8 @@ struct Case {
 };
 // Less and more than a warp of channels and of positions.
 const std::vector<Case> kCases = {
-    {{2, 3, 1, 1}, 1, false}, {{2, 5, 7, 7}, 2, false},   {{1, 40, 23, 29}, 3, false},
-    {{2, 5, 7, 7}, 2, true},  {{3, 70, 5, 2}, 4, true},   {{1, 32, 14, 14}, 2, true},
+    {{2, 3, 1, 1}, 1, false}, {{2, 5, 7, 7}, 2, false}, {{1, 40, 23, 29}, 3, false},
+    {{2, 5, 7, 7}, 2, true},  {{3, 70, 5, 2}, 4, true}, {{1, 32, 14, 14}, 2, true},
     {{0, 3, 2, 2}, 2, false},
 };
 

@@ -48,8 +48,8 @@ TYPED_TEST(ChannelsTest, SumsAreAddedToWhatIsThere) {
         AddChannelSums(layout, ShapeOf(shape), DeviceDataOf(&x).Read(layout),
                        sums.mutable_gpu_data());
         const int terms = shape[0] * shape[2] + 1;
-        ExpectClose(Values(sums), want,
-                    ToleranceOf<TypeParam>(OpKind::kReduction, terms), "sums");
+        ExpectClose(Values(sums), want, ToleranceOf<TypeParam>(OpKind::kReduction, terms),
+                    "sums");
         if (repeat == 0) first = Values(sums);
       }
       ExpectClose(Values(sums), first, ToleranceOf<TypeParam>(OpKind::kCopy), "again");

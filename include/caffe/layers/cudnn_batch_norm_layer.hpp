@@ -69,8 +69,7 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
                    const vector<Blob<Dtype>*>& top) override;
   void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                     const vector<Blob<Dtype>*>& bottom) override;
-  void Recompute_gpu(const vector<Blob<Dtype>*>& bottom,
-                     const vector<Blob<Dtype>*>& top);
+  void Recompute_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
 
   bool use_running() const { return frozen_ || this->phase_ == TEST; }
   bool KeepsInput(const vector<Blob<Dtype>*>& bottom,
