@@ -48,8 +48,8 @@ TYPED_TEST(ChannelsTest, SumsAreAddedToWhatIsThere) {
         AddChannelSums(layout, ShapeOf(shape), DeviceDataOf(&x).Read(layout),
                        sums.mutable_gpu_data());
         const int terms = shape[0] * shape[2] + 1;
-        ExpectClose(Values(sums), want,
-                    ToleranceOf<TypeParam>(OpKind::kReduction, terms), "sums");
+        ExpectClose(Values(sums), want, ToleranceOf<TypeParam>(OpKind::kReduction, terms),
+                    "sums");
         if (repeat == 0) first = Values(sums);
       }
       ExpectClose(Values(sums), first, ToleranceOf<TypeParam>(OpKind::kCopy), "again");
@@ -108,7 +108,8 @@ TYPED_TEST(ChannelsTest, ChannelsLastAreAddedToPlain) {
     Doubles want = Values(to);
     const Doubles values = Values(from);
     for (std::size_t i = 0; i < want.size(); ++i) want[i] += values[i];
-    AddToPlain(ShapeOf(shape), DeviceDataOf(&from).Read(DeviceLayout::kChannelsLast),
+    AddToPlain(ShapeOf(shape), DeviceType::kOwn,
+               DeviceDataOf(&from).Read(DeviceLayout::kChannelsLast),
                to.mutable_gpu_data());
     ExpectClose(Values(to), want, ToleranceOf<TypeParam>(OpKind::kElementwise), "to");
   }

@@ -1,7 +1,9 @@
 #ifndef CAFFE_GPU_TENSOR_HPP_
 #define CAFFE_GPU_TENSOR_HPP_
 
+#include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -20,6 +22,14 @@ enum class DeviceType {
   kBFloat16,  ///< of a float blob
   kFloat16,   ///< of a float blob
 };
+
+/// That of the activations of a net of blobs of T.
+template <typename T>
+DeviceType ActivationType(NetParameter::Precision precision) {
+  if (!std::is_same_v<T, float>) return DeviceType::kOwn;
+  if (precision == NetParameter::BF16) return DeviceType::kBFloat16;
+  return precision == NetParameter::FP16 ? DeviceType::kFloat16 : DeviceType::kOwn;
+}
 
 struct DeviceFormat {
   DeviceLayout layout = DeviceLayout::kPlain;
@@ -133,6 +143,10 @@ template <typename T>
 DeviceTensor<T> DeviceDiffOf(const Blob<T>* blob) {
   return DeviceTensor<T>::Diff(blob);
 }
+
+/// How often images have been brought from one format to another: each was a pass over
+/// memory. Arrays without an image, (N, C, 1, 1) say, are not counted.
+std::int64_t FormatConversionCount();
 
 /// The format for reading several tensors together: that of the first whose channels are
 /// last, if there is one.
