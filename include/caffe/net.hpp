@@ -93,9 +93,12 @@ class Net {
   bool keep_blobs() const { return keep_blobs_; }
 
   /// As NetParameter.precision says, until it is set here; BF16 is an explicit choice,
-  /// and without effect, with a warning, on CPUs that are not faster in it.
+  /// and without effect, with a warning, on CPUs that are not faster in it. Forward
+  /// throws ValueError on a CPU if it is FP16 or TF32, which GPUs alone have.
   void set_precision(NetParameter::Precision value);
   NetParameter::Precision precision() const { return precision_; }
+  /// Backward gives the gradients of `scale` times the loss; 1 unless it is set.
+  void set_loss_scale(Dtype scale) { loss_scale_ = scale; }
 
   Dtype ForwardBackward() {
     Dtype loss;
@@ -229,6 +232,7 @@ class Net {
   bool optimized_ = false;
   bool keep_blobs_ = true;
   NetParameter::Precision precision_ = NetParameter::FLOAT32;
+  Dtype loss_scale_ = 1;
   std::unique_ptr<OverwrittenData<Dtype>> overwritten_data_;
   /// Of ranges of layers and people who look; of the whole net.
   std::unique_ptr<Schedule<Dtype>> plain_, whole_;

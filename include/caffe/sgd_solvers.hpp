@@ -19,9 +19,9 @@ struct SolverStateFile;
 ///     V = momentum * V + rate * g
 ///     w = w - V
 ///
-/// where scale is 1 / iter_size times the factor of clip_gradients, decay is
-/// weight_decay * decay_mult and rate is GetLearningRate() * lr_mult. After the
-/// update a parameter's diff holds what was subtracted from it.
+/// where scale is 1 / iter_size times the factor of clip_gradients and, in FP16, over the
+/// loss scale, decay is weight_decay * decay_mult and rate is GetLearningRate() *
+/// lr_mult. After the update a parameter's diff holds what was subtracted from it.
 ///
 /// A parameter with lr_mult 0 is left alone. Differs from BVLC, where momentum
 /// restored from a snapshot would go on moving it.
@@ -62,6 +62,7 @@ class SGDSolver : public Solver<Dtype> {
   /// All steps and the subtraction in one pass over every parameter; `scale` is what the
   /// diffs are multiplied by.
   virtual void FusedUpdate(Dtype rate, Dtype scale);
+  bool TakesScaledGradients() const override { return HasFusedUpdate(); }
 
   void SnapshotSolverState(const string& model_filename) override;
   virtual void SnapshotSolverStateToBinaryProto(const string& model_filename);

@@ -13,6 +13,7 @@
 
 namespace caffe {
 
+class LossScale;
 class SnapshotRecord;
 template <typename Dtype>
 class TrainingGroup;
@@ -39,6 +40,9 @@ typedef std::function<SolverAction::Enum()> ActionCallback;
 ///
 /// An iteration is: test if due; iter_size times forward and backward; the
 /// callbacks' on_gradients_ready; ApplyUpdate; snapshot if due or asked for.
+///
+/// A net of precision FP16 has its gradients times a scale that Step chooses, so that
+/// callbacks see those; an iteration with one that is not finite does not update.
 ///
 /// In a group of processes (see ProcessGroup) every process makes the same solver and
 /// makes the same calls of it. An iteration then has size() times the samples: each
@@ -155,6 +159,12 @@ class Solver {
   /// Loads the weights `state` names and takes everything but the history.
   void ImportState(const string& state_file, const SolverState& state);
 
+  /// Whether ApplyUpdate multiplies gradients by gradient_factor(). Where it does not,
+  /// Step does so before, in a pass of its own.
+  virtual bool TakesScaledGradients() const { return false; }
+  /// What the gradients are to be multiplied by: 1 over the loss scale of precision FP16.
+  Dtype gradient_factor() const { return gradient_factor_; }
+
   SolverParameter param_;
   int iter_;
   int current_step_;
@@ -176,6 +186,10 @@ class Solver {
   /// Snapshot for Step and Solve, which go on when it fails.
   void TrySnapshot();
   void DisplayIteration(Dtype loss);
+  /// Whether the loss is scaled in this net, precision and mode.
+  bool ScalesLoss() const;
+  /// ApplyUpdate, unless the loss is scaled and a gradient is not finite.
+  void UpdateIfFinite();
   /// Counts the loss of all processes; `cause` says where one that is not finite began.
   void TakeLoss(Dtype loss, const string& cause);
 
@@ -185,6 +199,8 @@ class Solver {
   /// Where a run goes on from a snapshot that is being written. In a test, and when one
   /// was interrupted, that is where it began, since the resumed run repeats it.
   std::unique_ptr<SolverState> position_;
+  std::unique_ptr<LossScale> loss_scale_;
+  Dtype gradient_factor_ = 1;
 
   DISABLE_COPY_AND_ASSIGN(Solver);
 };

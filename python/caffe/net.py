@@ -375,13 +375,19 @@ class Net(NetStructure):
 
     @property
     def precision(self) -> str:
-        """Precision of the arithmetic: "float32", or "bf16" where it was chosen.
+        """Precision of the arithmetic: "float32", or another that was chosen.
 
-        The prototxt's `precision` unless set here. With "bf16" convolutions without
-        groups multiply operands rounded to bfloat16 (8 bits of precision), about twice
-        as fast where the CPU has AVX512-BF16 or AMX, and with a warning in float32
-        where it has neither. Sums, activations, gradients and weights are float32 all
-        the same.
+        The prototxt's `precision` unless set here. On a CPU with "bf16" convolutions
+        without groups multiply operands rounded to bfloat16 (8 bits of precision),
+        about twice as fast where it has AVX512-BF16 or AMX, and with a warning in
+        float32 where it has neither. Sums, activations, gradients and weights are
+        float32 all the same.
+
+        On a GPU with "bf16" or "fp16" (11 bits, with a scaled loss in training)
+        activations and their gradients have that type in memory, too; sums, losses,
+        weights and their gradients are float32. With "tf32" (11 bits) the operands of
+        float32 products are rounded, and nothing else. In CPU mode `forward` raises
+        ValueError with "fp16" and "tf32".
         """
         return NetParameter.Precision.Name(self._engine.precision).lower()
 

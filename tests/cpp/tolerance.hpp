@@ -80,6 +80,25 @@ Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
   return {0, 0};
 }
 
+/// For results of that tolerance which were stored in a type whose numbers are `epsilon`
+/// apart at 1, hence moved by up to half of that; and `more` times while they were sums
+/// of fewer terms, which may be as large as the largest result where what is left is
+/// small.
+inline Tolerance StoredAs(double epsilon, Tolerance exact, int more = 0) {
+  return {exact.relative + epsilon / 2, exact.absolute + more * epsilon / 2};
+}
+
+/// The least cosine between a vector and the same vector after `times` independent
+/// roundings of all its elements, or of what they come from, to a type of this epsilon.
+/// One moves an element by epsilon / sqrt(12) of its size as a standard deviation; the
+/// noise of several is that of a random walk, and five times that is allowed. A gradient
+/// that goes back through a ReLU is all there or not at all: of values spread like a
+/// normal distribution about `epsilon` are so close to 0 that rounding decides.
+inline double LeastCosine(double epsilon, int times, int relus = 0) {
+  const double noise = 5 * epsilon * std::sqrt(times / 12.0);
+  return 1 - (noise * noise + relus * epsilon) / 2;
+}
+
 /// Central differences in double: with step h the truncation error is h^2 f''' / 6
 /// and the rounding error 1e-16 |f| / h, about 2e-9 f''' and 1e-12 |f| here; the
 /// threshold leaves room for third derivatives of some hundreds.

@@ -108,7 +108,8 @@ TYPED_TEST(ChannelsTest, ChannelsLastAreAddedToPlain) {
     Doubles want = Values(to);
     const Doubles values = Values(from);
     for (std::size_t i = 0; i < want.size(); ++i) want[i] += values[i];
-    AddToPlain(ShapeOf(shape), DeviceDataOf(&from).Read(DeviceLayout::kChannelsLast),
+    AddToPlain(ShapeOf(shape), DeviceType::kOwn,
+               DeviceDataOf(&from).Read(DeviceLayout::kChannelsLast),
                to.mutable_gpu_data());
     ExpectClose(Values(to), want, ToleranceOf<TypeParam>(OpKind::kElementwise), "to");
   }

@@ -21,6 +21,7 @@
 #include "layer_test.hpp"
 #include "ops/convolution_results.hpp"
 #include "ops/problems.hpp"
+#include "sixteen_bits.hpp"
 
 namespace caffe {
 namespace test {
@@ -118,6 +119,43 @@ TEST_P(DeviceConvolutionTest, DoubleAgreesWithTheDefinition) {
   if (GetParam().Products() <= kMostProductsOfATest) ExpectTheDefinition<double>();
 }
 
+// Operands of 16 bits are the problem's; sums are float32, and what is stored is rounded.
+TEST_P(DeviceConvolutionTest, In16BitsAgreesWithTheDefinition) {
+  const ConvolutionCase& c = GetParam();
+  for (const SixteenBits& bits : kSixteenBits) {
+    SCOPED_TRACE(bits.name);
+    ConvolutionProblem p = c.problem;
+    p.precision = bits.precision;
+    std::string why;
+    const auto op = MakeCudnnConvolution<float>(p, &why);
+    if (!op) GTEST_SKIP() << why;
+    ConvolutionBlobs<float> blobs(p, Seed());
+    bits.Round(&blobs.x);
+    bits.Round(&blobs.w);
+    bits.Round(&blobs.y, Half::kDiff);
+    const ConvolutionResults want = Expected(c, blobs);
+    Doubles dw = Values(blobs.w, Half::kDiff), db = Values(blobs.b, Half::kDiff);
+    for (std::size_t i = 0; i < dw.size(); ++i) dw[i] += want.dw[i];
+    for (std::size_t i = 0; i < db.size(); ++i) db[i] += want.db[i];
+    MoveTo(bits.format(), DeviceDiffOf(&blobs.y));
+    ForwardOf(op.get(), &blobs);
+    BackwardOf(op.get(), &blobs);
+    EXPECT_EQ(DeviceDataOf(&blobs.y).format(), bits.format());
+    EXPECT_EQ(DeviceDiffOf(&blobs.x).format(), bits.format());
+    const auto stored = [&](std::int64_t terms, int more) {
+      return StoredAs(bits.epsilon(), ToleranceOf<float>(OpKind::kReduction, terms),
+                      more);
+    };
+    const std::int64_t taps = Product(p.kernel), outputs = Product(p.dst) / p.dst[1];
+    ExpectClose(Values(blobs.y), want.y,
+                stored(p.src[1] / p.group * taps + 1, p.bias ? 1 : 0), "y");
+    ExpectClose(Values(blobs.x, Half::kDiff), want.dx,
+                stored(p.dst[1] / p.group * taps, 0), "dx");
+    ExpectClose(Values(blobs.w, Half::kDiff), dw, stored(outputs + 1, 1), "dw");
+    ExpectResult<float>(Values(blobs.b, Half::kDiff), db, outputs + 1, "db");
+  }
+}
+
 // What cuDNN gets with its channels last it leaves so: a net is converted once.
 TEST_P(DeviceConvolutionTest, ResultsAreInTheLayoutOfTheInputs) {
   const ConvolutionProblem& problem = GetParam().problem;
@@ -131,6 +169,39 @@ TEST_P(DeviceConvolutionTest, ResultsAreInTheLayoutOfTheInputs) {
   if (HasLayouts(problem.src) && HasLayouts(problem.dst)) {
     EXPECT_EQ(DeviceDataOf(&blobs.y).layout(), DeviceLayout::kChannelsLast);
     EXPECT_EQ(DeviceDiffOf(&blobs.x).layout(), DeviceLayout::kChannelsLast);
+  }
+}
+
+// The sum and the ReLU of an inference net are in the format of the result.
+TEST_P(DeviceConvolutionTest, EpilogueIn16Bits) {
+  const ConvolutionCase& c = GetParam();
+  for (const SixteenBits& bits : kSixteenBits) {
+    SCOPED_TRACE(bits.name);
+    ConvolutionProblem p = c.problem;
+    p.precision = bits.precision;
+    p.training = false;
+    p.addend = p.relu = true;
+    std::string why;
+    const auto op = MakeCudnnConvolution<float>(p, &why);
+    if (!op) GTEST_SKIP() << why;
+    ConvolutionBlobs<float> blobs(p, Seed());
+    Blob<float> addend(p.dst);
+    Fill(&addend, Seed() * 8 + 6);
+    bits.Round(&blobs.x);
+    bits.Round(&blobs.w);
+    bits.Round(&addend);
+    Doubles want = Expected(c, blobs).y;
+    const Doubles added = Values(addend);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      want[i] = std::max(want[i] + added[i], 0.0);
+    }
+    ForwardOf(op.get(), &blobs, &addend);
+    EXPECT_EQ(DeviceDataOf(&blobs.y).format(), bits.format());
+    const std::int64_t terms = p.src[1] / p.group * Product(p.kernel) + 2;
+    // What the ReLU makes 0 was as large as what it leaves.
+    ExpectClose(
+        Values(blobs.y), want,
+        StoredAs(bits.epsilon(), ToleranceOf<float>(OpKind::kReduction, terms), 2), "y");
   }
 }
 

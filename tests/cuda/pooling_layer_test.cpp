@@ -11,6 +11,7 @@
 #include "both_layouts.hpp"
 #include "gpu_mode.hpp"
 #include "layer_test.hpp"
+#include "sixteen_bits.hpp"
 
 namespace caffe {
 namespace test {
@@ -53,6 +54,17 @@ TYPED_TEST(PoolingDeviceTest, MaxIsTheHosts) {
     SCOPED_TRACE(ShapeText(c.shape));
     ExpectMatchesHost<TypeParam>(Pooling(c.param), {c.shape}, OpKind::kCopy, 1, 2);
   }
+}
+
+TEST(PoolingDevice16BitsTest, IsTheHosts) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(ShapeText(c.shape));
+    // A gradient is a sum over windows.
+    ExpectMatchesHostIn16Bits(Pooling(c.param), {c.shape}, OpKind::kReduction, 9);
+    ExpectMatchesHostIn16Bits(Pooling("pool: AVE " + c.param), {c.shape},
+                              OpKind::kReduction, c.shape[2] * c.shape[3]);
+  }
+  Caffe::set_mode(Caffe::CPU);
 }
 
 TYPED_TEST(PoolingDeviceTest, MeanIsTheHosts) {

@@ -42,9 +42,7 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   inline int MinTopBlobs() const override { return 1; }
   inline bool EqualNumBottomTopBlobs() const override { return true; }
 
-  void Prepare(const LayerOptions& options) override {
-    bf16_ = options.precision == NetParameter::BF16;
-  }
+  void Prepare(const LayerOptions& options) override { precision_ = options.precision; }
 
   /// The engine and kernel in use, e.g. "onednn jit:avx512_core"; after a pass on a GPU
   /// that of the GPU.
@@ -104,7 +102,7 @@ class BaseConvolutionLayer : public Layer<Dtype> {
   UnfoldedConvolution<Dtype>& unfolded();
   UnfoldedConvolution<Dtype>& device_unfolded();
 
-  bool bf16_ = false;
+  NetParameter::Precision precision_ = NetParameter::FLOAT32;
   std::unique_ptr<ConvolutionProblem> problem_;
   std::unique_ptr<ConvolutionOp<Dtype>> op_;
   std::unique_ptr<DeviceConvolution<Dtype>> device_op_;

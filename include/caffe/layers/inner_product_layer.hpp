@@ -18,6 +18,8 @@ namespace caffe {
 /// engine in caffe_cpu_gemm.
 /// Parameters: inner_product_param {num_output, bias_term true, weight_filler,
 /// bias_filler, axis 1, transpose false}.
+/// On a GPU, with precision BF16 or FP16, X, W and dY are rounded to that for the
+/// products; Y, dX, dW and the bias are not.
 template <typename Dtype>
 class InnerProductLayer : public Layer<Dtype> {
  public:
@@ -26,6 +28,7 @@ class InnerProductLayer : public Layer<Dtype> {
                   const vector<Blob<Dtype>*>& top) override;
   void Reshape(const vector<Blob<Dtype>*>& bottom,
                const vector<Blob<Dtype>*>& top) override;
+  void Prepare(const LayerOptions& options) override { precision_ = options.precision; }
   inline const char* type() const override { return "InnerProduct"; }
   inline int ExactNumBottomBlobs() const override { return 1; }
   inline int ExactNumTopBlobs() const override { return 1; }
@@ -46,6 +49,7 @@ class InnerProductLayer : public Layer<Dtype> {
   int N_;
   bool bias_term_;
   bool transpose_;
+  NetParameter::Precision precision_ = NetParameter::FLOAT32;
 };
 
 }  // namespace caffe

@@ -35,8 +35,9 @@ OPTIMIZE = Flag(
 PRECISION = Flag(
     "precision",
     "",
-    "Precision of the arithmetic; by default what the prototxt says, or float32.",
-    ("float32", "bf16"),
+    "Precision of the arithmetic; by default what the prototxt says, or float32. "
+    "fp16 and tf32 are for GPUs.",
+    ("float32", "bf16", "fp16", "tf32"),
 )
 PLUGIN = Flag("plugin", "", "Shared objects with layers, separated by commas.")
 

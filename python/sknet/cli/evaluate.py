@@ -67,9 +67,10 @@ def add_commands(commands: Any) -> None:
     )
     command.add_argument(
         "--precision",
-        choices=("float32", "bf16"),
+        choices=("float32", "bf16", "fp16", "tf32"),
         default="float32",
-        help="of the products in convolutions; bf16 is faster on CPUs that have it",
+        help="of the products in convolutions; bf16 is faster on CPUs that have it, "
+        "fp16 and tf32 are for GPUs",
     )
     command.add_argument(
         "--resume",

@@ -250,7 +250,8 @@ def load_network(
         batch: Crops in a forward pass.
         strict: Whether every layer has to get weights, and all weights a layer.
         optimize: Fuse layers; then only the scores can be read.
-        precision: "float32", or "bf16" for products of rounded operands.
+        precision: "float32", or "bf16", "fp16" and "tf32" for products of rounded
+            operands; the last two on a GPU.
 
     Raises:
         ValueError: The weights do not belong to the net, or it is no classifier.

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
+#include "caffe/gpu/element.cuh"
 #include "caffe/gpu/for_each.cuh"
 #include "caffe/gpu/workspace.hpp"
 #include "caffe/util/block_sum.cuh"
@@ -61,8 +63,8 @@ __global__ void SumPlain(ChannelShape shape, int chunks, const T* x, double* par
 }
 
 // A block does one chunk of as many channels as a warp has lanes.
-template <typename T>
-__global__ void SumChannelsLast(ChannelShape shape, int chunks, const T* x,
+template <typename T, typename S>
+__global__ void SumChannelsLast(ChannelShape shape, int chunks, const S* x,
                                 double* partial, T* sums) {
   __shared__ double of_warps[kThreads];
   const int tiles = (shape.channels + kWarp - 1) / kWarp;
@@ -73,7 +75,7 @@ __global__ void SumChannelsLast(ChannelShape shape, int chunks, const T* x,
   double sum = 0;
   for (int row = rows.first + warp; row < rows.last && c < shape.channels;
        row += kWarps) {
-    sum += x[static_cast<std::int64_t>(row) * shape.channels + c];
+    sum += static_cast<T>(x[static_cast<std::int64_t>(row) * shape.channels + c]);
   }
   of_warps[threadIdx.x] = sum;
   __syncthreads();
@@ -93,10 +95,10 @@ __global__ void SumChunks(int channels, int chunks, const double* partial, T* su
   }
 }
 
-template <typename T>
-__device__ T Finished(T value, const T* bias, int c, const T* addend, int i, bool relu) {
+template <typename T, typename S>
+__device__ T Finished(T value, const T* bias, int c, const S* addend, int i, bool relu) {
   if (bias) value += bias[c];
-  if (addend) value += addend[i];
+  if (addend) value += static_cast<T>(addend[i]);
   return !relu || value > 0 ? value : value * T(0) + T(0);
 }
 
@@ -111,21 +113,22 @@ __global__ void FinishPlain(ChannelShape shape, const T* bias, const T* addend, 
   }
 }
 
-template <typename T>
+template <typename T, typename S>
 __global__ void FinishChannelsLast(int count, int channels, const T* bias,
-                                   const T* addend, bool relu, T* y) {
+                                   const S* addend, bool relu, S* y) {
   CUDA_KERNEL_LOOP(i, count) {
-    y[i] = Finished(y[i], bias, i % channels, addend, i, relu);
+    const T value = static_cast<T>(y[i]);
+    y[i] = static_cast<S>(Finished(value, bias, i % channels, addend, i, relu));
   }
 }
 
 // For arrays with few positions, such as weights: each thread does those of one channel.
-template <typename T>
-void AddPositions(int rows, int channels, int spatial, const T* from, T* to) {
+template <typename T, typename S>
+void AddPositions(int rows, int channels, int spatial, const S* from, T* to) {
   ForEach(rows, [=] __device__(int row) {
     const int n = row / channels, c = row % channels;
     for (int s = 0; s < spatial; ++s) {
-      to[row * spatial + s] += from[(n * spatial + s) * channels + c];
+      to[row * spatial + s] += static_cast<T>(from[(n * spatial + s) * channels + c]);
     }
   });
 }
@@ -133,9 +136,9 @@ void AddPositions(int rows, int channels, int spatial, const T* from, T* to) {
 }  // namespace
 
 template <typename T>
-void AddChannelSums(DeviceLayout layout, ChannelShape shape, const T* x, T* sums) {
+void AddChannelSums(DeviceFormat format, ChannelShape shape, const void* x, T* sums) {
   if (shape.num == 0 || shape.channels == 0 || shape.spatial == 0) return;
-  const bool plain = layout == DeviceLayout::kPlain && shape.spatial > 1;
+  const bool plain = format.layout == DeviceLayout::kPlain && shape.spatial > 1;
   const int tiles = plain ? shape.channels : (shape.channels + kWarp - 1) / kWarp;
   const int rows = plain ? shape.num * ((shape.spatial + kSegment - 1) / kSegment)
                          : shape.num * shape.spatial;
@@ -146,40 +149,52 @@ void AddChannelSums(DeviceLayout layout, ChannelShape shape, const T* x, T* sums
     partial = static_cast<double*>(
         Workspace(static_cast<std::size_t>(chunks) * shape.channels * sizeof(double)));
   }
-  LaunchKernel(plain ? SumPlain<T> : SumChannelsLast<T>, chunks * tiles, kThreads, shape,
-               chunks, x, partial, sums);
+  if (plain) {
+    LaunchKernel(SumPlain<T>, chunks * tiles, kThreads, shape, chunks,
+                 static_cast<const T*>(x), partial, sums);
+  } else {
+    WithElement<T>(format.type, [&]<typename S>(S) {
+      LaunchKernel(SumChannelsLast<T, S>, chunks * tiles, kThreads, shape, chunks,
+                   static_cast<const S*>(x), partial, sums);
+    });
+  }
   if (chunks == 1) return;
   LaunchKernel(SumChunks<T>, CAFFE_GET_BLOCKS(shape.channels), CAFFE_CUDA_NUM_THREADS,
                shape.channels, chunks, partial, sums);
 }
 
 template <typename T>
-void FinishChannels(DeviceLayout layout, ChannelShape shape, const T* bias,
-                    const T* addend, bool relu, T* y) {
+void FinishChannels(DeviceFormat format, ChannelShape shape, const T* bias,
+                    const void* addend, bool relu, void* y) {
   if (!bias && !addend && !relu) return;
-  if (layout == DeviceLayout::kPlain && shape.spatial > 1) {
+  if (format.layout == DeviceLayout::kPlain && shape.spatial > 1) {
     LaunchKernel(FinishPlain<T>, shape.num * shape.channels, ThreadsFor(shape.spatial),
-                 shape, bias, addend, relu, y);
+                 shape, bias, static_cast<const T*>(addend), relu, static_cast<T*>(y));
     return;
   }
   const int count = shape.num * shape.channels * shape.spatial;
-  LaunchKernel(FinishChannelsLast<T>, CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS,
-               count, shape.channels, bias, addend, relu, y);
+  WithElement<T>(format.type, [&]<typename S>(S) {
+    LaunchKernel(FinishChannelsLast<T, S>, CAFFE_GET_BLOCKS(count),
+                 CAFFE_CUDA_NUM_THREADS, count, shape.channels, bias,
+                 static_cast<const S*>(addend), relu, static_cast<S*>(y));
+  });
 }
 
 template <typename T>
-void AddToPlain(ChannelShape shape, const T* channels_last, T* plain) {
-  AddPositions(shape.num * shape.channels, shape.channels, shape.spatial, channels_last,
-               plain);
+void AddToPlain(ChannelShape shape, DeviceType type, const void* channels_last,
+                T* plain) {
+  WithElement<T>(type, [&]<typename S>(S) {
+    AddPositions(shape.num * shape.channels, shape.channels, shape.spatial,
+                 static_cast<const S*>(channels_last), plain);
+  });
 }
 
-template void AddToPlain(ChannelShape, const float*, float*);
-template void AddToPlain(ChannelShape, const double*, double*);
-template void AddChannelSums(DeviceLayout, ChannelShape, const float*, float*);
-template void AddChannelSums(DeviceLayout, ChannelShape, const double*, double*);
-template void FinishChannels(DeviceLayout, ChannelShape, const float*, const float*, bool,
-                             float*);
-template void FinishChannels(DeviceLayout, ChannelShape, const double*, const double*,
-                             bool, double*);
+#define INSTANTIATE_CHANNELS(T)                                                         \
+  template void AddToPlain(ChannelShape, DeviceType, const void*, T*);                  \
+  template void AddChannelSums(DeviceFormat, ChannelShape, const void*, T*);            \
+  template void FinishChannels(DeviceFormat, ChannelShape, const T*, const void*, bool, \
+                               void*)
+INSTANTIATE_CHANNELS(float);
+INSTANTIATE_CHANNELS(double);
 
 }  // namespace caffe

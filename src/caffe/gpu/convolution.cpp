@@ -17,6 +17,12 @@ ChannelShape ShapeAround(const std::vector<int>& shape, int channel_axis) {
   return result;
 }
 
+// Which axis has the channels matters to the layouts alone: their channels are axis 1.
+template <typename T>
+DeviceFormat FormatAround(DeviceTensor<T> tensor, int channel_axis) {
+  return channel_axis == 1 ? tensor.format() : DeviceFormat();
+}
+
 }  // namespace
 
 template <typename T>
@@ -36,17 +42,17 @@ std::unique_ptr<DeviceConvolution<T>> MakeDeviceConvolution(
 
 template <typename T>
 void DeviceConvolutionAddBias(DeviceTensor<T> dst, int channel_axis, const T* bias) {
-  const DeviceLayout layout = dst.layout();
-  FinishChannels<T>(layout, ShapeAround(dst.shape(), channel_axis), bias, nullptr, false,
-                    dst.Modify(layout));
+  const DeviceFormat format = FormatAround(dst, channel_axis);
+  FinishChannels<T>(format, ShapeAround(dst.shape(), channel_axis), bias, nullptr, false,
+                    dst.ModifyAs(format));
 }
 
 template <typename T>
 void DeviceConvolutionBackwardBias(DeviceTensor<T> diff_dst, int channel_axis,
                                    T* diff_bias) {
-  const DeviceLayout layout = diff_dst.layout();
-  AddChannelSums(layout, ShapeAround(diff_dst.shape(), channel_axis),
-                 diff_dst.Read(layout), diff_bias);
+  const DeviceFormat format = FormatAround(diff_dst, channel_axis);
+  AddChannelSums(format, ShapeAround(diff_dst.shape(), channel_axis),
+                 diff_dst.ReadAs(format), diff_bias);
 }
 
 #define INSTANTIATE_CONVOLUTION(T)                                              \

@@ -10,9 +10,14 @@
 
 namespace caffe {
 
-/// What ConvolutionOp is on the host, in device memory. Inputs may be in either layout;
-/// results are in that of src (diff_dst) where the engine has a kernel for it, else
+/// What ConvolutionOp is on the host, in device memory. Inputs may be in any format;
+/// results are in the layout of src (diff_dst) where the engine has a kernel for it, else
 /// plain.
+///
+/// With precision BF16 or FP16 data, weights and their gradients are rounded to that and
+/// have their channels last, as the results do, where cuDNN has a kernel for it; what is
+/// added to diff_weights was rounded, too. Sums are float32. Bias and diff_weights keep
+/// their own type.
 ///
 /// Two switches are read from the environment when one is made:
 /// CAFFE_CUDNN_WORKSPACE_MB (1024) bounds the memory that an algorithm may work in, and

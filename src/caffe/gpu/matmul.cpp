@@ -31,9 +31,21 @@ cublasLtHandle_t Handle() {
   return reinterpret_cast<cublasLtHandle_t>(Caffe::cublas_handle());
 }
 
-Layout ColumnMajor(int rows, int columns) {
+using Precision = NetParameter::Precision;
+
+cudaDataType FactorType(Precision precision) {
+  if (precision == NetParameter::BF16) return CUDA_R_16BF;
+  return precision == NetParameter::FP16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+cublasComputeType_t ComputeType(Precision precision) {
+  return precision == NetParameter::TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                         : CUBLAS_COMPUTE_32F;
+}
+
+Layout ColumnMajor(cudaDataType type, int rows, int columns) {
   cublasLtMatrixLayout_t layout = nullptr;
-  CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&layout, CUDA_R_32F, rows, columns, rows));
+  CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&layout, type, rows, columns, rows));
   return Layout(layout);
 }
 
@@ -47,13 +59,15 @@ std::uint32_t Alignment(const void* pointer) {
 // One problem as cuBLASLt sees it, which goes by columns: yᵀ = op(w) · xᵀ.
 class Matmul {
  public:
-  Matmul(const MatmulProblem& p, const float* x, const float* w, const float* bias,
-         const float* y)
-      : w_(p.transposed ? ColumnMajor(p.n, p.k) : ColumnMajor(p.k, p.n)),
-        x_(ColumnMajor(p.k, p.m)),
-        y_(ColumnMajor(p.n, p.m)) {
+  Matmul(const MatmulProblem& p, Precision precision, const void* x, const void* w,
+         const float* bias, const float* y)
+      : w_(p.transposed ? ColumnMajor(FactorType(precision), p.n, p.k)
+                        : ColumnMajor(FactorType(precision), p.k, p.n)),
+        x_(ColumnMajor(FactorType(precision), p.k, p.m)),
+        y_(ColumnMajor(CUDA_R_32F, p.n, p.m)) {
     cublasLtMatmulDesc_t operation = nullptr;
-    CUBLAS_CHECK(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    CUBLAS_CHECK(
+        cublasLtMatmulDescCreate(&operation, ComputeType(precision), CUDA_R_32F));
     operation_.reset(operation);
     Set(CUBLASLT_MATMUL_DESC_TRANSA, p.transposed ? CUBLAS_OP_N : CUBLAS_OP_T);
     Set(CUBLASLT_MATMUL_DESC_EPILOGUE,
@@ -66,7 +80,7 @@ class Matmul {
   bool found() const { return found_; }
 
   /// False, with nothing written, if the kernel cannot run after all.
-  bool Run(const float* x, const float* w, const float* bias, float* y) {
+  bool Run(const void* x, const void* w, const float* bias, float* y) {
     Set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     cudaStream_t stream = nullptr;
     CUBLAS_CHECK(cublasGetStream(Caffe::cublas_handle(), &stream));
@@ -87,7 +101,7 @@ class Matmul {
                                                 sizeof(value)));
   }
 
-  void Search(const float* x, const float* w, const float* y) {
+  void Search(const void* x, const void* w, const float* y) {
     cublasLtMatmulPreference_t made = nullptr;
     CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&made));
     const Preference preference(made);
@@ -121,19 +135,28 @@ class Matmul {
 };
 
 // False if cuBLASLt does not do it.
-bool RunFused(const MatmulProblem& p, const float* x, const float* w, const float* bias,
-              float* y) {
-  using Key = std::array<int, 10>;
+bool RunFused(const MatmulProblem& p, Precision precision, const void* x, const void* w,
+              const float* bias, float* y) {
+  using Key = std::array<int, 11>;
   // The descriptor holds the address of the bias: it cannot be another thread's too.
   thread_local std::map<Key, Matmul> known;
   const auto alignment = [](const void* pointer) {
     return static_cast<int>(Alignment(pointer));
   };
-  const Key key = {
-      device::Selected(), p.m,          p.n,          p.k,          p.transposed,
-      bias != nullptr,    alignment(x), alignment(w), alignment(y), alignment(bias)};
+  const Key key = {device::Selected(),
+                   p.m,
+                   p.n,
+                   p.k,
+                   p.transposed,
+                   precision,
+                   bias != nullptr,
+                   alignment(x),
+                   alignment(w),
+                   alignment(y),
+                   alignment(bias)};
   auto found = known.find(key);
-  if (found == known.end()) found = known.try_emplace(key, p, x, w, bias, y).first;
+  if (found == known.end())
+    found = known.try_emplace(key, p, precision, x, w, bias, y).first;
   return found->second.found() && found->second.Run(x, w, bias, y);
 }
 
@@ -142,19 +165,47 @@ bool RunFused(const MatmulProblem& p, const float* x, const float* w, const floa
 std::int64_t MatmulSearchCount() { return search_count; }
 
 template <typename T>
-void MatmulWithBias(const MatmulProblem& p, const T* x, const T* w, const T* bias, T* y) {
+void DeviceGemm(Precision precision, CBLAS_TRANSPOSE trans_a, CBLAS_TRANSPOSE trans_b,
+                int m, int n, int k, const void* a, const void* b, T beta, T* c) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (precision != NetParameter::FLOAT32) {
+      // cuBLAS goes by columns: cᵀ = op(b)ᵀ · op(a)ᵀ.
+      const cudaDataType type = FactorType(precision);
+      const auto operation = [](CBLAS_TRANSPOSE trans) {
+        return trans == CblasNoTrans ? CUBLAS_OP_N : CUBLAS_OP_T;
+      };
+      const float one = 1;
+      const int b_step = std::max(trans_b == CblasNoTrans ? n : k, 1);
+      const int a_step = std::max(trans_a == CblasNoTrans ? k : m, 1);
+      CUBLAS_CHECK(cublasGemmEx(Caffe::cublas_handle(), operation(trans_b),
+                                operation(trans_a), n, m, k, &one, b, type, b_step, a,
+                                type, a_step, &beta, c, CUDA_R_32F, std::max(n, 1),
+                                ComputeType(precision), CUBLAS_GEMM_DEFAULT));
+      return;
+    }
+  }
+  caffe_gpu_gemm<T>(trans_a, trans_b, m, n, k, T(1), static_cast<const T*>(a),
+                    static_cast<const T*>(b), beta, c);
+}
+
+template <typename T>
+void MatmulWithBias(const MatmulProblem& p, Precision precision, const void* x,
+                    const void* w, const T* bias, T* y) {
   if (p.m == 0 || p.n == 0) return;
   if constexpr (std::is_same_v<T, float>) {
-    if (p.k > 0 && RunFused(p, x, w, bias, y)) return;
+    if (p.k > 0 && RunFused(p, precision, x, w, bias, y)) return;
   }
-  caffe_gpu_gemm<T>(CblasNoTrans, p.transposed ? CblasNoTrans : CblasTrans, p.m, p.n, p.k,
-                    T(1), x, w, T(0), y);
+  DeviceGemm<T>(precision, CblasNoTrans, p.transposed ? CblasNoTrans : CblasTrans, p.m,
+                p.n, p.k, x, w, T(0), y);
   FinishChannels<T>(DeviceLayout::kChannelsLast, {p.m, p.n, 1}, bias, nullptr, false, y);
 }
 
-template void MatmulWithBias(const MatmulProblem&, const float*, const float*,
-                             const float*, float*);
-template void MatmulWithBias(const MatmulProblem&, const double*, const double*,
-                             const double*, double*);
+#define INSTANTIATE_MATMUL(T)                                                          \
+  template void DeviceGemm(Precision, CBLAS_TRANSPOSE, CBLAS_TRANSPOSE, int, int, int, \
+                           const void*, const void*, T, T*);                           \
+  template void MatmulWithBias(const MatmulProblem&, Precision, const void*,           \
+                               const void*, const T*, T*)
+INSTANTIATE_MATMUL(float);
+INSTANTIATE_MATMUL(double);
 
 }  // namespace caffe

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "caffe/gpu/element.cuh"
 #include "caffe/gpu/for_each.cuh"
 #include "caffe/gpu/image_order.cuh"
 #include "caffe/util/block_sum.cuh"
@@ -12,18 +13,19 @@ namespace {
 // What the values of a window become. Start() is an empty window, Take() adds a value
 // with its place h·W + w, Join() adds the values behind, or beside, those so far.
 
-template <typename T>
+template <typename T, typename S>
 struct Largest {
   struct State {
     T value;
     int place;
   };
-  T* dst;
+  S* dst;
   int* mask;
   T lowest = std::numeric_limits<T>::lowest();
 
   __device__ State Start() const { return {lowest, -1}; }
-  static __device__ void Take(State* state, T value, int place) {
+  static __device__ void Take(State* state, S element, int place) {
+    const T value = static_cast<T>(element);
     if (value > state->value) *state = {value, place};
   }
   // Of equals the first counts; what found none holds less than what found one.
@@ -32,32 +34,34 @@ struct Largest {
     if (other.value > state->value || first) *state = other;
   }
   __device__ void Finish(State state, int /*area*/, int to) const {
-    dst[to] = state.value;
+    dst[to] = static_cast<S>(state.value);
     mask[to] = state.place;
   }
 };
 
-template <typename T>
+template <typename T, typename S>
 struct Mean {
   using State = T;
-  T* dst;
+  S* dst;
 
   __device__ State Start() const { return 0; }
-  static __device__ void Take(State* state, T value, int /*place*/) { *state += value; }
+  static __device__ void Take(State* state, S element, int /*place*/) {
+    *state += static_cast<T>(element);
+  }
   static __device__ void Join(State* state, State other) { *state += other; }
   __device__ void Finish(State state, int area, int to) const {
-    dst[to] = state / static_cast<T>(area);
+    dst[to] = static_cast<S>(state / static_cast<T>(area));
   }
 };
 
 // One thread does one window, row by row: short sums lose fewer digits than a long one.
-template <typename Pool, typename Order, typename T>
-__global__ void PoolWindows(int count, PoolingProblem p, Order in, Order out, const T* x,
+template <typename Pool, typename Order, typename S>
+__global__ void PoolWindows(int count, PoolingProblem p, Order in, Order out, const S* x,
                             Pool pool) {
   CUDA_KERNEL_LOOP(i, count) {
     const ImagePlace at = out.At(i);
     const PoolingWindow win = WindowAt(p, in.height, in.width, at.h, at.w);
-    const T* image = x + in.Index(at.n, at.c, 0, 0);
+    const S* image = x + in.Index(at.n, at.c, 0, 0);
     auto state = pool.Start();
     for (int h = win.h0; h < win.h1; ++h) {
       auto row = pool.Start();
@@ -72,8 +76,8 @@ __global__ void PoolWindows(int count, PoolingProblem p, Order in, Order out, co
 
 // The whole image is one window: a block does the windows of one channel or, where
 // channels lie side by side, of a warp's width of them.
-template <typename Pool, typename Order, typename T>
-__global__ void PoolImages(PoolingProblem p, Order in, const T* x, Pool pool) {
+template <typename Pool, typename Order, typename S>
+__global__ void PoolImages(PoolingProblem p, Order in, const S* x, Pool pool) {
   constexpr int kLanes = Order::kPlain ? 1 : kWarp;
   __shared__ typename Pool::State states[kMostThreads];
   const int tiles = (in.channels + kLanes - 1) / kLanes;
@@ -82,7 +86,7 @@ __global__ void PoolImages(PoolingProblem p, Order in, const T* x, Pool pool) {
   const int first = threadIdx.x / kLanes, step = blockDim.x / kLanes;
   auto state = pool.Start();
   if (c < in.channels) {
-    const T* image = x + in.Index(n, c, 0, 0);
+    const S* image = x + in.Index(n, c, 0, 0);
     for (int place = first; place < in.height * in.width; place += step) {
       Pool::Take(&state, image[place * in.ColumnStep()], place);
     }
@@ -106,19 +110,19 @@ bool IsWholeImage(const PoolingProblem& p, const std::vector<int>& src,
          win.w1 == src[3] && src[2] * src[3] >= kWarp;
 }
 
-template <typename Pool, typename T>
+template <typename Pool, typename T, typename S>
 void Run(const PoolingProblem& p, DeviceLayout layout, DeviceTensor<T> src,
-         DeviceTensor<T> dst, const T* x, Pool pool) {
+         DeviceTensor<T> dst, const S* x, Pool pool) {
   const auto start = [&](auto in, auto out) {
     using Order = decltype(in);
     if (!IsWholeImage(p, src.shape(), dst.shape())) {
-      LaunchKernel(PoolWindows<Pool, Order, T>, CAFFE_GET_BLOCKS(dst.count()),
+      LaunchKernel(PoolWindows<Pool, Order, S>, CAFFE_GET_BLOCKS(dst.count()),
                    CAFFE_CUDA_NUM_THREADS, dst.count(), p, in, out, x, pool);
       return;
     }
     const int lanes = Order::kPlain ? 1 : kWarp;
     const int tiles = (in.channels + lanes - 1) / lanes;
-    LaunchKernel(PoolImages<Pool, Order, T>, src.shape()[0] * tiles,
+    LaunchKernel(PoolImages<Pool, Order, S>, src.shape()[0] * tiles,
                  ThreadsFor(in.height * in.width * lanes), p, in, x, pool);
   };
   WithOrders(layout, start, src.shape(), dst.shape());
@@ -138,9 +142,9 @@ __device__ Windows WindowsOf(int position, int kernel, int stride, int pad, int 
 
 // Each thread gathers the gradient of one element from its windows, in the order in which
 // the host adds them up.
-template <typename Order, typename T, typename Share>
+template <typename Order, typename T, typename S, typename Share>
 __global__ void GatherWindows(int count, PoolingProblem p, Order in, Order out,
-                              Share share, T* dx) {
+                              Share share, S* dx) {
   CUDA_KERNEL_LOOP(i, count) {
     const ImagePlace at = in.At(i);
     const Windows rows = WindowsOf(at.h, p.kernel_h, p.stride_h, p.pad_h, out.height);
@@ -151,72 +155,84 @@ __global__ void GatherWindows(int count, PoolingProblem p, Order in, Order out,
         share(p, in, at, oh, ow, out.Index(at.n, at.c, oh, ow), &sum);
       }
     }
-    dx[i] = sum;
+    dx[i] = static_cast<S>(sum);
   }
 }
 
-template <typename T>
+template <typename S>
 struct ShareOfLargest {
-  const T* dy;
+  const S* dy;
   const int* mask;
-  template <typename Order>
+  template <typename Order, typename T>
   __device__ void operator()(const PoolingProblem&, const Order& in, const ImagePlace& at,
                              int /*oh*/, int /*ow*/, int from, T* sum) const {
-    if (mask[from] == at.h * in.width + at.w) *sum += dy[from];
+    if (mask[from] == at.h * in.width + at.w) *sum += static_cast<T>(dy[from]);
   }
 };
 
-template <typename T>
+template <typename S>
 struct ShareOfMean {
-  const T* dy;
-  template <typename Order>
+  const S* dy;
+  template <typename Order, typename T>
   __device__ void operator()(const PoolingProblem& p, const Order& in, const ImagePlace&,
                              int oh, int ow, int from, T* sum) const {
-    *sum += dy[from] / static_cast<T>(WindowAt(p, in.height, in.width, oh, ow).area);
+    const int area = WindowAt(p, in.height, in.width, oh, ow).area;
+    *sum += static_cast<T>(dy[from]) / static_cast<T>(area);
   }
 };
 
-template <typename Share, typename T>
-void RunBackward(const PoolingProblem& p, DeviceLayout layout, DeviceTensor<T> diff_dst,
+template <typename S, typename Share, typename T>
+void RunBackward(const PoolingProblem& p, DeviceFormat format, DeviceTensor<T> diff_dst,
                  DeviceTensor<T> diff_src, Share share) {
-  T* dx = diff_src.Write(layout);
+  S* dx = static_cast<S*>(diff_src.WriteAs(format));
   const auto start = [&](auto in, auto out) {
-    LaunchKernel(GatherWindows<decltype(in), T, Share>,
+    LaunchKernel(GatherWindows<decltype(in), T, S, Share>,
                  CAFFE_GET_BLOCKS(diff_src.count()), CAFFE_CUDA_NUM_THREADS,
                  diff_src.count(), p, in, out, share, dx);
   };
-  WithOrders(layout, start, diff_src.shape(), diff_dst.shape());
+  WithOrders(format.layout, start, diff_src.shape(), diff_dst.shape());
 }
 
 }  // namespace
 
 template <typename T>
-void DeviceMaxPool(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceMaxPool(const PoolingProblem& problem, DeviceFormat format,
                    DeviceTensor<T> src, DeviceTensor<T> dst, DeviceTensor<int> mask) {
-  const T* x = src.Read(layout);
-  Run(problem, layout, src, dst, x, Largest<T>{dst.Write(layout), mask.Write(layout)});
+  WithElement<T>(format.type, [&]<typename S>(S) {
+    const S* x = static_cast<const S*>(src.ReadAs(format));
+    S* y = static_cast<S*>(dst.WriteAs(format));
+    Run(problem, format.layout, src, dst, x, Largest<T, S>{y, mask.Write(format.layout)});
+  });
 }
 
 template <typename T>
-void DeviceAveragePool(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceAveragePool(const PoolingProblem& problem, DeviceFormat format,
                        DeviceTensor<T> src, DeviceTensor<T> dst) {
-  const T* x = src.Read(layout);
-  Run(problem, layout, src, dst, x, Mean<T>{dst.Write(layout)});
+  WithElement<T>(format.type, [&]<typename S>(S) {
+    const S* x = static_cast<const S*>(src.ReadAs(format));
+    Run(problem, format.layout, src, dst, x,
+        Mean<T, S>{static_cast<S*>(dst.WriteAs(format))});
+  });
 }
 
 template <typename T>
-void DeviceMaxPoolBackward(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceMaxPoolBackward(const PoolingProblem& problem, DeviceFormat format,
                            DeviceTensor<T> diff_dst, DeviceTensor<int> mask,
                            DeviceTensor<T> diff_src) {
-  const ShareOfLargest<T> share{diff_dst.Read(layout), mask.Read(layout)};
-  RunBackward(problem, layout, diff_dst, diff_src, share);
+  WithElement<T>(format.type, [&]<typename S>(S) {
+    const ShareOfLargest<S> share{static_cast<const S*>(diff_dst.ReadAs(format)),
+                                  mask.Read(format.layout)};
+    RunBackward<S>(problem, format, diff_dst, diff_src, share);
+  });
 }
 
 template <typename T>
-void DeviceAveragePoolBackward(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceAveragePoolBackward(const PoolingProblem& problem, DeviceFormat format,
                                DeviceTensor<T> diff_dst, DeviceTensor<T> diff_src) {
-  const ShareOfMean<T> share{diff_dst.Read(layout)};
-  RunBackward(problem, layout, diff_dst, diff_src, share);
+  WithElement<T>(format.type, [&]<typename S>(S) {
+    const ShareOfMean<S> share{static_cast<const S*>(diff_dst.ReadAs(format))};
+    RunBackward<S>(problem, format, diff_dst, diff_src, share);
+  });
 }
 
 template <typename T>
@@ -227,15 +243,15 @@ void DeviceMaskValues(DeviceLayout layout, DeviceTensor<int> mask, DeviceTensor<
 }
 
 #define INSTANTIATE_POOLING(T)                                                          \
-  template void DeviceMaxPool(const PoolingProblem&, DeviceLayout, DeviceTensor<T>,     \
+  template void DeviceMaxPool(const PoolingProblem&, DeviceFormat, DeviceTensor<T>,     \
                               DeviceTensor<T>, DeviceTensor<int>);                      \
-  template void DeviceMaxPoolBackward(const PoolingProblem&, DeviceLayout,              \
+  template void DeviceMaxPoolBackward(const PoolingProblem&, DeviceFormat,              \
                                       DeviceTensor<T>, DeviceTensor<int>,               \
                                       DeviceTensor<T>);                                 \
   template void DeviceMaskValues(DeviceLayout, DeviceTensor<int>, DeviceTensor<T>);     \
-  template void DeviceAveragePool(const PoolingProblem&, DeviceLayout, DeviceTensor<T>, \
+  template void DeviceAveragePool(const PoolingProblem&, DeviceFormat, DeviceTensor<T>, \
                                   DeviceTensor<T>);                                     \
-  template void DeviceAveragePoolBackward(const PoolingProblem&, DeviceLayout,          \
+  template void DeviceAveragePoolBackward(const PoolingProblem&, DeviceFormat,          \
                                           DeviceTensor<T>, DeviceTensor<T>)
 INSTANTIATE_POOLING(float);
 INSTANTIATE_POOLING(double);

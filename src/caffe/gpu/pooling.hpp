@@ -6,16 +6,16 @@
 
 namespace caffe {
 
-// ops/pooling.hpp in device memory. Results are in the layout that is given, to which the
-// inputs are converted if they are not in it. Sums are in one order: equal inputs give
-// equal bits.
+// ops/pooling.hpp in device memory. Results are in the format that is given, to which the
+// inputs are converted if they are not in it. Sums are of T and in one order: equal
+// inputs give equal bits.
 
-/// `mask` receives the places of the largest values, in the same layout.
+/// `mask` receives the places of the largest values, as int in the same layout.
 template <typename T>
-void DeviceMaxPool(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceMaxPool(const PoolingProblem& problem, DeviceFormat format,
                    DeviceTensor<T> src, DeviceTensor<T> dst, DeviceTensor<int> mask);
 template <typename T>
-void DeviceMaxPoolBackward(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceMaxPoolBackward(const PoolingProblem& problem, DeviceFormat format,
                            DeviceTensor<T> diff_dst, DeviceTensor<int> mask,
                            DeviceTensor<T> diff_src);
 /// The places as numbers of type T.
@@ -23,10 +23,10 @@ template <typename T>
 void DeviceMaskValues(DeviceLayout layout, DeviceTensor<int> mask, DeviceTensor<T> dst);
 
 template <typename T>
-void DeviceAveragePool(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceAveragePool(const PoolingProblem& problem, DeviceFormat format,
                        DeviceTensor<T> src, DeviceTensor<T> dst);
 template <typename T>
-void DeviceAveragePoolBackward(const PoolingProblem& problem, DeviceLayout layout,
+void DeviceAveragePoolBackward(const PoolingProblem& problem, DeviceFormat format,
                                DeviceTensor<T> diff_dst, DeviceTensor<T> diff_src);
 
 }  // namespace caffe

@@ -1,13 +1,17 @@
 #include "caffe/gpu/tensor.hpp"
 
+#include <atomic>
 #include <cstdint>
 
 #include "caffe/device.hpp"
 #include "caffe/gpu/element.cuh"
+#include "caffe/gpu/for_each.cuh"
 #include "caffe/util/cuda_launch.hpp"
 
 namespace caffe {
 namespace {
+
+std::atomic<std::int64_t> conversions{0};
 
 constexpr int kTile = 32;
 
@@ -43,10 +47,16 @@ __global__ void Transpose(int tiles, int rows, int columns, const From* from, To
 template <typename From, typename To>
 void TransposeImages(int images, int rows, int columns, const From* from, To* to) {
   constexpr int kMostBlocks = 65535, kThreads = 256;
+  ++conversions;
   const int tiles =
       images * ((rows + kTile - 1) / kTile) * ((columns + kTile - 1) / kTile);
   LaunchKernel(Transpose<From, To>, std::min(tiles, kMostBlocks), kThreads, tiles, rows,
                columns, from, to);
+}
+
+template <typename From, typename To>
+void Convert(int count, const From* from, To* to) {
+  ForEach(count, [=] __device__(int i) { to[i] = static_cast<To>(from[i]); });
 }
 
 // Calls f with a value of the tensor's own type and one of what its elements are.
@@ -81,15 +91,19 @@ ChannelsLastTensor::~ChannelsLastTensor() { device::Free(data_); }
 
 void ChannelsLastTensor::PackFrom(const void* plain) {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
-    TransposeImages(shape_[0], shape_[1], Product(shape_, 2),
-                    static_cast<const Own*>(plain), static_cast<Element*>(data_));
+    const Own* from = static_cast<const Own*>(plain);
+    Element* to = static_cast<Element*>(data_);
+    if (SameInBothLayouts(shape_)) return Convert(Product(shape_, 0), from, to);
+    TransposeImages(shape_[0], shape_[1], Product(shape_, 2), from, to);
   });
 }
 
 bool ChannelsLastTensor::UnpackOnDevice(void* plain) const {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
-    TransposeImages(shape_[0], Product(shape_, 2), shape_[1],
-                    static_cast<const Element*>(data_), static_cast<Own*>(plain));
+    const Element* from = static_cast<const Element*>(data_);
+    Own* to = static_cast<Own*>(plain);
+    if (SameInBothLayouts(shape_)) return Convert(Product(shape_, 0), from, to);
+    TransposeImages(shape_[0], Product(shape_, 2), shape_[1], from, to);
   });
   return true;
 }
@@ -101,6 +115,8 @@ void ChannelsLastTensor::UnpackTo(void* plain) const {
   UnpackOnDevice(unpacked.get());
   device::Copy(plain, unpacked.get(), bytes);
 }
+
+std::int64_t FormatConversionCount() { return conversions; }
 
 // The valid copy if it has this shape; blobs of other shapes may share the memory.
 template <typename T>

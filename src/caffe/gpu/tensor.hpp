@@ -1,7 +1,9 @@
 #ifndef CAFFE_GPU_TENSOR_HPP_
 #define CAFFE_GPU_TENSOR_HPP_
 
+#include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "caffe/blob.hpp"
@@ -20,6 +22,14 @@ enum class DeviceType {
   kBFloat16,  ///< of a float blob
   kFloat16,   ///< of a float blob
 };
+
+/// That of the activations of a net of blobs of T.
+template <typename T>
+DeviceType ActivationType(NetParameter::Precision precision) {
+  if (!std::is_same_v<T, float>) return DeviceType::kOwn;
+  if (precision == NetParameter::BF16) return DeviceType::kBFloat16;
+  return precision == NetParameter::FP16 ? DeviceType::kFloat16 : DeviceType::kOwn;
+}
 
 struct DeviceFormat {
   DeviceLayout layout = DeviceLayout::kPlain;
@@ -146,6 +156,10 @@ std::vector<DeviceTensor<T>> DeviceDiffOf(const std::vector<Blob<T>*>& blobs) {
   for (const Blob<T>* blob : blobs) tensors.push_back(DeviceDiffOf(blob));
   return tensors;
 }
+
+/// How often images have been brought from one format to another: each was a pass over
+/// memory. Arrays without an image, (N, C, 1, 1) say, are not counted.
+std::int64_t FormatConversionCount();
 
 /// The format for reading several tensors together: that of the first whose channels are
 /// last, if there is one.

@@ -206,7 +206,7 @@ void BaseConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom,
   problem.group = group_;
   problem.bias = bias_term_ && !reversed;
   problem.training = this->phase_ == TRAIN;
-  problem.bf16 = bf16_;
+  problem.precision = precision_;
   problem.reference_only = this->layer_param_.convolution_param().engine() ==
                            ConvolutionParameter_Engine_CAFFE;
   problem.batch_is_axis0 = channel_axis_ == 1;

@@ -9,8 +9,8 @@ namespace {
 
 // One window an image has no layout of its own: its gradient takes the image's.
 template <typename Dtype>
-DeviceLayout GradientLayout(const Blob<Dtype>* top, const Blob<Dtype>* bottom) {
-  return top->count(2) == 1 ? DeviceDataOf(bottom).layout() : DeviceDiffOf(top).layout();
+DeviceFormat GradientFormat(const Blob<Dtype>* top, const Blob<Dtype>* bottom) {
+  return top->count(2) == 1 ? DeviceDataOf(bottom).format() : DeviceDiffOf(top).format();
 }
 
 }  // namespace
@@ -19,17 +19,17 @@ template <typename Dtype>
 void PoolingLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
                                       const vector<Blob<Dtype>*>& top) {
   const DeviceTensor<Dtype> src = DeviceDataOf(bottom[0]), dst = DeviceDataOf(top[0]);
-  const DeviceLayout layout = src.layout();
+  const DeviceFormat format = src.format();
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX: {
       const DeviceTensor<int> mask = DeviceDataOf(&max_idx_);
-      DeviceMaxPool(Problem(), layout, src, dst, mask);
+      DeviceMaxPool(Problem(), format, src, dst, mask);
       max_idx_block_ = 1;
-      if (top.size() > 1) DeviceMaskValues(layout, mask, DeviceDataOf(top[1]));
+      if (top.size() > 1) DeviceMaskValues(format.layout, mask, DeviceDataOf(top[1]));
       break;
     }
     case PoolingParameter_PoolMethod_AVE:
-      DeviceAveragePool(Problem(), layout, src, dst);
+      DeviceAveragePool(Problem(), format, src, dst);
       break;
     default:
       NOT_IMPLEMENTED;
@@ -42,14 +42,14 @@ void PoolingLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
                                        const vector<Blob<Dtype>*>& bottom) {
   if (!propagate_down[0]) return;
   const DeviceTensor<Dtype> dy = DeviceDiffOf(top[0]), dx = DeviceDiffOf(bottom[0]);
-  const DeviceLayout layout = GradientLayout(top[0], bottom[0]);
+  const DeviceFormat format = GradientFormat(top[0], bottom[0]);
   switch (this->layer_param_.pooling_param().pool()) {
     case PoolingParameter_PoolMethod_MAX:
       UnpackMask();
-      DeviceMaxPoolBackward(Problem(), layout, dy, DeviceDataOf(&max_idx_), dx);
+      DeviceMaxPoolBackward(Problem(), format, dy, DeviceDataOf(&max_idx_), dx);
       break;
     case PoolingParameter_PoolMethod_AVE:
-      DeviceAveragePoolBackward(Problem(), layout, dy, dx);
+      DeviceAveragePoolBackward(Problem(), format, dy, dx);
       break;
     default:
       NOT_IMPLEMENTED;

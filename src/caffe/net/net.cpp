@@ -13,6 +13,7 @@
 #include "caffe/net/debug_info.hpp"
 #include "caffe/net/layer_errors.hpp"
 #include "caffe/net/overwritten_data.hpp"
+#include "caffe/net/scaled_losses.hpp"
 #include "caffe/net/schedule.hpp"
 #include "caffe/net/weights.hpp"
 #include "caffe/proto/check_numbers.hpp"
@@ -26,6 +27,18 @@
 #include "caffe/util/zero_denormals.hpp"
 
 namespace caffe {
+namespace {
+
+void CheckPrecision(NetParameter::Precision precision) {
+  const bool anywhere =
+      precision == NetParameter::FLOAT32 || precision == NetParameter::BF16;
+  if (anywhere || Caffe::mode() == Caffe::GPU) return;
+  throw ValueError(Str("precision ", NetParameter::Precision_Name(precision),
+                       " is for GPUs, and the mode is CPU, which has FLOAT32 and BF16; "
+                       "choose one of those, or a GPU"));
+}
+
+}  // namespace
 
 // build.cpp makes the graph, passes/ the schedules that run it.
 template <typename Dtype>
@@ -196,6 +209,7 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
                      (start == 0 || !optimized()) &&
                      std::all_of(batch, batch + start,
                                  [](const auto& bottoms) { return bottoms.empty(); });
+  CheckPrecision(precision_);
   Schedule<Dtype>& schedule = ScheduleFor(whole, Str("layers ", start, " to ", end));
   const bool infers = schedule.policy() == Policy::kInference;
   std::optional<ZeroDenormals> zero_denormals;
@@ -261,6 +275,7 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
       end == 0 && start + 1 == static_cast<int>(graph_.layers.size()) && !optimized();
   Schedule<Dtype>& schedule = ScheduleFor(whole, "Backward");
   const HostMemoryPool::Scope scope(schedule.pool());
+  const ScaledLosses<Dtype> scaled(graph_, loss_scale_);
   schedule.BeginBackward();
   for (int s = schedule.size() - 1; s >= 0; --s) {
     const vector<int>& layers = schedule.step(s).layers;

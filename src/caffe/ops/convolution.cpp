@@ -14,7 +14,10 @@ std::string ConvolutionProblem::Text() const {
   return Str("src ", ShapeText(src), " dst ", ShapeText(dst), " kernel ",
              ShapeText(kernel), " stride ", ShapeText(stride), " pad ", ShapeText(pad),
              " dilation ", ShapeText(dilation), " group ", group,
-             addend ? " + addend" : "", relu ? " relu" : "", bf16 ? " bf16" : "");
+             addend ? " + addend" : "", relu ? " relu" : "",
+             precision == NetParameter::FLOAT32
+                 ? ""
+                 : " " + NetParameter::Precision_Name(precision));
 }
 
 template <>

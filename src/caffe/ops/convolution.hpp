@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "caffe/ops/tensor.hpp"
+#include "caffe/proto/caffe.pb.h"
 
 namespace caffe {
 
@@ -23,9 +24,9 @@ struct ConvolutionProblem {
   bool addend = false;
   /// Run it under ZeroDenormals: otherwise values below 0 give not 0, but nearly so.
   bool relu = false;
-  /// Products may be of operands rounded to bfloat16. Sums, results and the gradient of
-  /// the weights are float32 in any case.
-  bool bf16 = false;
+  /// Of the operands of products; sums are float32 in any case, and on the host results
+  /// and the gradient of the weights as well.
+  NetParameter::Precision precision = NetParameter::FLOAT32;
   /// `engine: CAFFE` in a prototxt: no engine but the reference may be used.
   bool reference_only = false;
 

@@ -1,38 +1,14 @@
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solvers/fused_update.hpp"
+#include "caffe/solvers/gradient_norm.hpp"
 #include "caffe/solvers/learning_rate.hpp"
 #include "caffe/solvers/solver_state_file.hpp"
 
 namespace caffe {
-namespace {
-
-/// Sum of squares in double, the same for any number of threads.
-template <typename Dtype>
-double SumOfSquares(const Dtype* values, int count) {
-  constexpr int kChunk = 1 << 13;
-  const int chunks = (count + kChunk - 1) / kChunk;
-  vector<double> sums(chunks);
-#pragma omp parallel for schedule(static) if (chunks > 4)
-  for (int chunk = 0; chunk < chunks; ++chunk) {
-    const int begin = chunk * kChunk;
-    const int end = std::min(begin + kChunk, count);
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int i = begin; i < end; ++i) sum += double{values[i]} * double{values[i]};
-    sums[chunk] = sum;
-  }
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total;
-}
-
-}  // namespace
-
 template <typename Dtype>
 SGDSolver<Dtype>::SGDSolver(const SolverParameter& param) : Solver<Dtype>(param) {
   PreSolve();
@@ -117,7 +93,7 @@ void SGDSolver<Dtype>::ApplyUpdate() {
         << "Iteration " << this->iter_ << ", lr = " << rate;
   }
   if (HasFusedUpdate()) {
-    FusedUpdate(rate, ClipFactor() / this->param_.iter_size());
+    FusedUpdate(rate, ClipFactor() / this->param_.iter_size() * this->gradient_factor());
   } else {
     ClipGradients();
     const int params = static_cast<int>(this->net_->learnable_params().size());
@@ -135,22 +111,8 @@ template <typename Dtype>
 Dtype SGDSolver<Dtype>::ClipFactor() const {
   const Dtype limit = this->param_.clip_gradients();
   if (limit < 0) return 1;
-  vector<const Blob<Dtype>*> written;
-  for (const Blob<Dtype>* param : this->net_->learnable_params()) {
-    // Else all zero, and not worth allocating.
-    if (param->diff()->head() != SyncedMemory::UNINITIALIZED) written.push_back(param);
-  }
-  double sum = 0;
-  if (Caffe::mode() == Caffe::GPU) {
-    vector<DeviceArray<Dtype>> diffs;
-    for (const auto* param : written)
-      diffs.push_back({param->gpu_diff(), param->count()});
-    sum = SumOfSquaresOnDevice(diffs);
-  } else {
-    for (const auto* param : written)
-      sum += SumOfSquares(param->cpu_diff(), param->count());
-  }
-  const Dtype norm = static_cast<Dtype>(std::sqrt(sum));
+  const double scaled = std::sqrt(SumOfSquaredGradients(*this->net_));
+  const Dtype norm = static_cast<Dtype>(scaled * this->gradient_factor());
   if (!(norm > limit)) return 1;
   const Dtype factor = limit / norm;
   LOG_IF(INFO, Caffe::root_solver())

@@ -10,6 +10,8 @@
 
 #include "caffe/proto/check_numbers.hpp"
 #include "caffe/solvers/file_digest.hpp"
+#include "caffe/solvers/gradient_norm.hpp"
+#include "caffe/solvers/loss_scale.hpp"
 #include "caffe/solvers/not_finite.hpp"
 #include "caffe/solvers/output_means.hpp"
 #include "caffe/solvers/run_position.hpp"
@@ -51,6 +53,7 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
   losses_.clear();
   smoothed_loss_ = 0;
   warned_not_finite_ = false;
+  loss_scale_ = std::make_unique<LossScale>();
   const GroupWork work(group_->processes());
   if (param_.snapshot()) CheckSnapshotWritePermissions();
   group_->SeedRandomStream(param_);
@@ -158,6 +161,7 @@ void Solver<Dtype>::Step(int iters) {
     Dtype loss = 0;
     Dtype mean = 0;
     string cause;
+    const bool scales_loss = ScalesLoss();
     for (int i = 0; i < param_.iter_size(); ++i) {
       const rng_t stream = *caffe_rng();
       Dtype part;
@@ -167,7 +171,9 @@ void Solver<Dtype>::Step(int iters) {
         mean = loss /= param_.iter_size();
         group_->AverageInNextBackward(&mean);
       }
+      if (scales_loss) net_->set_loss_scale(static_cast<Dtype>(loss_scale_->value()));
       net_->Backward();
+      net_->set_loss_scale(1);
       if (!std::isfinite(part) && cause.empty() && !warned_not_finite_) {
         cause = FirstNotFinite(net_.get(), stream);
       }
@@ -177,7 +183,11 @@ void Solver<Dtype>::Step(int iters) {
     for (Callback* callback : callbacks_) callback->on_gradients_ready();
 
     const int iteration = iter_;
-    ApplyUpdate();
+    if (scales_loss) {
+      UpdateIfFinite();
+    } else {
+      ApplyUpdate();
+    }
     // Solvers written for Caffe 1.0 leave the counting to Step, later ones do not.
     if (iter_ == iteration) ++iter_;
 
@@ -187,6 +197,31 @@ void Solver<Dtype>::Step(int iters) {
     requested_early_exit_ = asked.stop;
     if (asked.stop) break;
   }
+}
+
+template <typename Dtype>
+bool Solver<Dtype>::ScalesLoss() const {
+  return net_->precision() == NetParameter::FP16 && Caffe::mode() == Caffe::GPU;
+}
+
+template <typename Dtype>
+void Solver<Dtype>::UpdateIfFinite() {
+  const double scale = loss_scale_->value();
+  if (!loss_scale_->Take(SumOfSquaredGradients(*net_))) {
+    LOG_IF(INFO, Caffe::root_solver())
+        << "Iteration " << iter_ << ", loss scale " << scale << ": update skipped ("
+        << loss_scale_->skipped_updates() << " so far)";
+    return;
+  }
+  const Dtype factor = static_cast<Dtype>(1 / scale);
+  if (!TakesScaledGradients()) {
+    for (Blob<Dtype>* param : net_->learnable_params()) param->scale_diff(factor);
+    ApplyUpdate();
+    return;
+  }
+  gradient_factor_ = factor;
+  ApplyUpdate();
+  gradient_factor_ = 1;
 }
 
 template <typename Dtype>
@@ -377,6 +412,7 @@ void Solver<Dtype>::ExportState(const string& model_filename, SolverState* state
   state->set_solver_type(type());
   for (const Dtype loss : losses_) state->add_losses(loss);
   state->set_smoothed_loss(smoothed_loss_);
+  if (ScalesLoss()) *state->mutable_loss_scale() = loss_scale_->state();
 }
 
 template <typename Dtype>
@@ -390,6 +426,8 @@ void Solver<Dtype>::ImportState(const string& state_file, const SolverState& sta
   current_step_ = state.current_step();
   losses_.assign(state.losses().begin(), state.losses().end());
   smoothed_loss_ = state.smoothed_loss();
+  loss_scale_ = state.has_loss_scale() ? std::make_unique<LossScale>(state.loss_scale())
+                                       : std::make_unique<LossScale>();
   RestorePosition(state_file, state, *net_, test_nets_, *group_->processes());
 }
 

@@ -6,6 +6,7 @@
 
 #include <google/protobuf/text_format.h>
 
+#include "caffe/solvers/loss_scale.hpp"
 #include "caffe/solvers/run_position.hpp"
 #include "caffe/util/hdf5.hpp"
 #include "caffe/util/input_file.hpp"
@@ -34,6 +35,10 @@ void CheckState(const string& filename, const string& type, const SolverState& s
   if (state.iter() < 0 || state.current_step() < 0) {
     throw FileError(Str("'", filename, "' is damaged: iteration ", state.iter(),
                         ", step ", state.current_step(), ", expected at least 0"));
+  }
+  if (state.has_loss_scale() && !LossScale::IsSane(state.loss_scale())) {
+    throw FileError(Str("'", filename, "' is damaged: loss scale ",
+                        state.loss_scale().ShortDebugString()));
   }
   // Fields are written in the order of their numbers, and ours end with the digest.
   const bool is_ours =

@@ -157,6 +157,25 @@ TEST(NetBackwardTest, LossWeightScalesLossAndGradients) {
 }
 
 // Any blob may enter the objective, even one that another layer reads.
+// A power of two changes exponents alone.
+TEST(NetBackwardTest, LossScaleMultipliesGradientsAndNotTheLoss) {
+  const std::string text = kInputs + IpLayer("ip1", "x", 3) + IpLayer("ip2", "ip1", 2) +
+                           LossLayer("loss", "ip2", "t", "loss_weight: 3");
+  const auto net = MakeNet<double>(text);
+  const double loss = RunOnce(net.get());
+  const std::vector<double> once = WeightDiff(*net, "ip1");
+  std::vector<double> scaled = once;
+  for (double& value : scaled) value *= 1024;
+  net->set_loss_scale(1024);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    EXPECT_EQ(RunOnce(net.get()), loss);
+    EXPECT_EQ(WeightDiff(*net, "ip1"), scaled);
+  }
+  net->set_loss_scale(1);
+  EXPECT_EQ(RunOnce(net.get()), loss);
+  EXPECT_EQ(WeightDiff(*net, "ip1"), once);
+}
+
 TEST(NetBackwardTest, LossesAddUp) {
   const std::string weighted = "loss_weight: 3";
   const auto sum = MakeNet<double>(kInputs + IpLayer("ip", "x", 2, weighted));

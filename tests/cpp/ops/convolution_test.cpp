@@ -98,10 +98,10 @@ TEST_P(ConvolutionEnginesTest, TheReluHidesNothing) {
   for (const float value :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
         -std::numeric_limits<float>::infinity()}) {
-    for (const bool bf16 : {false, true}) {
+    for (const auto precision : {NetParameter::FLOAT32, NetParameter::BF16}) {
       ConvolutionProblem problem = GetParam().problem;
       problem.training = false;
-      problem.bf16 = bf16;
+      problem.precision = precision;
       for (const auto& engine : ConvolutionEngines<float>()) {
         std::string why;
         ConvolutionProblem fused_problem = problem;
@@ -174,7 +174,7 @@ TEST_P(ConvolutionEnginesTest, EpilogueIsTheSumAndTheRelu) {
 TEST_P(ConvolutionEnginesTest, Bfloat16RoundsOperandsOnly) {
   const ConvolutionCase& c = GetParam();
   ConvolutionCase rounded_case = c;
-  rounded_case.problem.bf16 = true;
+  rounded_case.problem.precision = NetParameter::BF16;
   const ConvolutionBlobs<float> start(c.problem, Seed());
   ConvolutionBlobs<float> rounded(c.problem, Seed());
   const auto round = [](Blob<float>* blob, Half half) {
@@ -269,7 +269,7 @@ TEST(ConvolutionSelectionTest, SkNet50MultipliesInBfloat16WhereItIsFaster) {
     EXPECT_EQ(MakeConvolution<float>(c.problem)->name().find("bf16"), std::string::npos)
         << "never unasked";
     ConvolutionProblem problem = c.problem;
-    problem.bf16 = true;
+    problem.precision = NetParameter::BF16;
     without_groups += problem.group == 1;
     for (const bool epilogue : {false, true}) {
       problem.training = !epilogue;

@@ -376,6 +376,16 @@ class TestPrecision:
         with pytest.raises(ValueError, match="got 'half', expected float32 or bf16"):
             net.precision = "half"
 
+    @pytest.mark.parametrize("precision", ["fp16", "tf32"])
+    def test_a_cpu_refuses_what_is_for_gpus(self, precision):
+        net = caffe.Net(nets.convolutional(), caffe.TEST)
+        net.precision = precision
+        message = f"{precision.upper()} is for GPUs, .* CPU, which has FLOAT32 and BF16"
+        with pytest.raises(ValueError, match=message):
+            net.forward()
+        net.precision = "bf16"
+        net.forward()
+
     @pytest.mark.parametrize("optimize", [False, True])
     def test_rounds_operands_and_can_be_changed(self, random, optimize):
         caffe.set_random_seed(1)

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -63,7 +62,7 @@ bool Declines(cudnnStatus_t status) {
          category == kInternalError;
 }
 
-// The problem as cuDNN is told of it, in one layout.
+// The problem as cuDNN is told of it, in one format.
 struct Descriptors {
   Descriptors(const ConvolutionProblem& p, cudnnDataType_t type,
               cudnnDataType_t compute_type, DeviceLayout layout)
@@ -81,12 +80,18 @@ struct Descriptors {
         window.get(), static_cast<int>(pad.size()), pad.data(), stride.data(),
         dilation.data(), CUDNN_CROSS_CORRELATION, compute_type));
     CUDNN_CHECK(cudnnSetConvolutionGroupCount(window.get(), p.group));
-    // By default products may be of float32 rounded to TF32.
-    if (type == CUDNN_DATA_FLOAT) {
-      CUDNN_CHECK(cudnnSetConvolutionMathType(window.get(), CUDNN_FMA_MATH));
-    }
+    CUDNN_CHECK(cudnnSetConvolutionMathType(window.get(), MathOf(type, p.precision)));
     CUDNN_CHECK(cudnnSetActivationDescriptor(identity.get(), CUDNN_ACTIVATION_IDENTITY,
                                              CUDNN_NOT_PROPAGATE_NAN, 0));
+  }
+
+  // By default products may be of float32 rounded to TF32.
+  static cudnnMathType_t MathOf(cudnnDataType_t type, NetParameter::Precision precision) {
+    if (type == CUDNN_DATA_FLOAT && precision != NetParameter::TF32) {
+      return CUDNN_FMA_MATH;
+    }
+    const bool own = type == CUDNN_DATA_FLOAT || type == CUDNN_DATA_DOUBLE;
+    return own ? CUDNN_DEFAULT_MATH : CUDNN_TENSOR_OP_MATH;
   }
 
   // cuDNN knows two spatial axes and more: those that are missing have length 1 and come
@@ -203,14 +208,16 @@ class CudnnConvolution : public DeviceConvolution<T> {
   using DeviceConvolution<T>::Forward;
   void Forward(DeviceTensor<T> src, DeviceTensor<T> weights, const T* bias,
                DeviceTensor<T> dst, const Blob<T>* addend) override {
-    const auto run = [&](DeviceLayout layout, const Descriptors& d) {
-      const T* x = src.Read(layout);
-      const T* w = weights.Read(layout);
-      const T* z = problem_.addend ? DeviceDataOf(addend).Read(layout) : nullptr;
-      T* y = dst.Write(layout);
+    const auto run = [&](DeviceFormat format, const Descriptors& d) {
+      const void* x = src.ReadAs(format);
+      const void* w = weights.ReadAs(format);
+      const void* z = problem_.addend ? DeviceDataOf(addend).ReadAs(format) : nullptr;
+      void* y = dst.WriteAs(format);
       return [=, this, &d](cudnnConvolutionFwdAlgo_t algorithm, void* workspace,
                            std::size_t bytes) {
-        if (RunFused(d, algorithm, workspace, bytes, x, w, bias, z, y)) {
+        // cuDNN would have the bias rounded as well.
+        if (format.type == DeviceType::kOwn &&
+            RunFused(d, algorithm, workspace, bytes, x, w, bias, z, y)) {
           return CUDNN_STATUS_SUCCESS;
         }
         const cudnnStatus_t status =
@@ -218,7 +225,7 @@ class CudnnConvolution : public DeviceConvolution<T> {
                                     x, d.weights.get(), w, d.window.get(), algorithm,
                                     workspace, bytes, dataType<T>::zero, d.dst.get(), y);
         if (status == CUDNN_STATUS_SUCCESS) {
-          FinishChannels(layout, DstShape(), bias, z, problem_.relu, y);
+          FinishChannels<T>(format, DstShape(), bias, z, problem_.relu, y);
         }
         return status;
       };
@@ -229,10 +236,10 @@ class CudnnConvolution : public DeviceConvolution<T> {
 
   void BackwardData(DeviceTensor<T> diff_dst, DeviceTensor<T> weights,
                     DeviceTensor<T> diff_src) override {
-    const auto run = [&](DeviceLayout layout, const Descriptors& d) {
-      const T* dy = diff_dst.Read(layout);
-      const T* w = weights.Read(layout);
-      T* dx = diff_src.Write(layout);
+    const auto run = [&](DeviceFormat format, const Descriptors& d) {
+      const void* dy = diff_dst.ReadAs(format);
+      const void* w = weights.ReadAs(format);
+      void* dx = diff_src.WriteAs(format);
       return [=, &d](cudnnConvolutionBwdDataAlgo_t algorithm, void* workspace,
                      std::size_t bytes) {
         return cudnnConvolutionBackwardData(Caffe::cudnn_handle(), dataType<T>::one,
@@ -247,24 +254,24 @@ class CudnnConvolution : public DeviceConvolution<T> {
 
   void BackwardWeights(DeviceTensor<T> src, DeviceTensor<T> diff_dst,
                        T* diff_weights) override {
-    const auto run = [&](DeviceLayout layout, const Descriptors& d) {
-      const T* x = src.Read(layout);
-      const T* dy = diff_dst.Read(layout);
+    const auto run = [&](DeviceFormat format, const Descriptors& d) {
+      const void* x = src.ReadAs(format);
+      const void* dy = diff_dst.ReadAs(format);
       return [=, this, &d](cudnnConvolutionBwdFilterAlgo_t algorithm, void* workspace,
                            std::size_t bytes) {
-        const auto call = [&](const void* beta, T* dw, void* scratch) {
+        const auto call = [&](const void* beta, void* dw, void* scratch) {
           return cudnnConvolutionBackwardFilter(
               Caffe::cudnn_handle(), dataType<T>::one, d.src.get(), x, d.dst.get(), dy,
               d.window.get(), algorithm, scratch, bytes, beta, d.weights.get(), dw);
         };
-        if (WeightsArePlain(layout)) {
+        if (WeightsArePlain(format)) {
           return call(dataType<T>::one, diff_weights, workspace);
         }
-        T* dw = static_cast<T*>(workspace);
         const cudnnStatus_t status =
-            call(dataType<T>::zero, dw, static_cast<char*>(workspace) + WeightsBytes());
+            call(dataType<T>::zero, workspace,
+                 static_cast<char*>(workspace) + WeightsBytes(format));
         if (status == CUDNN_STATUS_SUCCESS) {
-          AddToPlain(WeightsShape(), dw, diff_weights);
+          AddToPlain(WeightsShape(), format.type, workspace, diff_weights);
         }
         return status;
       };
@@ -276,13 +283,12 @@ class CudnnConvolution : public DeviceConvolution<T> {
 
   std::string name() const override {
     std::string text = "cudnn";
-    for (const DeviceLayout layout : kLayouts) {
+    for (int format = 0; format < kFormats; ++format) {
       for (int pass = 0; pass < kPasses; ++pass) {
-        const std::optional<State>& state = states_[pass][static_cast<int>(layout)];
+        const std::optional<State>& state = states_[pass][format];
         if (!state) continue;
         const std::optional<int>& algorithm = state->verdict.algorithm;
-        text += Str(", ", kPassNames[pass],
-                    layout == DeviceLayout::kPlain ? " " : " channels last ",
+        text += Str(", ", kPassNames[pass], kFormatNames[format],
                     algorithm ? Str(*algorithm) : std::string("none"));
       }
     }
@@ -290,37 +296,52 @@ class CudnnConvolution : public DeviceConvolution<T> {
   }
 
  private:
-  static constexpr DeviceLayout kLayouts[] = {DeviceLayout::kPlain,
-                                              DeviceLayout::kChannelsLast};
+  // The formats that cuDNN is asked for, by Index().
+  static constexpr int kFormats = 3;
+  static constexpr const char* kFormatNames[] = {" ", " channels last ", " 16 bits "};
+  static int Index(DeviceFormat format) {
+    if (format.layout == DeviceLayout::kPlain) return 0;
+    return format.type == DeviceType::kOwn ? 1 : 2;
+  }
+  static cudnnDataType_t TypeOf(DeviceFormat format) {
+    if (format.type == DeviceType::kBFloat16) return CUDNN_DATA_BFLOAT16;
+    if (format.type == DeviceType::kFloat16) return CUDNN_DATA_HALF;
+    return dataType<T>::type;
+  }
+
   struct State {
     int device;
     Verdict verdict;
   };
 
-  // Runs a pass in the layout that is wanted, else in the plain one; false if cuDNN has
-  // no algorithm for either. prepare(layout, descriptors) gives what runs one, which
-  // returns cuDNN's status.
+  // Runs a pass in the precision that is asked for, else in the layout that is wanted,
+  // else in the plain one; false if cuDNN has no algorithm for any. prepare(format,
+  // descriptors) gives what runs one, which returns cuDNN's status.
   template <typename Pass, typename Prepare>
   bool Run(DeviceLayout wanted, const Prepare& prepare) {
-    if (!problem_.batch_is_axis0) wanted = DeviceLayout::kPlain;
-    return RunIn<Pass>(wanted, prepare) ||
-           (wanted != DeviceLayout::kPlain && RunIn<Pass>(DeviceLayout::kPlain, prepare));
+    const DeviceFormat plain;
+    if (!problem_.batch_is_axis0) return RunIn<Pass>(plain, prepare);
+    const DeviceType type = ActivationType<T>(problem_.precision);
+    return (type != DeviceType::kOwn &&
+            RunIn<Pass>({DeviceLayout::kChannelsLast, type}, prepare)) ||
+           (wanted != DeviceLayout::kPlain && RunIn<Pass>({wanted}, prepare)) ||
+           RunIn<Pass>(plain, prepare);
   }
 
   template <typename Pass, typename Prepare>
-  bool RunIn(DeviceLayout layout, const Prepare& prepare) {
-    std::optional<State>& state = states_[Pass::kIndex][static_cast<int>(layout)];
+  bool RunIn(DeviceFormat format, const Prepare& prepare) {
+    std::optional<State>& state = states_[Pass::kIndex][Index(format)];
     if (!state || state->device != device::Selected()) {
-      const auto shared = AllVerdicts().Find(Key(Pass::kIndex, layout));
-      if (!shared) return Search<Pass>(layout, prepare);
+      const auto shared = AllVerdicts().Find(Key(Pass::kIndex, format));
+      if (!shared) return Search<Pass>(format, prepare);
       state = State{device::Selected(), *shared};
     }
     const Verdict& verdict = state->verdict;
     if (!verdict.algorithm) return false;
-    const cudnnStatus_t status = Call<Pass>(layout, prepare(layout, In(layout)),
+    const cudnnStatus_t status = Call<Pass>(format, prepare(format, In(format)),
                                             *verdict.algorithm, verdict.workspace_bytes);
     // Another layer's arrays may be aligned otherwise, and memory have become scarce.
-    if (Declines(status)) return Search<Pass>(layout, prepare);
+    if (Declines(status)) return Search<Pass>(format, prepare);
     CUDNN_CHECK(status);
     return true;
   }
@@ -328,14 +349,14 @@ class CudnnConvolution : public DeviceConvolution<T> {
   // Runs the pass by the first algorithm that cuDNN recommends, the switches allow, and
   // that in fact runs.
   template <typename Pass, typename Prepare>
-  bool Search(DeviceLayout layout, const Prepare& prepare) {
+  bool Search(DeviceFormat format, const Prepare& prepare) {
     ++search_count;
-    const Descriptors& descriptors = In(layout);
+    const Descriptors& descriptors = In(format);
     typename Pass::Performance list[Pass::kMostAlgorithms];
     int count = 0;
     const cudnnStatus_t listed = Pass::List(descriptors, &count, list);
     if (!Declines(listed)) CUDNN_CHECK(listed);
-    const auto run = prepare(layout, descriptors);
+    const auto run = prepare(format, descriptors);
     for (int i = 0; i < count; ++i) {
       const auto algorithm = list[i].algo;
       // One algorithm may be listed again, with another kind of product.
@@ -348,26 +369,26 @@ class CudnnConvolution : public DeviceConvolution<T> {
           bytes > switches_.workspace_bytes) {
         continue;
       }
-      const cudnnStatus_t status = Call<Pass>(layout, run, algorithm, bytes);
+      const cudnnStatus_t status = Call<Pass>(format, run, algorithm, bytes);
       if (Declines(status)) continue;
       CUDNN_CHECK(status);
-      Settle(Pass::kIndex, layout, {static_cast<int>(algorithm), bytes});
+      Settle(Pass::kIndex, format, {static_cast<int>(algorithm), bytes});
       return true;
     }
     VLOG(1) << "cuDNN has no algorithm for " << kPassNames[Pass::kIndex] << " of "
             << problem_.Text();
-    Settle(Pass::kIndex, layout, {});
+    Settle(Pass::kIndex, format, {});
     return false;
   }
 
   template <typename Pass, typename Attempt>
-  cudnnStatus_t Call(DeviceLayout layout, const Attempt& run, int algorithm,
+  cudnnStatus_t Call(DeviceFormat format, const Attempt& run, int algorithm,
                      std::size_t bytes) {
     const bool own_weights =
-        std::is_same_v<Pass, BackwardWeightsPass> && !WeightsArePlain(layout);
+        std::is_same_v<Pass, BackwardWeightsPass> && !WeightsArePlain(format);
     void* workspace = nullptr;
     try {
-      workspace = Workspace(bytes + (own_weights ? WeightsBytes() : 0));
+      workspace = Workspace(bytes + (own_weights ? WeightsBytes(format) : 0));
     } catch (const Error& error) {
       VLOG(1) << error.what();
       return CUDNN_STATUS_NOT_SUPPORTED;  // others need less
@@ -375,17 +396,17 @@ class CudnnConvolution : public DeviceConvolution<T> {
     return run(static_cast<typename Pass::Algorithm>(algorithm), workspace, bytes);
   }
 
-  void Settle(PassIndex pass, DeviceLayout layout, const Verdict& verdict) {
-    states_[pass][static_cast<int>(layout)] = State{device::Selected(), verdict};
-    AllVerdicts().Set(Key(pass, layout), verdict);
+  void Settle(PassIndex pass, DeviceFormat format, const Verdict& verdict) {
+    states_[pass][Index(format)] = State{device::Selected(), verdict};
+    AllVerdicts().Set(Key(pass, format), verdict);
   }
 
-  std::string Key(PassIndex pass, DeviceLayout layout) const {
+  std::string Key(PassIndex pass, DeviceFormat format) const {
     ConvolutionProblem products = problem_;
     products.addend = products.relu = false;
-    return Str(products.Text(), " ", kPassNames[pass], " layout ",
-               static_cast<int>(layout), " type ", static_cast<int>(dataType<T>::type),
-               " device ", device::Selected(), " workspace ", switches_.workspace_bytes,
+    return Str(products.Text(), " ", kPassNames[pass], " format ", Index(format),
+               " type ", static_cast<int>(dataType<T>::type), " device ",
+               device::Selected(), " workspace ", switches_.workspace_bytes,
                " deterministic ", switches_.deterministic);
   }
 
@@ -393,8 +414,8 @@ class CudnnConvolution : public DeviceConvolution<T> {
   // false, with nothing started, if this is not it. The ReLU is not cuDNN's, which makes
   // 0 of NaN and of -inf, where the layer makes NaN.
   bool RunFused(const Descriptors& d, cudnnConvolutionFwdAlgo_t algorithm,
-                void* workspace, std::size_t bytes, const T* x, const T* w, const T* bias,
-                const T* addend, T* y) {
+                void* workspace, std::size_t bytes, const void* x, const void* w,
+                const T* bias, const void* addend, void* y) {
     if (!bias || problem_.relu || !fuses_ ||
         algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) {
       return false;
@@ -410,10 +431,11 @@ class CudnnConvolution : public DeviceConvolution<T> {
     return fuses_;
   }
 
-  const Descriptors& In(DeviceLayout layout) {
-    std::optional<Descriptors>& made =
-        layout == DeviceLayout::kPlain ? plain_ : channels_last_;
-    if (!made) made.emplace(problem_, dataType<T>::type, dataType<T>::type, layout);
+  const Descriptors& In(DeviceFormat format) {
+    std::optional<Descriptors>& made = made_[Index(format)];
+    if (!made) {
+      made.emplace(problem_, TypeOf(format), dataType<T>::type, format.layout);
+    }
     return *made;
   }
 
@@ -429,22 +451,25 @@ class CudnnConvolution : public DeviceConvolution<T> {
     for (std::size_t axis = 2; axis < shape.size(); ++axis) result.spatial *= shape[axis];
     return result;
   }
-  // Whether the weights are the same bytes in this layout as in the plain one.
-  bool WeightsArePlain(DeviceLayout layout) const {
+  // Whether the weights are the same bytes in this format as in the plain one.
+  bool WeightsArePlain(DeviceFormat format) const {
+    if (format.type != DeviceType::kOwn) return false;
     const ChannelShape shape = WeightsShape();
-    return layout == DeviceLayout::kPlain || shape.channels == 1 || shape.spatial == 1;
+    return format.layout == DeviceLayout::kPlain || shape.channels == 1 ||
+           shape.spatial == 1;
   }
-  std::size_t WeightsBytes() const {
+  std::size_t WeightsBytes(DeviceFormat format) const {
     constexpr std::size_t kAlignment = 256;
     const ChannelShape shape = WeightsShape();
-    const std::size_t bytes = sizeof(T) * shape.num * shape.channels * shape.spatial;
+    const std::size_t element = format.type == DeviceType::kOwn ? sizeof(T) : 2;
+    const std::size_t bytes = element * shape.num * shape.channels * shape.spatial;
     return (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
 
   const ConvolutionProblem problem_;
   const Switches switches_;
-  std::optional<Descriptors> plain_, channels_last_;
-  std::optional<State> states_[kPasses][std::size(kLayouts)];
+  std::optional<Descriptors> made_[kFormats];
+  std::optional<State> states_[kPasses][kFormats];
   bool fuses_ = true;
   std::unique_ptr<DeviceConvolution<T>> reference_;
 };

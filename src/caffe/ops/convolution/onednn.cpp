@@ -73,7 +73,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
   bool Prepare(std::string* why) {
     // The slope of the ReLU is not to be taken for 0 yet.
     const KeepDenormals keep_denormals;
-    if (problem_.bf16 && !onednn::HasBfloat16()) {
+    if (problem_.precision == NetParameter::BF16 && !onednn::HasBfloat16()) {
       LOG_FIRST_N(WARNING, 1) << "precision BF16 has no effect: this CPU has neither "
                                  "AVX512-BF16 nor AMX; computing in float32";
     }
@@ -205,7 +205,8 @@ class OnednnConvolution : public ConvolutionOp<float> {
 
   // Grouped convolutions are no faster with it.
   bool UsesBfloat16() const {
-    return problem_.bf16 && problem_.group == 1 && onednn::HasBfloat16();
+    return problem_.precision == NetParameter::BF16 && problem_.group == 1 &&
+           onednn::HasBfloat16();
   }
 
   // Results are float32 whatever the operands are.
