@@ -88,15 +88,21 @@ inline Tolerance StoredAs(double epsilon, Tolerance exact, int more = 0) {
   return {exact.relative + epsilon / 2, exact.absolute + more * epsilon / 2};
 }
 
-/// The least cosine between a vector and the same vector after `times` independent
-/// roundings of all its elements, or of what they come from, to a type of this epsilon.
-/// One moves an element by epsilon / sqrt(12) of its size as a standard deviation; the
-/// noise of several is that of a random walk, and five times that is allowed. A gradient
-/// that goes back through a ReLU is all there or not at all: of values spread like a
-/// normal distribution about `epsilon` are so close to 0 that rounding decides.
+/// The largest distance, as a share of its length, between a vector and the same vector
+/// after `times` independent roundings of all its elements, or of what they come from, to
+/// a type of this epsilon. One moves an element by epsilon / sqrt(12) of its size as a
+/// standard deviation; the noise of several is that of a random walk, and five times that
+/// is allowed. A gradient that goes back through a ReLU is all there or not at all: of
+/// values spread like a normal distribution about `epsilon` are so close to 0 that
+/// rounding decides.
+inline double MostNoise(double epsilon, int times, int relus = 0) {
+  return std::sqrt(25 * epsilon * epsilon * times / 12 + relus * epsilon);
+}
+
+/// The least cosine between the two.
 inline double LeastCosine(double epsilon, int times, int relus = 0) {
-  const double noise = 5 * epsilon * std::sqrt(times / 12.0);
-  return 1 - (noise * noise + relus * epsilon) / 2;
+  const double noise = MostNoise(epsilon, times, relus);
+  return 1 - noise * noise / 2;
 }
 
 /// Central differences in double: with step h the truncation error is h^2 f''' / 6

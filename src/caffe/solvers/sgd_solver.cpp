@@ -9,6 +9,7 @@
 #include "caffe/solvers/solver_state_file.hpp"
 
 namespace caffe {
+
 template <typename Dtype>
 SGDSolver<Dtype>::SGDSolver(const SolverParameter& param) : Solver<Dtype>(param) {
   PreSolve();

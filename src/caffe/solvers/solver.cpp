@@ -209,8 +209,8 @@ void Solver<Dtype>::UpdateIfFinite() {
   const double scale = loss_scale_->value();
   if (!loss_scale_->Take(SumOfSquaredGradients(*net_))) {
     LOG_IF(INFO, Caffe::root_solver())
-        << "Iteration " << iter_ << ", loss scale " << scale << ": update skipped ("
-        << loss_scale_->skipped_updates() << " so far)";
+        << "Iteration " << iter_ << ", loss scale " << static_cast<std::int64_t>(scale)
+        << ": update skipped (" << loss_scale_->skipped_updates() << " so far)";
     return;
   }
   const Dtype factor = static_cast<Dtype>(1 / scale);
