@@ -149,6 +149,9 @@ std::vector<Perf> Suited(Get get) {
   return perfs;
 }
 
+// Between 1 and the next number.
+constexpr double kHalfEpsilon = 0x1p-10, kBfloat16Epsilon = 0x1p-7;
+
 /// Results of 16 bits are compared after rounding, which float's error can move to the
 /// neighbouring number.
 caffe::test::Tolerance ToleranceFor(const Case& c, int terms) {
@@ -158,7 +161,8 @@ caffe::test::Tolerance ToleranceFor(const Case& c, int terms) {
     case NumberFormat::kDouble:
       return ToleranceOf<double>(OpKind::kReduction, terms);
     default:
-      return ToleranceOf<float>(OpKind::kElementwise);
+      const bool half = c.numbers == NumberFormat::kHalf;
+      return {half ? kHalfEpsilon : kBfloat16Epsilon, 0};
   }
 }
 
