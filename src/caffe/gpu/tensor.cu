@@ -55,7 +55,7 @@ void TransposeImages(int images, int rows, int columns, const From* from, To* to
 }
 
 template <typename From, typename To>
-void Convert(int count, const From* from, To* to) {
+void ConvertElement(int count, const From* from, To* to) {
   ForEach(count, [=] __device__(int i) { to[i] = static_cast<To>(from[i]); });
 }
 
@@ -93,7 +93,7 @@ void ChannelsLastTensor::PackFrom(const void* plain) {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
     const Own* from = static_cast<const Own*>(plain);
     Element* to = static_cast<Element*>(data_);
-    if (SameInBothLayouts(shape_)) return Convert(Product(shape_, 0), from, to);
+    if (SameInBothLayouts(shape_)) return ConvertElement(Product(shape_, 0), from, to);
     TransposeImages(shape_[0], shape_[1], Product(shape_, 2), from, to);
   });
 }
@@ -102,7 +102,7 @@ bool ChannelsLastTensor::UnpackOnDevice(void* plain) const {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
     const Element* from = static_cast<const Element*>(data_);
     Own* to = static_cast<Own*>(plain);
-    if (SameInBothLayouts(shape_)) return Convert(Product(shape_, 0), from, to);
+    if (SameInBothLayouts(shape_)) return ConvertElement(Product(shape_, 0), from, to);
     TransposeImages(shape_[0], Product(shape_, 2), shape_[1], from, to);
   });
   return true;
