@@ -188,7 +188,7 @@ def _missing_cuda(complaint: str) -> str:
     return (
         f"caffe was built for GPUs and needs {library}, which the loader does not "
         f"find; run `pip install {packages[name]}` (all of them: `pip install "
-        "'sknet-caffe[cuda]'`), or name its folder in LD_LIBRARY_PATH"
+        "'.[cuda]'` in the source folder), or name its folder in LD_LIBRARY_PATH"
     )
 
 
