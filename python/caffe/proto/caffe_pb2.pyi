@@ -659,6 +659,16 @@ class LossParameter(_message.Message):
     normalize: bool
     def __init__(self, ignore_label: _Optional[int] = ..., normalization: _Optional[_Union[LossParameter.NormalizationMode, str]] = ..., normalize: bool = ..., label_smoothing: _Optional[float] = ...) -> None: ...
 
+class LossScaleState(_message.Message):
+    __slots__ = ["good_updates", "scale", "skipped_updates"]
+    GOOD_UPDATES_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_UPDATES_FIELD_NUMBER: _ClassVar[int]
+    good_updates: int
+    scale: float
+    skipped_updates: int
+    def __init__(self, scale: _Optional[float] = ..., good_updates: _Optional[int] = ..., skipped_updates: _Optional[int] = ...) -> None: ...
+
 class MVNParameter(_message.Message):
     __slots__ = ["across_channels", "eps", "normalize_variance"]
     ACROSS_CHANNELS_FIELD_NUMBER: _ClassVar[int]
@@ -689,6 +699,7 @@ class NetParameter(_message.Message):
     DEBUG_INFO_FIELD_NUMBER: _ClassVar[int]
     FLOAT32: NetParameter.Precision
     FORCE_BACKWARD_FIELD_NUMBER: _ClassVar[int]
+    FP16: NetParameter.Precision
     INPUT_DIM_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     INPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -697,6 +708,7 @@ class NetParameter(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    TF32: NetParameter.Precision
     debug_info: bool
     force_backward: bool
     input: _containers.RepeatedScalarFieldContainer[str]
@@ -1089,7 +1101,7 @@ class SolverParameter(_message.Message):
     def __init__(self, net: _Optional[str] = ..., net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., train_net: _Optional[str] = ..., test_net: _Optional[_Iterable[str]] = ..., train_net_param: _Optional[_Union[NetParameter, _Mapping]] = ..., test_net_param: _Optional[_Iterable[_Union[NetParameter, _Mapping]]] = ..., train_state: _Optional[_Union[NetState, _Mapping]] = ..., test_state: _Optional[_Iterable[_Union[NetState, _Mapping]]] = ..., test_iter: _Optional[_Iterable[int]] = ..., test_interval: _Optional[int] = ..., test_compute_loss: bool = ..., test_initialization: bool = ..., base_lr: _Optional[float] = ..., display: _Optional[int] = ..., average_loss: _Optional[int] = ..., max_iter: _Optional[int] = ..., iter_size: _Optional[int] = ..., lr_policy: _Optional[str] = ..., gamma: _Optional[float] = ..., power: _Optional[float] = ..., stepsize: _Optional[int] = ..., stepvalue: _Optional[_Iterable[int]] = ..., warmup_iter: _Optional[int] = ..., warmup_start_lr: _Optional[float] = ..., momentum: _Optional[float] = ..., weight_decay: _Optional[float] = ..., regularization_type: _Optional[str] = ..., on_nan: _Optional[_Union[SolverParameter.OnNan, str]] = ..., clip_gradients: _Optional[float] = ..., snapshot: _Optional[int] = ..., snapshot_prefix: _Optional[str] = ..., snapshot_diff: bool = ..., snapshot_format: _Optional[_Union[SolverParameter.SnapshotFormat, str]] = ..., snapshot_after_train: bool = ..., solver_mode: _Optional[_Union[SolverParameter.SolverMode, str]] = ..., device_id: _Optional[int] = ..., random_seed: _Optional[int] = ..., type: _Optional[str] = ..., delta: _Optional[float] = ..., momentum2: _Optional[float] = ..., rms_decay: _Optional[float] = ..., debug_info: bool = ..., solver_type: _Optional[_Union[SolverParameter.SolverType, str]] = ..., layer_wise_reduce: bool = ..., weights: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SolverState(_message.Message):
-    __slots__ = ["current_step", "history", "iter", "layer_state", "learned_net", "learned_net_digest", "losses", "rng_state", "smoothed_loss", "solver_type"]
+    __slots__ = ["current_step", "history", "iter", "layer_state", "learned_net", "learned_net_digest", "loss_scale", "losses", "rng_state", "smoothed_loss", "solver_type"]
     CURRENT_STEP_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     ITER_FIELD_NUMBER: _ClassVar[int]
@@ -1097,6 +1109,7 @@ class SolverState(_message.Message):
     LEARNED_NET_DIGEST_FIELD_NUMBER: _ClassVar[int]
     LEARNED_NET_FIELD_NUMBER: _ClassVar[int]
     LOSSES_FIELD_NUMBER: _ClassVar[int]
+    LOSS_SCALE_FIELD_NUMBER: _ClassVar[int]
     RNG_STATE_FIELD_NUMBER: _ClassVar[int]
     SMOOTHED_LOSS_FIELD_NUMBER: _ClassVar[int]
     SOLVER_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -1106,11 +1119,12 @@ class SolverState(_message.Message):
     layer_state: _containers.RepeatedCompositeFieldContainer[LayerState]
     learned_net: str
     learned_net_digest: int
+    loss_scale: LossScaleState
     losses: _containers.RepeatedScalarFieldContainer[float]
     rng_state: bytes
     smoothed_loss: float
     solver_type: str
-    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ..., layer_state: _Optional[_Iterable[_Union[LayerState, _Mapping]]] = ..., rng_state: _Optional[bytes] = ..., solver_type: _Optional[str] = ..., losses: _Optional[_Iterable[float]] = ..., smoothed_loss: _Optional[float] = ..., learned_net_digest: _Optional[int] = ...) -> None: ...
+    def __init__(self, iter: _Optional[int] = ..., learned_net: _Optional[str] = ..., history: _Optional[_Iterable[_Union[BlobProto, _Mapping]]] = ..., current_step: _Optional[int] = ..., loss_scale: _Optional[_Union[LossScaleState, _Mapping]] = ..., layer_state: _Optional[_Iterable[_Union[LayerState, _Mapping]]] = ..., rng_state: _Optional[bytes] = ..., solver_type: _Optional[str] = ..., losses: _Optional[_Iterable[float]] = ..., smoothed_loss: _Optional[float] = ..., learned_net_digest: _Optional[int] = ...) -> None: ...
 
 class SwishParameter(_message.Message):
     __slots__ = ["beta"]
