@@ -8,7 +8,6 @@
 // neighbours then read what lies beside.
 
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "caffe/gpu/divisor.hpp"
@@ -127,7 +126,7 @@ struct Row {
 
 template <typename Team, typename T>
 __device__ Row<T> ReadRow(const Team& team, int channels, const T* x, int step) {
-  T largest = -std::numeric_limits<T>::infinity();
+  T largest = -static_cast<T>(INFINITY);  // numeric_limits is for the host alone
   for (int c = team.rank(); c < channels; c += team.size()) {
     if (largest < x[c * step]) largest = x[c * step];
   }
