@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks the layers that have GPU code on the GPU of this machine: builds their device
-# code with CUDA and cuDNN, runs their tests on it, and prints how long they take.
-# Needs an NVIDIA driver, CUDA 12 or later with nvcc, and cuDNN with its headers.
+# Checks the GPU of this machine: builds the library for it, runs its tests there, and
+# prints how long the release's two layers take.
+# Needs an NVIDIA driver, CUDA 12.4 or later with nvcc, and cuDNN 9 with its headers.
 #   CUDACXX=/path/to/nvcc bash scripts/check_gpu.sh     chooses another CUDA
-#   bash scripts/check_gpu.sh -DCUDNN_INCLUDE_DIR=... -DCUDNN_LIBRARY=...   hands on to CMake
+#   bash scripts/check_gpu.sh -DCAFFE_CUDNN_INCLUDE=... -DCAFFE_CUDNN_LIBRARY=...  for CMake
 set -euo pipefail
 EXTRAS=${EXTRAS:-demo}
 # shellcheck source=scripts/setup.sh

@@ -4,10 +4,10 @@
 #include "caffe/util/math_functions.hpp"
 
 #include <cmath>
-#include <memory>
 #include <type_traits>
 
 #include "caffe/device.hpp"
+#include "caffe/gpu/buffer.hpp"
 #include "caffe/gpu/for_each.cuh"
 
 namespace caffe {
@@ -183,11 +183,9 @@ void caffe_gpu_rng_gaussian(const int n, const Dtype mu, const Dtype sigma, Dtyp
     CURAND_CHECK(generate(Caffe::curand_generator(), r, n, mu, sigma));
     return;
   }
-  const std::unique_ptr<void, decltype(&device::Free)> pairs(
-      device::Allocate((n + 1) * sizeof(Dtype)), device::Free);
-  Dtype* drawn = static_cast<Dtype*>(pairs.get());
-  CURAND_CHECK(generate(Caffe::curand_generator(), drawn, n + 1, mu, sigma));
-  device::Copy(r, drawn, n * sizeof(Dtype));
+  const DeviceBuffer<Dtype> drawn(n + 1);
+  CURAND_CHECK(generate(Caffe::curand_generator(), drawn.get(), n + 1, mu, sigma));
+  device::Copy(r, drawn.get(), n * sizeof(Dtype));
 }
 
 #define INSTANTIATE(Dtype)                                                              \

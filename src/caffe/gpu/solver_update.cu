@@ -1,11 +1,12 @@
 // Work on the parameters of a whole net in one launch: a net has hundreds, most of them
 // so small that a launch each would cost more than their arithmetic.
 
-#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "caffe/device.hpp"
+#include "caffe/gpu/buffer.hpp"
 #include "caffe/solvers/device_update.hpp"
 #include "caffe/util/block_sum.cuh"
 #include "caffe/util/cuda_launch.hpp"
@@ -54,22 +55,21 @@ class ChunkedList {
     }
     const std::size_t item_bytes = items.size() * sizeof(Item);
     const std::size_t first_bytes = first.size() * sizeof(int);
-    memory_.reset(device::Allocate(item_bytes + first_bytes));
-    char* address = static_cast<char*>(memory_.get());
-    device::Copy(address, items.data(), item_bytes);
-    device::Copy(address + item_bytes, first.data(), first_bytes);
-    list_ = {reinterpret_cast<const Item*>(address),
-             reinterpret_cast<const int*>(address + item_bytes),
+    // Together, since each copy waits for the device.
+    std::vector<char> host(item_bytes + first_bytes);
+    std::memcpy(host.data(), items.data(), item_bytes);
+    std::memcpy(host.data() + item_bytes, first.data(), first_bytes);
+    memory_ = std::make_unique<DeviceBuffer<char>>(host.size());
+    device::Copy(memory_->get(), host.data(), host.size());
+    list_ = {reinterpret_cast<const Item*>(memory_->get()),
+             reinterpret_cast<const int*>(memory_->get() + item_bytes),
              static_cast<int>(items.size())};
   }
   const Chunked<Item>& list() const { return list_; }
   int chunks() const { return chunks_; }
 
  private:
-  struct Free {
-    void operator()(void* memory) const { device::Free(memory); }
-  };
-  std::unique_ptr<void, Free> memory_;
+  std::unique_ptr<DeviceBuffer<char>> memory_;
   Chunked<Item> list_;
   int chunks_ = 0;
 };
@@ -115,13 +115,10 @@ template <typename Dtype>
 double SumOfSquaresOnDevice(const std::vector<DeviceArray<Dtype>>& arrays) {
   if (arrays.empty()) return 0;
   const ChunkedList<DeviceArray<Dtype>> list(arrays);
-  const std::size_t bytes = list.chunks() * sizeof(double);
-  const std::unique_ptr<void, decltype(&device::Free)> memory(device::Allocate(bytes),
-                                                              device::Free);
-  double* sums = static_cast<double*>(memory.get());
-  LaunchKernel(SumSquares<Dtype>, list.chunks(), kThreads, list.list(), sums);
+  const DeviceBuffer<double> sums(list.chunks());
+  LaunchKernel(SumSquares<Dtype>, list.chunks(), kThreads, list.list(), sums.get());
   std::vector<double> of_chunks(list.chunks());
-  device::Copy(of_chunks.data(), sums, bytes);
+  device::Copy(of_chunks.data(), sums.get(), list.chunks() * sizeof(double));
   double total = 0;
   for (double sum : of_chunks) total += sum;
   return total;

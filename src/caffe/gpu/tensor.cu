@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "caffe/device.hpp"
+#include "caffe/gpu/buffer.hpp"
 #include "caffe/gpu/element.cuh"
 #include "caffe/gpu/for_each.cuh"
 #include "caffe/util/cuda_launch.hpp"
@@ -110,8 +111,7 @@ bool ChannelsLastTensor::UnpackOnDevice(void* plain) const {
 
 void ChannelsLastTensor::UnpackTo(void* plain) const {
   const std::size_t bytes = Product(shape_, 0) * own_bytes_;
-  const std::unique_ptr<void, decltype(&device::Free)> unpacked(device::Allocate(bytes),
-                                                                device::Free);
+  const DeviceBuffer<char> unpacked(bytes);
   UnpackOnDevice(unpacked.get());
   device::Copy(plain, unpacked.get(), bytes);
 }

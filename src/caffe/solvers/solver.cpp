@@ -131,6 +131,24 @@ void Solver<Dtype>::Solve(const char* resume_file) {
   LOG(INFO) << "Optimization Done.";
 }
 
+namespace {
+
+/// While it lives, backward passes give gradients times `scale`; an error ends that, too.
+template <typename Dtype>
+class ScaledBackward {
+ public:
+  ScaledBackward(Net<Dtype>* net, double scale) : net_(net) {
+    net_->set_loss_scale(static_cast<Dtype>(scale));
+  }
+  ~ScaledBackward() { net_->set_loss_scale(1); }
+  DISABLE_COPY_AND_ASSIGN(ScaledBackward);
+
+ private:
+  Net<Dtype>* net_;
+};
+
+}  // namespace
+
 template <typename Dtype>
 void Solver<Dtype>::Step(int iters) {
   if (iters < 0) {
@@ -171,9 +189,10 @@ void Solver<Dtype>::Step(int iters) {
         mean = loss /= param_.iter_size();
         group_->AverageInNextBackward(&mean);
       }
-      if (scales_loss) net_->set_loss_scale(static_cast<Dtype>(loss_scale_->value()));
-      net_->Backward();
-      net_->set_loss_scale(1);
+      {
+        const ScaledBackward scaled(net_.get(), scales_loss ? loss_scale_->value() : 1);
+        net_->Backward();
+      }
       if (!std::isfinite(part) && cause.empty() && !warned_not_finite_) {
         cause = FirstNotFinite(net_.get(), stream);
       }
