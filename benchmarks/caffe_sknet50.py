@@ -14,7 +14,9 @@ import sknet
 from sknet.models import create_model, deploy, released
 
 
-def steps_of(task: str, batch: int, lean: bool, precision: str, folder: Path):
+def steps_of(
+    task: str, batch: int, name: str, lean: bool, precision: str, folder: Path
+):
     """A function that does one inference or one training step.
 
     `lean`: fused for inference, without blobs that are needed no more in training, as
@@ -22,7 +24,7 @@ def steps_of(task: str, batch: int, lean: bool, precision: str, folder: Path):
     """
     caffe.set_mode_cpu()
     caffe.set_random_seed(1)
-    model = create_model("sknet50")
+    model = create_model(name)
     net_file = folder / "net.prototxt"
     generator = np.random.default_rng(1)
     images = generator.standard_normal((batch, 3, 224, 224), dtype=np.float32)
@@ -65,7 +67,14 @@ def main() -> None:
     job = measurement.job()
     with tempfile.TemporaryDirectory() as folder:
         precision = "bf16" if job["bf16"] else "float32"
-        step = steps_of(job["task"], job["batch"], job["lean"], precision, Path(folder))
+        step = steps_of(
+            job["task"],
+            job["batch"],
+            job.get("model", "sknet50"),
+            job["lean"],
+            precision,
+            Path(folder),
+        )
         measurement.measure(job, step, sknet.__version__)
 
 

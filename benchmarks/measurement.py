@@ -19,20 +19,42 @@ def job() -> dict[str, Any]:
 
 
 def measure(job: dict[str, Any], step: Callable[[], object], version: str) -> None:
-    """Does the job's steps and prints the rate, the peak of memory and the version."""
+    """Does the job's steps and prints the rate, the peak of memory and the version.
+
+    `for_s`: the mean over so many seconds, instead of the median of `steps`.
+    """
     for _ in range(job["warmup"]):
         step()
-    seconds = []
-    for _ in range(job["steps"]):
-        began = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - began)
+    if "for_s" in job:
+        took = mean_step_s(step, job["for_s"])
+    else:
+        took = median_step_s(step, job["steps"])
     result = {
-        "rate": job["batch"] / statistics.median(seconds),
+        "rate": job["batch"] / took,
         "peak_mb": peak_mb(),
         "version": version,
     }
     print(json.dumps(result))
+
+
+def median_step_s(step: Callable[[], object], steps: int) -> float:
+    """What a step takes on a machine where nothing else runs."""
+    seconds = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def mean_step_s(step: Callable[[], object], for_s: float) -> float:
+    """What a step takes where others run, too: some steps are held up, and count."""
+    steps = 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < for_s:
+        step()
+        steps += 1
+    return passed / steps
 
 
 def peak_mb() -> float:

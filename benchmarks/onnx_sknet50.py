@@ -1,8 +1,8 @@
-"""SKNet-50 in ONNX Runtime or OpenVINO, measured; counterpart of `caffe_sknet50.py`.
+"""SKNet-50 in ONNX Runtime, OpenVINO or OpenCV; counterpart of `caffe_sknet50.py`.
 
 Reads one job as JSON from its command line and prints the result as JSON; see
-`peers.py`, which exports the model. Needs `pip install onnxruntime openvino`; nothing
-of sknet-caffe.
+`peers.py`, which exports the model. Needs `pip install onnxruntime openvino
+opencv-python-headless`; nothing of sknet-caffe.
 """
 
 from __future__ import annotations
@@ -51,7 +51,30 @@ def with_openvino(
     return lambda: compiled([images]), openvino.__version__.split("-")[0]
 
 
-RUNTIMES = {"onnxruntime": with_onnxruntime, "openvino": with_openvino}
+def with_opencv(
+    path: str, images: Any, threads: int, bf16: bool
+) -> tuple[Callable[[], Any], str]:
+    """A function that infers, and the version."""
+    import cv2
+
+    if bf16:
+        raise ValueError("OpenCV has no bfloat16")
+    if threads:
+        cv2.setNumThreads(threads)
+    net = cv2.dnn.readNetFromONNX(path)
+
+    def infer() -> Any:
+        net.setInput(images)
+        return net.forward()
+
+    return infer, cv2.__version__
+
+
+RUNTIMES = {
+    "onnxruntime": with_onnxruntime,
+    "openvino": with_openvino,
+    "opencv": with_opencv,
+}
 
 
 def main() -> None:

@@ -76,20 +76,21 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(arguments, export(Path(folder)))
+        batches = {batch for task, batch, *_ in TASKS if task == "inference"}
+        results = measure(arguments, export(Path(folder), batches))
     write(arguments.output, results, arguments.threads)
     print(arguments.output.read_text())
 
 
-def export(folder: Path) -> dict[int, str]:
-    """Writes SKNet-50 as ONNX for each batch of inference."""
+def export(folder: Path, batches: set[int], model: str = "sknet50") -> dict[int, str]:
+    """Writes a model as ONNX for each batch."""
     models = {}
-    for batch in {batch for task, batch, *_ in TASKS if task == "inference"}:
-        net = caffe.Net(deploy(create_model("sknet50"), batch), caffe.TEST)
+    for batch in batches:
+        net = caffe.Net(deploy(create_model(model), batch), caffe.TEST)
         for blobs in net.params.values():
             if len(blobs) == 4:
                 blobs[3].data[...] = 1  # untrained variances
-        path = folder / f"{batch}.onnx"
+        path = folder / f"{model}_{batch}.onnx"
         export_onnx(net, path, fold=True)
         models[batch] = str(path)
     return models

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "caffe/internal_thread.hpp"
+#include "caffe/util/allowed_cores.hpp"
 
 namespace caffe {
 
@@ -13,9 +14,7 @@ WorkerPool::WorkerPool(int threads, std::size_t max_waiting) {
   // The pool is the parallelism: OpenCV's own threads would only compete with it.
   static const bool once = (cv::setNumThreads(0), true);
   (void)once;
-  if (threads <= 0) {
-    threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  }
+  if (threads <= 0) threads = AllowedCores();
   max_waiting_ = max_waiting ? max_waiting : 2 * static_cast<std::size_t>(threads);
   threads_.reserve(threads);
   for (int i = 0; i < threads; ++i) {

@@ -17,11 +17,13 @@
 #include "caffe/net/schedule.hpp"
 #include "caffe/net/weights.hpp"
 #include "caffe/proto/check_numbers.hpp"
+#include "caffe/util/allowed_cores.hpp"
 #include "caffe/util/closest.hpp"
 #include "caffe/util/insert_splits.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
+#include "caffe/util/shared_machine.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
 #include "caffe/util/zero_denormals.hpp"
@@ -69,6 +71,7 @@ Net<Dtype>::~Net() = default;
 
 template <typename Dtype>
 void Net<Dtype>::Init(const NetParameter& in_param) {
+  UseAllowedCores();
   NetParameter upgraded(in_param);
   UpgradeNetAsNeeded("<memory>", &upgraded);
   SplitScaledBatchNorms(&upgraded);
@@ -210,6 +213,8 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
                      std::all_of(batch, batch + start,
                                  [](const auto& bottoms) { return bottoms.empty(); });
   CheckPrecision(precision_);
+  UseAllowedCores();
+  AdaptToMachine();
   Schedule<Dtype>& schedule = ScheduleFor(whole, Str("layers ", start, " to ", end));
   const bool infers = schedule.policy() == Policy::kInference;
   std::optional<ZeroDenormals> zero_denormals;
@@ -273,6 +278,7 @@ void Net<Dtype>::BackwardFromTo(int start, int end) {
   CHECK_LT(start, static_cast<int>(graph_.layers.size())) << "the net has no such layer";
   const bool whole =
       end == 0 && start + 1 == static_cast<int>(graph_.layers.size()) && !optimized();
+  UseAllowedCores();
   Schedule<Dtype>& schedule = ScheduleFor(whole, "Backward");
   const HostMemoryPool::Scope scope(schedule.pool());
   const ScaledLosses<Dtype> scaled(graph_, loss_scale_);
