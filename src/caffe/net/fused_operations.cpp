@@ -92,6 +92,14 @@ class NormalizedReLU : public SingleLayer<Dtype> {
   };
 };
 
+// A pooling whose result is exact, or a mean over the whole image.
+template <typename Dtype>
+class InferredPooling : public SingleLayer<Dtype> {
+ public:
+  using SingleLayer<Dtype>::SingleLayer;
+  bool takes_bfloat16() const override { return true; }
+};
+
 template <typename Dtype>
 bool AllFinite(const Dtype* values, std::int64_t count) {
   return std::all_of(values, values + count, [](Dtype v) { return std::isfinite(v); });
@@ -108,6 +116,9 @@ class FusedConvolution : public Operation<Dtype> {
     }
   }
 
+  bool takes_bfloat16() const override { return true; }
+  void LeaveBfloat16() override { leaves_bfloat16_ = true; }
+
   Dtype Forward() override {
     group_.Reshape();
     auto& layer = dynamic_cast<ConvolutionLayer<Dtype>&>(group_.layer(0));
@@ -121,6 +132,7 @@ class FusedConvolution : public Operation<Dtype> {
     problem.bias = shift_.count() > 0;
     problem.addend = addend_ != nullptr;
     problem.relu = relu_;
+    problem.leaves_bfloat16 = leaves_bfloat16_ && problem.precision == NetParameter::BF16;
     if (!(problem == problem_)) {
       problem_ = problem;
       op_.reset();
@@ -199,7 +211,7 @@ class FusedConvolution : public Operation<Dtype> {
   Group<Dtype> group_;
   vector<ChannelAffine> affines_;
   const Blob<Dtype>* addend_;
-  bool relu_;
+  bool relu_, leaves_bfloat16_ = false;
   ConvolutionProblem problem_;
   std::unique_ptr<ConvolutionOp<Dtype>> op_;
   std::unique_ptr<DeviceConvolution<Dtype>> device_op_;
@@ -217,6 +229,7 @@ class PooledSum : public Operation<Dtype> {
  public:
   PooledSum(const Graph<Dtype>& graph, const vector<int>& layers)
       : group_(graph, layers) {}
+  bool takes_bfloat16() const override { return true; }
   Dtype Forward() override {
     group_.Reshape();
     if (Caffe::mode() == Caffe::GPU) {
@@ -240,6 +253,9 @@ class SelectedSum : public Operation<Dtype> {
  public:
   SelectedSum(const Graph<Dtype>& graph, const vector<int>& layers)
       : group_(graph, layers) {}
+  bool takes_bfloat16() const override { return true; }
+  void LeaveBfloat16() override { leaves_bfloat16_ = true; }
+
   Dtype Forward() override {
     group_.Reshape();
     const vector<Blob<Dtype>*>& scale = group_.bottom(0);
@@ -249,12 +265,13 @@ class SelectedSum : public Operation<Dtype> {
       return 0;
     }
     WeightedSum(scale[1]->cpu_data(), DataOf(scale[0]), axpy[0]->cpu_data(),
-                DataOf(axpy[1]), DataOf(group_.last_top()));
+                DataOf(axpy[1]), DataOf(group_.last_top()), leaves_bfloat16_);
     return 0;
   }
 
  private:
   Group<Dtype> group_;
+  bool leaves_bfloat16_ = false;
 };
 
 }  // namespace
@@ -262,6 +279,11 @@ class SelectedSum : public Operation<Dtype> {
 template <typename Dtype>
 OperationPtr<Dtype> MakeSingleLayer(const Graph<Dtype>& graph, int layer) {
   return std::make_unique<SingleLayer<Dtype>>(graph, layer);
+}
+
+template <typename Dtype>
+OperationPtr<Dtype> MakeInferredPooling(const Graph<Dtype>& graph, int layer) {
+  return std::make_unique<InferredPooling<Dtype>>(graph, layer);
 }
 
 template <typename Dtype>
@@ -291,6 +313,7 @@ OperationPtr<Dtype> MakeSelectedSum(const Graph<Dtype>& graph,
 
 #define INSTANTIATE_OPERATIONS(Dtype)                                                  \
   template OperationPtr<Dtype> MakeSingleLayer(const Graph<Dtype>&, int);              \
+  template OperationPtr<Dtype> MakeInferredPooling(const Graph<Dtype>&, int);          \
   template OperationPtr<Dtype> MakeNormalizedReLU(const Graph<Dtype>&,                 \
                                                   const vector<int>&);                 \
   template OperationPtr<Dtype> MakeFusedConvolution(                                   \

@@ -15,6 +15,10 @@ namespace caffe {
 template <typename Dtype>
 OperationPtr<Dtype> MakeSingleLayer(const Graph<Dtype>& graph, int layer);
 
+/// A Pooling of an inference net, by MAX or over the whole image, as it is.
+template <typename Dtype>
+OperationPtr<Dtype> MakeInferredPooling(const Graph<Dtype>& graph, int layer);
+
 /// CuDNNBatchNorm and the ReLU in place behind it, forward and backward.
 template <typename Dtype>
 OperationPtr<Dtype> MakeNormalizedReLU(const Graph<Dtype>& graph,

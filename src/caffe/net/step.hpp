@@ -54,6 +54,10 @@ class Operation {
   virtual Dtype Forward() = 0;
   /// Not called of operations for inference.
   virtual void Backward() {}
+  /// Whether it reads bfloat16 with the channels last as well as float32, and may leave
+  /// its result so: asked of and told to operations for inference.
+  virtual bool takes_bfloat16() const { return false; }
+  virtual void LeaveBfloat16() {}
   /// Writes the data of the last Forward again; called of steps that can_recompute.
   virtual void Recompute() {}
 };

@@ -14,9 +14,11 @@ namespace caffe {
 template <typename T>
 void AverageOfSum(const std::vector<Tensor<T>>& branches, T* mean);
 
-/// dst = a[n, c] · x + b[n, c] · y; a and b are plain with N·C elements.
+/// dst = a[n, c] · x + b[n, c] · y; a and b are plain with N·C elements. dst may be left
+/// in bfloat16 if so are x and y (channels_last.hpp).
 template <typename T>
-void WeightedSum(const T* a, Tensor<T> x, const T* b, Tensor<T> y, Tensor<T> dst);
+void WeightedSum(const T* a, Tensor<T> x, const T* b, Tensor<T> y, Tensor<T> dst,
+                 bool leaves_bfloat16 = false);
 
 /// The branches that one kernel is given.
 constexpr int kMostDeviceBranches = 8;

@@ -17,13 +17,15 @@ std::string ConvolutionProblem::Text() const {
              addend ? " + addend" : "", relu ? " relu" : "",
              precision == NetParameter::FLOAT32
                  ? ""
-                 : " " + NetParameter::Precision_Name(precision));
+                 : " " + NetParameter::Precision_Name(precision),
+             leaves_bfloat16 ? " kept" : "");
 }
 
 template <>
 const std::vector<Engine<ConvolutionOp<float>, ConvolutionProblem>>&
 ConvolutionEngines<float>() {
   static const std::vector<Engine<ConvolutionOp<float>, ConvolutionProblem>> engines = {
+      {"channels_last", MakeChannelsLastConvolution},
       {"subsampled", MakeSubsampledConvolution},
       {"grouped", MakeGroupedConvolution},
       {"onednn", MakeOnednnConvolution},

@@ -24,6 +24,8 @@ struct ConvolutionProblem {
   bool addend = false;
   /// Run it under ZeroDenormals: otherwise values below 0 give not 0, but nearly so.
   bool relu = false;
+  /// For inference in BF16: dst may be left in bfloat16 (channels_last.hpp).
+  bool leaves_bfloat16 = false;
   /// Of the operands of products; sums are float32 in any case, and on the host results
   /// and the gradient of the weights as well.
   NetParameter::Precision precision = NetParameter::FLOAT32;

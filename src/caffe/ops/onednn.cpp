@@ -107,11 +107,17 @@ memory SharedBuffer(const memory::desc& desc, Momentary purpose) {
   return memory(desc, CpuEngine(), scratches[purpose].Get(desc.get_size()));
 }
 
-bool HasBfloat16() {
+namespace {
+
+bool Has(dnnl::cpu_isa wanted) {
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto wanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return (isa & wanted) == wanted;
+  return (isa & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
 }
+
+}  // namespace
+
+bool HasBfloat16() { return Has(dnnl::cpu_isa::avx512_core_bf16); }
+bool HasMatrixUnits() { return Has(dnnl::cpu_isa::avx512_core_amx); }
 
 PackedWeights::PackedWeights(const memory::desc& plain, const memory::desc& desc)
     : plain_(plain),

@@ -66,6 +66,9 @@ dnnl::memory SharedBuffer(const dnnl::memory::desc& desc, Momentary purpose);
 /// Whether this CPU multiplies bfloat16 faster than float32 (AVX512-BF16 or AMX).
 bool HasBfloat16();
 
+/// Whether it has AMX, and this process may use it.
+bool HasMatrixUnits();
+
 /// Wraps a buffer without copying.
 dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data);
 

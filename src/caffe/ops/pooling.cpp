@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
+#include "caffe/ops/branches.hpp"
+#include "caffe/ops/channels_last.hpp"
 #include "caffe/ops/for_block.hpp"
 #include "caffe/ops/lanes.hpp"
 
@@ -31,10 +34,43 @@ void ForEachTile(const Extents& e, Function tile) {
   for (int i = 0; i < e.planes / K; ++i) tile(i * in_size, i * out_size);
 }
 
+// Of values in bfloat16 with their channels last: the largest of them is one of them. No
+// gradient will be asked for.
+void MaxPoolChannelsLast(const PoolingProblem& p, const Bfloat16* x, Tensor<float> src,
+                         Tensor<float> dst) {
+  constexpr int kL = kBfloat16Lanes;
+  const Extents e = ExtentsOf(src, dst);
+  const int64_t channels = src.shape()[1];
+  Bfloat16* y = WriteChannelsLast(dst);
+  const int rows = src.shape()[0] * e.out_h;
+#pragma omp parallel for schedule(static)
+  for (int row = 0; row < rows; ++row) {
+    const Bfloat16* image = x + row / e.out_h * int64_t{e.height} * e.width * channels;
+    for (int ow = 0; ow < e.out_w; ++ow) {
+      const PoolingWindow win = WindowAt(p, e.height, e.width, row % e.out_h, ow);
+      Bfloat16* out = y + (int64_t{row} * e.out_w + ow) * channels;
+      for (int64_t c = 0; c < channels; c += kL) {
+        Bfloat16Lanes best = Bfloat16Lanes{} - std::numeric_limits<float>::max();
+        for (int h = win.h0; h < win.h1; ++h) {
+          for (int w = win.w0; w < win.w1; ++w) {
+            const Bfloat16Lanes values =
+                LoadBfloat16(image + (int64_t{h} * e.width + w) * channels + c);
+            best = Choose<kL, float>(values > best, values, best);
+          }
+        }
+        StoreBfloat16(out + c, best);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 template <typename T>
 void MaxPool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst, int* mask) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (const Bfloat16* x = ChannelsLast(src)) return MaxPoolChannelsLast(p, x, src, dst);
+  }
   const Extents e = ExtentsOf(src, dst);
   const int block = src.block();
   const T* x = src.Read(block);
@@ -91,6 +127,12 @@ void MaxPoolBackward(const PoolingProblem&, Tensor<T> diff_dst, const int* mask,
 
 template <typename T>
 void AveragePool(const PoolingProblem& p, Tensor<T> src, Tensor<T> dst) {
+  if constexpr (std::is_same_v<T, float>) {
+    const bool whole = dst.shape()[2] * dst.shape()[3] == 1 &&
+                       WindowAt(p, src.shape()[2], src.shape()[3], 0, 0).area ==
+                           src.shape()[2] * src.shape()[3];
+    if (ChannelsLast(src) && whole) return AverageOfSum<T>({src}, dst.Write(1));
+  }
   const Extents e = ExtentsOf(src, dst);
   const int block = src.block();
   const T* x = src.Read(block);

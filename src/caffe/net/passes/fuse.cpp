@@ -12,6 +12,7 @@
 #include "caffe/layers/pooling_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
 #include "caffe/layers/scale_layer.hpp"
+#include "caffe/layers/split_layer.hpp"
 #include "caffe/net/fused_operations.hpp"
 #include "caffe/ops/convolution.hpp"
 
@@ -56,10 +57,32 @@ class Fuser {
         fused.operations.push_back(MakeSingleLayer(graph_, i));
       }
     }
+    if (policy_ == Policy::kInference) LeaveBfloat16(&fused);
     return fused;
   }
 
  private:
+  // What is read by such steps alone that take bfloat16, views of it included.
+  void LeaveBfloat16(FusedSteps<Dtype>* fused) const {
+    vector<int> readers(graph_.blobs.size(), 0), takers(graph_.blobs.size(), 0);
+    for (size_t s = 0; s < fused->steps.size(); ++s) {
+      const Step& step = fused->steps[s];
+      const bool is_split = step.layers.size() == 1 && Is<SplitLayer>(step.layers[0]);
+      for (const int blob : step.reads) {
+        if (is_split) continue;  // its tops have readers of their own
+        ++readers[graph_.roots[blob]];
+        takers[graph_.roots[blob]] += fused->operations[s]->takes_bfloat16();
+      }
+    }
+    for (size_t s = 0; s < fused->steps.size(); ++s) {
+      const vector<int>& writes = fused->steps[s].writes;
+      if (writes.size() != 1) continue;
+      const int root = graph_.roots[writes[0]];
+      if (readers[root] > 0 && readers[root] == takers[root])
+        fused->operations[s]->LeaveBfloat16();
+    }
+  }
+
   struct Pattern {
     Policy policy;
     Match<Dtype> (Fuser::*find)(int first) const;
@@ -71,6 +94,7 @@ class Fuser {
         {Policy::kInference, &Fuser::FindConvolution},
         {Policy::kInference, &Fuser::FindPooledSum},
         {Policy::kInference, &Fuser::FindSelectedSum},
+        {Policy::kInference, &Fuser::FindPooling},
     };
     for (const Pattern& pattern : kPatterns) {
       if (pattern.policy != policy_) continue;
@@ -244,6 +268,18 @@ class Fuser {
     }
     const vector<int> layers = {first, pool};
     return {layers, reads, MakePooledSum(graph_, layers)};
+  }
+
+  // MAX, or over the whole image.
+  Match<Dtype> FindPooling(int layer) const {
+    if (!Is<PoolingLayer>(layer) || graph_.top_ids[layer].size() != 1) return {};
+    const PoolingParameter& param = Param(layer).pooling_param();
+    const Blob<Dtype>& top = *graph_.top_vecs[layer][0];
+    const bool exact = param.pool() == PoolingParameter_PoolMethod_MAX ||
+                       (param.pool() == PoolingParameter_PoolMethod_AVE &&
+                        top.height() * top.width() == 1);
+    if (!exact) return {};
+    return {{layer}, graph_.bottom_ids[layer], MakeInferredPooling(graph_, layer)};
   }
 
   // Scale by a second bottom, then Axpy.

@@ -15,6 +15,8 @@ template <typename T>
 const std::vector<Engine<ConvolutionOp<T>, ConvolutionProblem>>& ConvolutionEngines();
 
 // Their makers, each in the file of its name.
+std::unique_ptr<ConvolutionOp<float>> MakeChannelsLastConvolution(
+    const ConvolutionProblem&, std::string* why);
 std::unique_ptr<ConvolutionOp<float>> MakeSubsampledConvolution(const ConvolutionProblem&,
                                                                 std::string* why);
 std::unique_ptr<ConvolutionOp<float>> MakeGroupedConvolution(const ConvolutionProblem&,
