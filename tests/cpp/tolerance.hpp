@@ -27,6 +27,8 @@ enum class OpKind {
   kTranscendental,
   /// A sum of products over `terms` terms, in any order.
   kReduction,
+  /// Such a sum, whose result is rounded to the 8 bits of a bfloat16.
+  kBfloat16,
   /// Results divided by a deviation or a norm that is itself such a sum.
   kNormalization,
   /// log-sum-exp and what is derived from it, over `terms` classes or samples.
@@ -66,6 +68,8 @@ Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
       return {64 * ulp, 4 * ulp};
     case OpKind::kReduction:
       return {8 * ulp, walk * ulp};
+    case OpKind::kBfloat16:
+      return {1.0 / 256, walk * ulp};
     case OpKind::kNormalization:
       // Mean, variance and scale each carry the error of one sum, and subtracting
       // the mean magnifies it by |mean| / deviation, which tests keep below 4.

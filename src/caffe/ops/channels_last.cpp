@@ -59,6 +59,7 @@ void ChannelsLastTensor::Reshape(const std::vector<int>& shape) {
 }
 
 void ChannelsLastTensor::UnpackTo(void* plain) const {
+  ++copies;
   Transpose(data_, shape_[0], Spatial(shape_), shape_[1], static_cast<float*>(plain),
             FromBfloat16);
 }

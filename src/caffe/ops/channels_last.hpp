@@ -47,7 +47,7 @@ void CopyChannelsLast(const Tensor<float>& tensor, Bfloat16* to);
 /// multiple of kBfloat16Lanes.
 bool FitsChannelsLast(const std::vector<int>& shape);
 
-/// Copies into this form since the process started.
+/// Copies into this form and out of it since the process started.
 std::int64_t ChannelsLastCopies();
 
 }  // namespace caffe

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "caffe/net.hpp"
+#include "caffe/ops/channels_last.hpp"
 #include "caffe/ops/layout.hpp"
+#include "caffe/ops/onednn.hpp"
 #include "fill.hpp"
 #include "net/net_fixture.hpp"
 #include "net/reference_layers.hpp"
@@ -263,6 +265,15 @@ TEST(NetOptimizeSkNet50Test, FusesAndReusesMemory) {
   EXPECT_EQ(optimized.MemoryBytes(), bytes);
   // Parameters (110 MB), input and outputs are all that is left.
   EXPECT_LT(bytes, plain.MemoryBytes() / 3);
+
+  // With AMX activations stay bfloat16 from the image, which is copied, to the mean before
+  // the classifier: the last pooling reads what the last convolution has left.
+  optimized.set_precision(NetParameter::BF16);
+  optimized.Forward();
+  const std::int64_t copies = ChannelsLastCopies();
+  optimized.Forward();
+  EXPECT_EQ(ChannelsLastCopies() - copies, onednn::HasMatrixUnits() ? 1 : 0);
+  EXPECT_EQ(ReorderCount(), reorders);
 }
 
 }  // namespace

@@ -184,10 +184,11 @@ class ChannelsLastConvolution : public ConvolutionOp<float> {
   static bool HasNan(const Bfloat16* values, std::int64_t count) {
     std::atomic<bool> found{false};
     ParallelChunks(count, [&](std::int64_t begin, std::int64_t end) {
-      int nans = 0;
-#pragma omp simd reduction(+ : nans)
-      for (std::int64_t i = begin; i < end; ++i) nans += (values[i] & 0x7fff) > 0x7f80;
-      if (nans > 0) found = true;
+      Bfloat16 largest = 0;
+      for (std::int64_t i = begin; i < end; ++i) {
+        largest = std::max<Bfloat16>(largest, values[i] & 0x7fff);
+      }
+      if (largest > 0x7f80) found = true;
     });
     return found;
   }
