@@ -1,5 +1,6 @@
 #include "caffe/ops/channels_last.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <type_traits>
 
@@ -99,6 +100,25 @@ void CopyChannelsLast(const Tensor<float>& tensor, Bfloat16* to) {
     for (std::int64_t s = 0; s < spatial; ++s) {
       for (int c = 0; c < block; ++c)
         out[s * channels + c] = ToBfloat16(in[s * block + c]);
+    }
+  });
+}
+
+void StoreChannelsLast(const float* from, const Tensor<float>& tensor) {
+  const std::vector<int>& shape = tensor.shape();
+  const std::int64_t spatial = Spatial(shape), channels = shape[1];
+  const int block = PreferredBlock<float>(shape);
+  float* to = tensor.Write(block);
+  if (block == 1) {
+    return Transpose(from, shape[0], spatial, channels, to,
+                     [](float value) { return value; });
+  }
+  const std::int64_t blocks = channels / block;
+  ParallelTasks(shape[0] * blocks, tensor.count(), [&](std::int64_t task) {
+    const float* in = from + task / blocks * spatial * channels + task % blocks * block;
+    float* out = to + task * spatial * block;
+    for (std::int64_t s = 0; s < spatial; ++s) {
+      std::copy_n(in + s * channels, block, out + s * block);
     }
   });
 }

@@ -43,6 +43,10 @@ Bfloat16* WriteChannelsLast(const Tensor<float>& tensor);
 /// The values in this form, out of whichever copy is the newest.
 void CopyChannelsLast(const Tensor<float>& tensor, Bfloat16* to);
 
+/// The other way for float32 with the channels last: into the layout that the machine
+/// wants for the tensor.
+void StoreChannelsLast(const float* from, const Tensor<float>& tensor);
+
 /// Whether kernels for this form take a tensor: (N, C, H, W) of several places, C a
 /// multiple of kBfloat16Lanes.
 bool FitsChannelsLast(const std::vector<int>& shape);

@@ -57,7 +57,7 @@ dnnl::memory ReadWeights(Tensor<float> weights, const dnnl::memory::desc& plain,
                          const dnnl::memory::desc& wanted);
 
 /// What memory for a moment is for: each has one buffer on every thread.
-enum class Momentary { kWeightsGradient, kSource, kDestinationGradient };
+enum class Momentary { kWeightsGradient, kSource, kDestinationGradient, kResult };
 
 /// Memory for something that is used at once: the next call with this purpose on this
 /// thread gives the same.

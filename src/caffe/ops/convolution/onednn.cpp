@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "caffe/ops/bfloat16.hpp"
+#include "caffe/ops/channels_last.hpp"
 #include "caffe/ops/convolution/engines.hpp"
 #include "caffe/ops/onednn.hpp"
 #include "caffe/util/zero_denormals.hpp"
@@ -26,6 +26,9 @@ constexpr auto kFloat = memory::data_type::f32;
 struct Form {
   bool src_plain, dst_plain;
   memory::data_type operands;
+  // Copies with the channels last are multiplied, and the result is copied back: AMX,
+  // which works in this layout only, is faster by far more than that takes.
+  bool channels_last = false;
 };
 
 // A created primitive with what its execution needs.
@@ -95,7 +98,7 @@ class OnednnConvolution : public ConvolutionOp<float> {
         {DNNL_ARG_SRC, ReadSrc(src, form)},
         {DNNL_ARG_WEIGHTS,
          onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
-        {DNNL_ARG_DST, Write(dst, problem_.dst, form.dst_plain)}};
+        {DNNL_ARG_DST, Result(dst, problem_.dst, form.dst_plain, form)}};
     // A deconvolution's backward calls this without the bias.
     if (problem_.bias) args[DNNL_ARG_BIAS] = Wrap(bias_desc_, bias);
     if (problem_.addend) {
@@ -103,7 +106,9 @@ class OnednnConvolution : public ConvolutionOp<float> {
           Wrap(ActivationDesc(problem_.dst, form.dst_plain),
                DataOf(addend).Read(ActivationBlock(problem_.dst, form.dst_plain)));
     }
+    const memory result = args[DNNL_ARG_DST];
     Execute(primitive, std::move(args), desc.scratchpad_desc());
+    Deliver(result, dst, form);
   }
 
   void BackwardData(Tensor<float> diff_dst, Tensor<float> weights,
@@ -118,12 +123,14 @@ class OnednnConvolution : public ConvolutionOp<float> {
     }
     if (!backward_data_) return fallback().BackwardData(diff_dst, weights, diff_src);
     const auto& [desc, primitive, form] = *backward_data_;
+    const memory result = Result(diff_src, problem_.src, form.src_plain, form);
     Execute(primitive,
             {{DNNL_ARG_DIFF_DST, ReadDiffDst(diff_dst, form)},
              {DNNL_ARG_WEIGHTS,
               onednn::ReadWeights(weights, plain_weights_, desc.weights_desc())},
-             {DNNL_ARG_DIFF_SRC, Write(diff_src, problem_.src, form.src_plain)}},
+             {DNNL_ARG_DIFF_SRC, result}},
             desc.scratchpad_desc());
+    Deliver(result, diff_src, form);
   }
 
   void BackwardWeights(Tensor<float> src, Tensor<float> diff_dst,
@@ -160,44 +167,68 @@ class OnednnConvolution : public ConvolutionOp<float> {
 
  private:
   memory ReadSrc(Tensor<float> tensor, const Form& form) const {
-    return ReadOperand(tensor, problem_.src, form.src_plain, form.operands,
+    return ReadOperand(tensor, problem_.src, form.src_plain, form,
                        onednn::Momentary::kSource);
   }
   memory ReadDiffDst(Tensor<float> tensor, const Form& form) const {
-    return ReadOperand(tensor, problem_.dst, form.dst_plain, form.operands,
+    return ReadOperand(tensor, problem_.dst, form.dst_plain, form,
                        onednn::Momentary::kDestinationGradient);
   }
   static memory ReadOperand(Tensor<float> tensor, const std::vector<int>& shape,
-                            bool plain, memory::data_type type,
-                            onednn::Momentary purpose) {
+                            bool plain, const Form& form, onednn::Momentary purpose) {
+    const memory::desc desc = Desc(shape, plain, form.operands, form);
+    if (form.channels_last) {
+      memory copy = onednn::SharedBuffer(desc, purpose);
+      CopyChannelsLast(tensor, static_cast<Bfloat16*>(copy.get_data_handle()));
+      return copy;
+    }
     const float* values = tensor.Read(ActivationBlock(shape, plain));
-    const memory::desc desc = ActivationDesc(shape, plain, type);
-    if (type == kFloat) return Wrap(desc, values);
+    if (form.operands == kFloat) return Wrap(desc, values);
     memory rounded = onednn::SharedBuffer(desc, purpose);
     ToBfloat16(values, tensor.count(), static_cast<Bfloat16*>(rounded.get_data_handle()));
     return rounded;
   }
-  static memory Write(Tensor<float> tensor, const std::vector<int>& shape, bool plain) {
-    return Wrap(ActivationDesc(shape, plain),
-                tensor.Write(ActivationBlock(shape, plain)));
+  // Where a primitive writes, and what is then done to have it in the tensor.
+  static memory Result(Tensor<float> tensor, const std::vector<int>& shape, bool plain,
+                       const Form& form) {
+    const memory::desc desc = Desc(shape, plain, kFloat, form);
+    if (form.channels_last) return onednn::SharedBuffer(desc, onednn::Momentary::kResult);
+    return Wrap(desc, tensor.Write(ActivationBlock(shape, plain)));
+  }
+  static void Deliver(const memory& result, Tensor<float> tensor, const Form& form) {
+    if (!form.channels_last) return;
+    StoreChannelsLast(static_cast<const float*>(result.get_data_handle()), tensor);
+  }
+  static memory::desc Desc(const std::vector<int>& shape, bool plain,
+                           memory::data_type type, const Form& form) {
+    if (!form.channels_last) return ActivationDesc(shape, plain, type);
+    return memory::desc(onednn::Dims(shape), type, memory::format_tag::nhwc);
   }
 
   // Tries bfloat16 if it is allowed, then float32; in the blocked layouts, then the
   // plain ones. Refuses reference code.
   template <typename Primitive, typename MakeDesc>
   std::optional<Created<Primitive>> Create(MakeDesc make_desc) const {
-    for (const auto operands : {memory::data_type::bf16, kFloat}) {
+    std::vector<Form> forms;
+    const auto bf16 = memory::data_type::bf16;
+    if (UsesBfloat16() && MayCopy()) forms.push_back({false, false, bf16, true});
+    for (const auto operands : {bf16, kFloat}) {
       if (operands != kFloat && !UsesBfloat16()) continue;
       for (const auto& [src_plain, dst_plain] :
            {std::pair(false, false), std::pair(true, false), std::pair(true, true)}) {
-        const Form form{src_plain, dst_plain, operands};
-        try {
-          auto desc = make_desc(form);
-          if (std::string(desc.impl_info_str()).rfind("ref", 0) == 0) continue;
-          return Created<Primitive>{desc, Primitive(desc), form};
-        } catch (const dnnl::error&) {
-          // Not supported in this form: the next may be.
-        }
+        forms.push_back({src_plain, dst_plain, operands});
+      }
+    }
+    for (const Form& form : forms) {
+      try {
+        auto desc = make_desc(form);
+        const std::string implementation = desc.impl_info_str();
+        if (implementation.rfind("ref", 0) == 0) continue;
+        if (form.channels_last && implementation.find("amx") == std::string::npos)
+          continue;
+        return Created<Primitive>{desc, Primitive(desc), form};
+      } catch (const dnnl::error&) {
+        // Not supported in this form: the next may be.
       }
     }
     return std::nullopt;
@@ -209,12 +240,16 @@ class OnednnConvolution : public ConvolutionOp<float> {
            onednn::HasBfloat16();
   }
 
+  bool MayCopy() const {
+    return onednn::HasMatrixUnits() && problem_.spatial_axes() == 2 && !problem_.addend;
+  }
+
   // Results are float32 whatever the operands are.
   memory::desc Src(const Form& form, bool operand) const {
-    return ActivationDesc(problem_.src, form.src_plain, operand ? form.operands : kFloat);
+    return Desc(problem_.src, form.src_plain, operand ? form.operands : kFloat, form);
   }
   memory::desc Dst(const Form& form, bool operand) const {
-    return ActivationDesc(problem_.dst, form.dst_plain, operand ? form.operands : kFloat);
+    return Desc(problem_.dst, form.dst_plain, operand ? form.operands : kFloat, form);
   }
   memory::desc Weights(memory::data_type type) const {
     return memory::desc(weights_dims_, type, memory::format_tag::any);
