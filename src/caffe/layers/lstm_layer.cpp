@@ -47,21 +47,14 @@ void LSTMLayer<Dtype>::FillUnrolledNet(NetParameter* net_param) const {
       ->CopyFrom(shapes[0]);
   net.AddInputs("W_xc_x", gates, this->static_input_, steps, "W_xc", "b_c");
   for (int t = 1; t <= steps; ++t) {
-    const bool to_state = t == 1 && this->expose_hidden_;
     const string product = net.At("W_hc_h", t - 1), sum = net.At("gate_input", t);
-    net.AddProduct(net.At("transform", t), net.AddConted("h", t - 1, to_state), product,
-                   gates, 2, "W_hc");
+    net.AddProduct(net.At("transform", t), net.AddConted("h", t - 1), product, gates, 2,
+                   "W_hc");
     vector<string> terms = {product, net.At("W_xc_x", t)};
     if (this->static_input_) terms.push_back("W_xc_x_static");
     net.AddSum(sum, terms, sum);
-    LayerParameter* unit = net.Add("LSTMUnit", net.At("unit", t),
-                                   {net.At("c", t - 1), sum, net.At("cont", t)},
-                                   {net.At("c", t), net.At("h", t)});
-    if (to_state) {
-      unit->add_propagate_down(true);
-      unit->add_propagate_down(true);
-      unit->add_propagate_down(false);
-    }
+    net.Add("LSTMUnit", net.At("unit", t), {net.At("c", t - 1), sum, net.At("cont", t)},
+            {net.At("c", t), net.At("h", t)});
   }
   net.Add("Split", "c_T_copy", {net.At("c", steps)}, {"c_T"});
   net.AddConcat("h_concat", "h", steps);

@@ -96,6 +96,8 @@ void RecurrentLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
   AddInput("cont", bottom[1]->shape(), &net);
   if (static_input_) AddInput("x_static", bottom[2]->shape(), &net);
   FillUnrolledNet(&net);
+  // The states before the first step, too; otherwise nothing in front of the weights.
+  net.set_force_backward(expose_hidden_);
   // Losses make the net propagate back from the blobs that have tops, and give each of
   // them a diff of its own to begin with.
   vector<string> with_tops = output_names;

@@ -41,8 +41,7 @@ void RNNLayer<Dtype>::FillUnrolledNet(NetParameter* net_param) const {
   for (int t = 1; t <= steps; ++t) {
     const string product = net.At("W_hh_h", t - 1), sum = net.At("h_neuron_input", t),
                  h = net.At("h", t), outputs = net.At("W_ho_h", t);
-    net.AddProduct(product, net.AddConted("h", t - 1, t == 1 && this->expose_hidden_),
-                   product, num_output, 2, "W_hh");
+    net.AddProduct(product, net.AddConted("h", t - 1), product, num_output, 2, "W_hh");
     vector<string> terms = {product, net.At("W_xh_x", t)};
     if (this->static_input_) terms.push_back("W_xh_x_static");
     net.AddSum(net.At("h_input_sum", t), terms, sum);

@@ -74,15 +74,11 @@ class UnrolledSteps {
   }
 
   /// `name`_conted_t = cont_{t + 1} · `name`_t: a state that a new sequence forgets.
-  std::string AddConted(const std::string& name, int t, bool propagates) {
+  std::string AddConted(const std::string& name, int t) {
     const std::string conted = At(name + "_conted", t);
-    LayerParameter* layer =
-        Add("Scale", conted, {At(name, t), At("cont", t + 1)}, {conted});
-    layer->mutable_scale_param()->set_axis(0);
-    if (propagates) {
-      layer->add_propagate_down(true);
-      layer->add_propagate_down(false);
-    }
+    Add("Scale", conted, {At(name, t), At("cont", t + 1)}, {conted})
+        ->mutable_scale_param()
+        ->set_axis(0);
     return conted;
   }
 

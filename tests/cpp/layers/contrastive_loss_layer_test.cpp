@@ -98,7 +98,7 @@ TEST(ContrastiveLossLayerTestErrors, SaysWhatIsWrong) {
                    {"layer 'c' (ContrastiveLoss): bottom[1] (b): shape (4, 6), expected "
                     "(4, 5) like bottom[0] (a)"});
   ExpectLayerError(Loss(1, false), {{4, 5}, {4, 5}, {3}}, 1,
-                   {"bottom[2] (similar): shape (3), expected 4 values"});
+                   {"bottom[2] (similar): shape (3,), expected 4 values"});
   ExpectLayerError(Loss(1, false), {{4, 5}, {4, 5}}, 1,
                    {"got 2 bottom blob(s), expected 3: a, b and similar"});
   auto run = MakeRun<float>(1, false, {4, 5}, 1);

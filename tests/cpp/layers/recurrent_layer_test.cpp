@@ -283,7 +283,8 @@ TEST(LSTMLayerTest, WritesDownItsSteps) {
   Blob<float> x({2, 1, 3}), cont({2, 1}), top;
   layer.SetUp({&x, &cont}, {&top});
   int products = 0, units = 0;
-  for (const LayerParameter& step : layer.Unrolled().layer()) {
+  const NetParameter unrolled = layer.Unrolled();
+  for (const LayerParameter& step : unrolled.layer()) {
     products += step.type() == "InnerProduct";
     units += step.type() == "LSTMUnit";
   }
@@ -376,8 +377,9 @@ TEST(RecurrentNetTest, TrainsTheSameWithoutKeepingBlobs) {
 
 TEST(RecurrentLayerTestErrors, SaysWhatIsWrong) {
   const std::string lstm = Recurrent("LSTM");
-  ExpectLayerError(lstm, {{4}, {4, 1}}, 1,
-                   {"layer 'r' (LSTM): bottom[0]: shape (4,), expected (steps, streams,"});
+  ExpectLayerError(
+      lstm, {{4}, {4, 1}}, 1,
+      {"layer 'r' (LSTM): bottom[0]: shape (4,), expected (steps, streams,"});
   ExpectLayerError(lstm, {{4, 3, 5}, {4, 2}}, 1,
                    {"bottom[1]: shape (4, 2), expected (4, 3), steps by streams"});
   ExpectLayerError(lstm, {{4, 3, 5}, {4, 3}, {2, 7}}, 1,
