@@ -78,10 +78,6 @@ void WindowDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom
     throw ValueError(Str("window_data_param.crop_mode is '", param.crop_mode(),
                          "', expected 'warp' or 'square'"));
   }
-  if (!(param.fg_fraction() >= 0 && param.fg_fraction() <= 1)) {
-    throw ValueError(Str("window_data_param.fg_fraction is ", param.fg_fraction(),
-                         ", expected 0 to 1"));
-  }
   this->SetBatchSize("window_data_param.batch_size", param.batch_size());
   batch_size_ = static_cast<int>(param.batch_size());
   objects_ = static_cast<int>(static_cast<float>(batch_size_) * param.fg_fraction());

@@ -66,11 +66,11 @@ TYPED_TEST_SUITE(WindowDataLayerTest, Types);
 TYPED_TEST(WindowDataLayerTest, DeliversObjectsAndBackground) {
   this->WriteList({{"1 0.9 2 3 5 6", "2 0.3 10 4 13 7", "7 0.1 0 0 3 3"},
                    {"3 0.75 20 10 23 13", "4 0.45 8 8 11 11"}});
-  const std::string text =
-      this->Text("batch_size: 8 fg_fraction: 0.25 fg_threshold: 0.5 bg_threshold: 0.4",
-                 "crop_size: 4");
+  const std::string param =
+      "batch_size: 8 fg_fraction: 0.25 fg_threshold: 0.5 bg_threshold: 0.4 ";
+  const std::string text = this->Text(param, "crop_size: 4");
   for (const std::string cached : {"", "cache_images: true"}) {
-    DataRun<TypeParam> run(text + " window_data_param { " + cached + " }"), again(text);
+    DataRun<TypeParam> run(this->Text(param + cached, "crop_size: 4")), again(text);
     EXPECT_EQ(run.top(0)->shape(), (std::vector<int>{8, 3, 4, 4}));
     EXPECT_EQ(run.top(1)->shape(), (std::vector<int>{8}));
     std::map<std::vector<int>, int> seen;  // label, image, x, y of windows
@@ -219,7 +219,8 @@ TYPED_TEST(WindowDataLayerTest, SaysWhatIsWrong) {
          "crop_mode is 'round', expected 'warp' or 'square'");
   expect(this->Text("batch_size: 4 bg_threshold: 0", "crop_size: 4"),
          "has no background window");
-  expect(this->Text("batch_size: 4 fg_threshold: 2", "crop_size: 4"), "has no object");
+  this->WriteList({{"1 0.3 2 3 5 6"}});
+  expect(this->Text("batch_size: 4", "crop_size: 4"), "has no object");
   this->WriteList({{"0 1 2 3 5 6"}});
   expect(this->Text("batch_size: 4", "crop_size: 4"), "has an object of class 0");
   this->WriteList({{"1 1 2 3 30 6"}});
