@@ -6,11 +6,13 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/net.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/resumable.hpp"
 
 namespace caffe {
+
+template <typename Dtype>
+class Net;
 
 /// Base of recurrent layers: a net of T equal steps that share their weights. A subclass
 /// writes down the steps (FillUnrolledNet); this class runs them as the net that they

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "caffe/layers/labels.hpp"
+#include "caffe/net.hpp"
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 
