@@ -21,8 +21,8 @@ namespace caffe {
 /// blobs' own. One file is in memory at a time, whole.
 /// With `shuffle` every epoch has its own order of the files, and of the rows in each,
 /// which depends on the seed, the layer's name and phase, and the number of the epoch
-/// alone. With several solvers in TRAIN, solver r of n takes the rows r, r + n, r + 2n
-/// ... There are no transformations: a transform_param is an error.
+/// alone. With several solvers in TRAIN, solver r of n takes rows r, r + n, r + 2n ...
+/// There are no transformations: a transform_param is an error.
 template <typename Dtype>
 class HDF5DataLayer : public Layer<Dtype>, public Resumable {
  public:
