@@ -2,8 +2,10 @@
 
 #include "caffe/layers/absval_layer.hpp"
 #include "caffe/layers/axpy_layer.hpp"
+#include "caffe/layers/base_unpooling_layer.hpp"
 #include "caffe/layers/batch_norm_layer.hpp"
 #include "caffe/layers/bias_layer.hpp"
+#include "caffe/layers/center_loss_layer.hpp"
 #include "caffe/layers/concat_layer.hpp"
 #include "caffe/layers/conv_layer.hpp"
 #include "caffe/layers/cudnn_batch_norm_layer.hpp"
@@ -15,18 +17,26 @@
 #include "caffe/layers/exp_layer.hpp"
 #include "caffe/layers/inner_product_layer.hpp"
 #include "caffe/layers/interp_layer.hpp"
+#include "caffe/layers/l2_normalize_layer.hpp"
 #include "caffe/layers/log_layer.hpp"
 #include "caffe/layers/lrn_layer.hpp"
+#include "caffe/layers/normalize_layer.hpp"
+#include "caffe/layers/permute_layer.hpp"
 #include "caffe/layers/pooling_layer.hpp"
 #include "caffe/layers/power_layer.hpp"
 #include "caffe/layers/prelu_layer.hpp"
 #include "caffe/layers/reduction_layer.hpp"
+#include "caffe/layers/relu6_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
+#include "caffe/layers/reverse_layer.hpp"
+#include "caffe/layers/roi_pooling_layer.hpp"
 #include "caffe/layers/scale_layer.hpp"
+#include "caffe/layers/shuffle_channel_layer.hpp"
 #include "caffe/layers/sigmoid_cross_entropy_loss_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
 #include "caffe/layers/silence_layer.hpp"
 #include "caffe/layers/slice_layer.hpp"
+#include "caffe/layers/smooth_l1_loss_layer.hpp"
 #include "caffe/layers/softmax_layer.hpp"
 #include "caffe/layers/softmax_loss_layer.hpp"
 #include "caffe/layers/split_layer.hpp"
@@ -48,9 +58,11 @@ namespace caffe {
 
 REFUSE(AbsValLayer);
 REFUSE(AxpyLayer);
+REFUSE(BaseUnpoolingLayer);
 REFUSE(BatchNormLayer);
 REFUSE_RECOMPUTE(BatchNormLayer);
 REFUSE(BiasLayer);
+REFUSE(CenterLossLayer);
 REFUSE(ConcatLayer);
 REFUSE(ConvolutionLayer);
 REFUSE(CuDNNBatchNormLayer);
@@ -63,18 +75,26 @@ REFUSE(EuclideanLossLayer);
 REFUSE(ExpLayer);
 REFUSE(InnerProductLayer);
 REFUSE(InterpLayer);
+REFUSE(L2NormalizeLayer);
 REFUSE(LRNLayer);
 REFUSE(LogLayer);
+REFUSE(NormalizeLayer);
 REFUSE(PReLULayer);
+REFUSE(PermuteLayer);
 REFUSE(PoolingLayer);
 REFUSE(PowerLayer);
+REFUSE(ROIPoolingLayer);
+REFUSE(ReLU6Layer);
 REFUSE(ReLULayer);
 REFUSE(ReductionLayer);
+REFUSE(ReverseLayer);
 REFUSE(ScaleLayer);
+REFUSE(ShuffleChannelLayer);
 REFUSE(SigmoidCrossEntropyLossLayer);
 REFUSE(SigmoidLayer);
 REFUSE(SilenceLayer);
 REFUSE(SliceLayer);
+REFUSE(SmoothL1LossLayer);
 REFUSE(SoftmaxLayer);
 REFUSE(SoftmaxWithLossLayer);
 REFUSE(SplitLayer);
