@@ -93,7 +93,7 @@ def canonical(axis: int, shape: Shape) -> int:
 
 def _spatial(param: Any, name: str, axes: int, default: int) -> list[int]:
     """Per-axis values of a repeated field, or of its _h/_w pair."""
-    short = {"kernel_size": "kernel"}.get(name, name)
+    short = name.removesuffix("_size")
     if axes == 2 and hasattr(param, f"{short}_h"):
         pair = getattr(param, f"{short}_h"), getattr(param, f"{short}_w")
         if any(pair):
@@ -242,6 +242,85 @@ def _argmax(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(bottom[0], 2 if param.out_max_val else 1, param.top_k, *ones)]
 
 
+def bn_has_running_statistics(layer: Any) -> bool:
+    """Whether a BN layer is that of a fork that keeps them."""
+    param = layer.bn_param
+    names = ("slope_filler", "bias_filler", "momentum", "eps", "frozen")
+    if any(map(param.HasField, names)):
+        return True
+    if param.HasField("bn_mode"):
+        return False
+    names = ("moving_average", "decay", "var_eps")
+    return (
+        any(map(param.HasField, names)) or max(len(layer.param), len(layer.blobs)) > 2
+    )
+
+
+def _one_loss(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [()]
+
+
+def _detection_output(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """The shape of one detection; how many there are is known after a pass."""
+    return [(1, 1, 1, 7)]
+
+
+def _permute(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [tuple(bottoms[0][axis] for axis in permutation(layer, bottoms[0]))]
+
+
+def permutation(layer: Any, shape: Shape) -> list[int]:
+    """The axes of its bottom in the order in which a Permute has them."""
+    order = [canonical(axis, shape) for axis in layer.permute_param.order]
+    return order + [axis for axis in range(len(shape)) if axis not in order]
+
+
+def _prior_box(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.prior_box_param
+    ratios = [1.0]
+    for ratio in param.aspect_ratio:
+        if all(abs(ratio - known) >= 1e-6 for known in ratios):
+            ratios += [ratio, 1 / ratio] if param.flip else [ratio]
+    boxes = len(param.min_size) * len(ratios) + len(param.max_size)
+    return [(1, 2, 4 * boxes * math.prod(bottoms[0][2:]))]
+
+
+def _roi_pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.roi_pooling_param
+    return [(bottoms[1][0], bottoms[0][1], param.pooled_h, param.pooled_w)]
+
+
+def _unpooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, bottom = layer.unpooling_param, bottoms[0]
+    if any(sides := _spatial(param, "unpool_size", 2, 0)):
+        return [(*bottom[:2], *sides)]
+    sides = [
+        max((size - 1) * stride + kernel - 2 * pad, size * stride - pad + 1)
+        for size, kernel, stride, pad in zip(
+            bottom[2:],
+            _spatial(param, "kernel_size", 2, 0),
+            _spatial(param, "stride", 2, 1),
+            _spatial(param, "pad", 2, 0),
+            strict=True,
+        )
+    ]
+    return [(*bottom[:2], *sides)]
+
+
+def _upsample(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, bottom = layer.upsample_param, bottoms[0]
+    if param.upsample_h:
+        return [(*bottom[:2], param.upsample_h, param.upsample_w)]
+    height = bottom[2] * (param.scale_h or param.scale) - param.pad_out_h
+    return [
+        (
+            *bottom[:2],
+            height,
+            bottom[3] * (param.scale_w or param.scale) - param.pad_out_w,
+        )
+    ]
+
+
 def _reduction(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [bottoms[0][: canonical(layer.reduction_param.axis, bottoms[0])]]
 
@@ -373,10 +452,12 @@ _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
     "ArgMax": _argmax,
     "Axpy": _axpy,
+    "CenterLoss": _one_loss,
     "Concat": _concat,
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     "Data": _data,
     "Deconvolution": _convolution,
+    "DetectionOutput": _detection_output,
     "DummyData": _dummy_data,
     "Eltwise": _eltwise,
     "EuclideanLoss": _scalar,
@@ -386,29 +467,42 @@ _RULES: dict[str, ShapeRule] = {
     "Input": _input,
     "Interp": _interp,
     "MemoryData": _memory_data,
+    "MultiBoxLoss": _one_loss,
+    "Permute": _permute,
     "Pooling": _pooling,
+    "PriorBox": _prior_box,
     "Reduction": _reduction,
     "Reshape": _reshape,
+    "ROIPooling": _roi_pooling,
     "SigmoidCrossEntropyLoss": _scalar,
     "Silence": lambda layer, bottoms: [],
     "Slice": _slice,
+    "SmoothL1Loss": _scalar,
     "SoftmaxWithLoss": _scalar,
     "Tile": _tile,
+    "Unpooling": _unpooling,
+    "Upsample": _upsample,
     **dict.fromkeys(
         (
             "AbsVal",
             "BatchNorm",
             "Bias",
+            "BN",
             "CuDNNBatchNorm",
             "Dropout",
             "ELU",
             "Exp",
+            "L2Normalize",
             "LRN",
             "Log",
+            "Normalize",
             "PReLU",
             "Power",
             "ReLU",
+            "ReLU6",
+            "Reverse",
             "Scale",
+            "ShuffleChannel",
             "Sigmoid",
             "Softmax",
             "Split",
