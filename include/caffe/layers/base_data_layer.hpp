@@ -97,8 +97,9 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   void InternalThreadEntry() override;
   /// Fills a batch on the internal thread, or starts to: see Batch::Expect.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
-  /// Fills top[1]: with the batch's labels.
-  virtual void DeliverLabels(const Batch<Dtype>& batch, Blob<Dtype>* top) const;
+  /// Fills the tops behind the first: top[1] with the batch's labels.
+  virtual void DeliverLabels(const Batch<Dtype>& batch,
+                             const vector<Blob<Dtype>*>& top) const;
   /// Makes all batches free again. The internal thread must be stopped.
   void ResetPrefetch();
 

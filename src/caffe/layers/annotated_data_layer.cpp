@@ -124,13 +124,13 @@ std::unique_ptr<DecodedSample> AnnotatedDataLayer<Dtype>::BlankEntry(
 
 template <typename Dtype>
 void AnnotatedDataLayer<Dtype>::DeliverLabels(const Batch<Dtype>& batch,
-                                              Blob<Dtype>* top) const {
+                                              const vector<Blob<Dtype>*>& top) const {
   if (!has_boxes_) return DataLayer<Dtype>::DeliverLabels(batch, top);
   constexpr int kValues = kRow - 1;  // without the image
   size_t boxes = 0;
   for (const auto& values : batch.values_) boxes += values.size() / kValues;
-  top->Reshape({1, 1, boxes == 0 ? 1 : static_cast<int>(boxes), kRow});
-  Dtype* out = top->mutable_cpu_data();
+  top[1]->Reshape({1, 1, boxes == 0 ? 1 : static_cast<int>(boxes), kRow});
+  Dtype* out = top[1]->mutable_cpu_data();
   if (boxes == 0) caffe_set(kRow, Dtype(-1), out);
   for (size_t item = 0; item < batch.values_.size(); ++item) {
     const vector<float>& values = batch.values_[item];

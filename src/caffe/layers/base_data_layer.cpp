@@ -90,9 +90,9 @@ void BasePrefetchingDataLayer<Dtype>::ResetPrefetch() {
 }
 
 template <typename Dtype>
-void BasePrefetchingDataLayer<Dtype>::DeliverLabels(const Batch<Dtype>& batch,
-                                                    Blob<Dtype>* top) const {
-  CopyToTop(batch.label_, top);
+void BasePrefetchingDataLayer<Dtype>::DeliverLabels(
+    const Batch<Dtype>& batch, const vector<Blob<Dtype>*>& top) const {
+  CopyToTop(batch.label_, top[1]);
 }
 
 template <typename Dtype>
@@ -122,7 +122,7 @@ void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*
   try {
     batch->Wait();
     CopyToTop(batch->data_, top[0]);
-    if (this->output_labels_) DeliverLabels(*batch, top[1]);
+    if (this->output_labels_) DeliverLabels(*batch, top);
     origins_.swap(batch->origins_);
   } catch (...) {
     failure_ = std::current_exception();
