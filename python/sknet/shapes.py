@@ -419,6 +419,26 @@ def _data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(batch, channels, crop, crop), (batch,)]
 
 
+def _annotated_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Batches, and one box; how many there are is known after a pass."""
+    param = layer.transform_param
+    size = (param.crop_h, param.crop_w) if param.crop_h else (param.crop_size,) * 2
+    if (
+        not all(size)
+        and param.resize_param.resize_mode != caffe_pb2.ResizeParameter.FIT_SMALL_SIZE
+    ):
+        size = param.resize_param.height, param.resize_param.width
+    if not all(size):
+        raise ValueError("the image size is in the data; give shapes of the tops")
+    channels = 1 if param.force_gray else 3
+    return [(layer.data_param.batch_size, channels, *size), (1, 1, 1, 8)]
+
+
+def _image_seg_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    images = _image_data(layer, bottoms)[0]
+    return [images, (images[0], 1, *images[2:]), (images[0], 1, 1, 2)]
+
+
 def _image_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param, transform = layer.image_data_param, layer.transform_param
     size = (transform.crop_size,) * 2
@@ -450,6 +470,7 @@ def _dummy_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
 
 _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
+    "AnnotatedData": _annotated_data,
     "ArgMax": _argmax,
     "Axpy": _axpy,
     "CenterLoss": _one_loss,
@@ -463,6 +484,7 @@ _RULES: dict[str, ShapeRule] = {
     "EuclideanLoss": _scalar,
     "Flatten": _flatten,
     "ImageData": _image_data,
+    "ImageSegData": _image_seg_data,
     "InnerProduct": _inner_product,
     "Input": _input,
     "Interp": _interp,

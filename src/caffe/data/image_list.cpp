@@ -14,7 +14,10 @@ constexpr std::string_view kBlanks = " \t\r";
 ListedImage ParseLine(std::string_view text, const string& filename, int line,
                       ListColumn second) {
   if (second == ListColumn::kNothing) {
-    return {.path = string(text.substr(text.find_first_not_of(kBlanks))), .line = line};
+    ListedImage image;
+    image.path = string(text.substr(text.find_first_not_of(kBlanks)));
+    image.line = line;
+    return image;
   }
   const auto where = [&] { return Str(filename, ":", line, ": "); };
   const size_t blank = text.find_last_of(kBlanks);

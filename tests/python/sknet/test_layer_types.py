@@ -29,6 +29,20 @@ LABELS = (2,)
 CASES = [
     ("AbsVal", [MAP], 1, ""),
     ("Accuracy", [(2, 6), LABELS], 2, "accuracy_param { top_k: 2 }"),
+    *(
+        (
+            "AnnotatedData",
+            [],
+            2,
+            'data_param { source: "{folder}/annotated" backend: LMDB batch_size: 3 } '
+            f"transform_param {{ {transform} }}",
+        )
+        for transform in (
+            "crop_size: 4",
+            "crop_h: 3 crop_w: 5",
+            "resize_param { height: 6 width: 7 }",
+        )
+    ),
     ("ArgMax", [MAP], 1, "argmax_param { top_k: 3 out_max_val: true }"),
     ("ArgMax", [(2, 6)], 1, ""),
     ("ArgMax", [MAP], 1, "argmax_param { top_k: 3 axis: -2 }"),
@@ -83,6 +97,20 @@ CASES = [
         2,
         'image_data_param { source: "{folder}/list.txt" batch_size: 2 } '
         "transform_param { crop_size: 4 }",
+    ),
+    (
+        "ImageSegData",
+        [],
+        3,
+        'image_data_param { source: "{folder}/pairs.txt" batch_size: 3 '
+        "label_type: PIXEL } transform_param { crop_size: 11 }",
+    ),
+    (
+        "ImageSegData",
+        [],
+        2,
+        'image_data_param { source: "{folder}/pairs.txt" batch_size: 2 new_height: 5 '
+        "new_width: 6 is_color: false label_type: PIXEL }",
     ),
     ("InnerProduct", [MAP], 1, "inner_product_param { num_output: 4 }"),
     ("Input", [], 1, "input_param { shape { dim: 2 dim: 3 } }"),
@@ -148,7 +176,15 @@ CASES = [
 ]
 # Its shapes and operations are in its code.
 WITHOUT_RULES = {"Python"}
-SOURCES = {"Data", "DummyData", "ImageData", "Input", "MemoryData"}
+SOURCES = {
+    "AnnotatedData",
+    "Data",
+    "DummyData",
+    "ImageData",
+    "ImageSegData",
+    "Input",
+    "MemoryData",
+}
 
 
 def engines_types():
@@ -170,6 +206,15 @@ def folder(tmp_path_factory):
         database.begin(write=True) as writer,
     ):
         writer.put(b"0", caffe.io.array_to_datum(image, 1).SerializeToString())
+    annotated = caffe_pb2.AnnotatedDatum(type=caffe_pb2.AnnotatedDatum.BBOX)
+    annotated.datum.CopyFrom(caffe.io.array_to_datum(image, 1))
+    with (
+        lmdb.open(str(root / "annotated")) as database,
+        database.begin(write=True) as writer,
+    ):
+        writer.put(b"0", annotated.SerializeToString())
+    Image.new("L", (9, 8)).save(root / "classes.png")
+    (root / "pairs.txt").write_text(f"{root}/x.png {root}/classes.png\n")
     Image.new("RGB", (9, 8)).save(root / "x.png")
     (root / "list.txt").write_text(f"{root}/x.png 0\n")
     return root
