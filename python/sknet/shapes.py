@@ -250,10 +250,9 @@ def bn_has_running_statistics(layer: Any) -> bool:
         return True
     if param.HasField("bn_mode"):
         return False
-    names = ("moving_average", "decay", "var_eps")
-    return (
-        any(map(param.HasField, names)) or max(len(layer.param), len(layer.blobs)) > 2
-    )
+    if any(map(param.HasField, ("moving_average", "decay", "var_eps"))):
+        return True
+    return max(len(layer.param), len(layer.blobs)) > 2
 
 
 def _one_loss(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
