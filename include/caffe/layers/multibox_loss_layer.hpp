@@ -24,11 +24,12 @@ namespace caffe {
 /// matches and of negatives, whose class is the background: with mining_type MAX_NEGATIVE
 /// at most neg_pos_ratio for each match of an image, those with the largest loss of
 /// priors that overlap no object by neg_overlap; with HARD_EXAMPLE the sample_size priors
-/// with the largest losses, matches or not; with NONE all priors. `norm` is M, or N P, N
-/// or 1, by loss_param.normalization VALID, FULL, BATCH_SIZE or NONE, and at least 1.
-/// Offsets and scores have gradients; priors are constants. Parameters:
-/// multibox_loss_param. Source: SSD's Caffe (Liu et al., ECCV 2016). Differs from it:
-/// with encode_variance_in_target the gradient, too, is divided by the variances.
+/// with the largest losses, matches or not; with NONE all priors, where LOGISTIC wants no
+/// class of the negatives. `norm` is M, or N P, N or 1, by loss_param.normalization
+/// VALID, FULL, BATCH_SIZE or NONE, and at least 1. Offsets and scores have gradients;
+/// priors are constants. Parameters: multibox_loss_param. Source: SSD's Caffe (Liu et
+/// al., ECCV 2016). Differs from it: with encode_variance_in_target the gradient, too, is
+/// divided by the variances.
 template <typename Dtype>
 class MultiBoxLossLayer : public LossLayer<Dtype> {
  public:

@@ -323,9 +323,14 @@ void AnnotatedTransform::CropToSample(rng_t* rng, AnnotatedImage* image) const {
   const int left = std::min(static_cast<int>(window.xmin() * width), width - 1);
   const int h = static_cast<int>((window.ymax() - window.ymin()) * height);
   const int w = static_cast<int>((window.xmax() - window.xmin()) * width);
-  image->image = image->image(cv::Rect(left, top, std::clamp(w, 1, width - left),
-                                       std::clamp(h, 1, height - top)));
-  KeepInside(window, image);
+  const cv::Rect pixels(left, top, std::clamp(w, 1, width - left),
+                        std::clamp(h, 1, height - top));
+  image->image = image->image(pixels);
+  const double dw = width, dh = height;
+  // Boxes follow the pixels, not the box that was drawn, which is finer.
+  KeepInside(
+      Box(left / dw, top / dh, (left + pixels.width) / dw, (top + pixels.height) / dh),
+      image);
 }
 
 void AnnotatedTransform::Resize(rng_t* rng, AnnotatedImage* image) const {

@@ -39,6 +39,10 @@ AnnotatedDatum Parse(const string& bytes) {
     throw FileError(
         Str("its ", bytes.size(), " bytes are no AnnotatedDatum with an image"));
   }
+  return entry;
+}
+
+void CheckBoxes(const AnnotatedDatum& entry) {
   for (const AnnotationGroup& group : entry.annotation_group()) {
     for (const Annotation& annotation : group.annotation()) {
       const NormalizedBBox& box = annotation.bbox();
@@ -51,7 +55,6 @@ AnnotatedDatum Parse(const string& bytes) {
                           box.ymax(), "), expected finite numbers"));
     }
   }
-  return entry;
 }
 
 }  // namespace
@@ -85,6 +88,7 @@ template <typename Dtype>
 std::unique_ptr<DecodedSample> AnnotatedDataLayer<Dtype>::DecodeEntry(
     const string& bytes, std::uint64_t number) const {
   const AnnotatedDatum entry = Parse(bytes);
+  CheckBoxes(entry);
   auto sample = std::make_unique<DecodedSample>();
   sample->label = entry.datum().label();
   AnnotatedImage image;

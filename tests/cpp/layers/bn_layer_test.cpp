@@ -231,7 +231,7 @@ TEST(BNLayerTestErrors, SaysWhatIsWrong) {
       BN("bn_mode: LEARN") +
           " blobs { data: 1 shape { dim: 1 } } blobs { data: 1 shape { dim: 1 } "
           "}",
-      shapes, 1, {"weights of shape (1)", "(1, 3, 1, 1)"});
+      shapes, 1, {"weights of shape (1,)", "(1, 3, 1, 1)"});
 }
 
 }  // namespace

@@ -13,8 +13,9 @@ namespace {
 std::string MultiBoxLoss(const std::string& param, const std::string& more = "") {
   return "name: 'm' type: 'MultiBoxLoss' bottom: 'loc' bottom: 'conf' bottom: 'priors' "
          "bottom: 'objects' " +
-         more + " multibox_loss_param { num_classes: 3 code_type: CENTER_SIZE " + param +
-         "}";
+         more + " multibox_loss_param { num_classes: 3 " +
+         (param.find("code_type") == param.npos ? "code_type: CENTER_SIZE " : "") +
+         param + "}";
 }
 
 constexpr int kImages = 2, kPriors = 5, kClasses = 3;
@@ -43,6 +44,7 @@ struct Form {
   double loc_weight = 1;
   bool l2 = false, logistic = false, variance_in_target = false;
   int loc_classes = 1;
+  int negatives = 0;  // their class
 };
 
 Expected Reference(const Doubles& loc, const Doubles& conf,
@@ -88,7 +90,7 @@ Expected Reference(const Doubles& loc, const Doubles& conf,
     }
   };
   for (const Match& m : matches) score(m.image, m.prior, int(kObjects[m.object][1]));
-  for (const auto& [image, prior] : negatives) score(image, prior, 0);
+  for (const auto& [image, prior] : negatives) score(image, prior, form.negatives);
   out.loss /= norm;
   return out;
 }
@@ -172,6 +174,8 @@ TYPED_TEST(MultiBoxLossLayerTest, AllWithoutMining) {
   Detector<TypeParam>(MultiBoxLoss("mining_type: NONE loc_loss_type: L2"))
       .Expect(kMatches, rest, 3, {.l2 = true});
   Detector<TypeParam>(MultiBoxLoss("mining_type: NONE conf_loss_type: LOGISTIC"))
+      .Expect(kMatches, rest, 3, {.logistic = true, .negatives = -1});
+  Detector<TypeParam>(MultiBoxLoss("neg_pos_ratio: 9 conf_loss_type: LOGISTIC"))
       .Expect(kMatches, rest, 3, {.logistic = true});
   Detector<TypeParam>(MultiBoxLoss("mining_type: NONE share_location: false"), kClasses)
       .Expect(kMatches, rest, 3, {.loc_classes = kClasses});

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -122,7 +123,7 @@ TEST(NormalizeLayerTestFloat, Packed) {
 TEST(NormalizeLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(Normalize("eps: -1"), {{2, 3}}, 1,
                    {"layer 'n' (Normalize)", "eps is -1", "0 or more"});
-  ExpectLayerError(Normalize(""), {{3}}, 1, {"shape (3)", "(N, C, ...)"});
+  ExpectLayerError(Normalize(""), {{3}}, 1, {"shape (3,)", "(N, C, ...)"});
   EXPECT_NE(ErrorOfAction([] {
               LayerRun<float> run(Normalize("channel_shared: false"), {{2, 3, 1, 1}});
               run.Forward();
@@ -141,7 +142,7 @@ class L2NormalizeLayerTest : public ::testing::Test {};
 TYPED_TEST_SUITE(L2NormalizeLayerTest, Types);
 
 TYPED_TEST(L2NormalizeLayerTest, AgainstLoops) {
-  for (const auto& shape : Shapes{{3, 5}, {2, 3, 4, 5}, {4}, {2, 512, 7, 7}}) {
+  for (const auto& shape : Shapes{{3, 5}, {2, 3, 4, 5}, {4, 2}, {2, 512, 7, 7}}) {
     LayerRun<TypeParam> run(kL2, {shape});
     run.Forward();
     run.Backward();
@@ -163,6 +164,24 @@ TYPED_TEST(L2NormalizeLayerTest, AgainstLoops) {
     const Tolerance tolerance = ToleranceOf<TypeParam>(OpKind::kNormalization, length);
     ExpectClose(run.Top(), y, tolerance, "top");
     ExpectClose(run.BottomDiff(0), dx, tolerance, "dx");
+  }
+}
+
+// The direction of one value is its sign, whatever its size.
+TYPED_TEST(L2NormalizeLayerTest, OneValueBecomesItsSign) {
+  LayerRun<TypeParam> run(kL2, {{4}});
+  run.Forward();
+  run.Backward();
+  const Doubles x = run.Bottom(0);
+  Doubles y;
+  for (const double value : x) y.push_back(value < 0 ? -1 : 1);
+  const Tolerance tolerance = ToleranceOf<TypeParam>(OpKind::kNormalization, 1);
+  ExpectClose(run.Top(), y, tolerance, "top");
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    // What rounding leaves of dy / |x| - dy / |x|.
+    EXPECT_LE(std::abs(run.BottomDiff(0)[i]),
+              8 * std::numeric_limits<TypeParam>::epsilon() *
+                  std::abs(run.TopDiff()[i] / x[i]));
   }
 }
 

@@ -122,7 +122,7 @@ TEST(PriorBoxLayerTestErrors, SaysWhatIsWrong) {
   };
   expect("", "min_size is missing");
   expect("min_size: 0", "min_size is 0, expected a number above 0");
-  expect("min_size: nan", "min_size is nan");
+  expect("min_size: nan", "min_size[0] is nan");
   expect("min_size: 20 max_size: 20", "expected more than min_size 20");
   expect("min_size: 20 max_size: 30 max_size: 40", "2 max_size values for 1");
   expect("min_size: 20 aspect_ratio: -2", "aspect_ratio is -2");

@@ -73,7 +73,7 @@ TEST(ShuffleChannelLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(Shuffle("group: 4"), {{2, 6}}, 1,
                    {"layer 's' (ShuffleChannel)", "group is 4", "divisor of the 6"});
   ExpectLayerError(Shuffle("group: 0"), {{2, 6}}, 1, {"group is 0"});
-  ExpectLayerError(Shuffle("group: 2"), {{6}}, 1, {"shape (6)", "(N, C, ...)"});
+  ExpectLayerError(Shuffle("group: 2"), {{6}}, 1, {"shape (6,)", "(N, C, ...)"});
 }
 
 }  // namespace

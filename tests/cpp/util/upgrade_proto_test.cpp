@@ -208,7 +208,7 @@ TEST(UpgradeV1Test, EveryParameterMessage) {
     EXPECT_TRUE(to.GetReflection()->HasField(to, same)) << field->name();
     ++messages;
   }
-  EXPECT_EQ(messages, 30);
+  EXPECT_EQ(messages, 32);
 }
 
 TEST(UpgradeV1Test, MixedGenerationsAreRefused) {
