@@ -16,6 +16,7 @@ from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
 from sknet.shapes import (
     Shape,
+    bn_has_running_statistics,
     canonical,
     conv_geometry,
     conv_outputs,
@@ -323,6 +324,8 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
     if kind == "CuDNNBatchNorm":
         channels = bottoms[0][1]
         return Cost(2 * channels, 4 * channels, bn_elements=elements)
+    if kind == "BN":
+        return _bn(layer, bottoms[0][1], elements)
     if kind == "BatchNorm":
         # Mean, variance and the factor they are divided by are not learned.
         channels = bottoms[0][1] if len(bottoms[0]) > 1 else 1
@@ -339,16 +342,32 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
         if kind == "Scale" and param.bias_term:
             learned *= 2
         return Cost(learned, learned)
+    if kind == "CenterLoss":
+        param = layer.center_loss_param
+        axis = canonical(param.axis, bottoms[0])
+        centres = param.num_output * math.prod(bottoms[0][axis:])
+        return Cost(centres, centres)
+    if kind == "Normalize":
+        learned = 1 if layer.norm_param.channel_shared else bottoms[0][1]
+        return Cost(learned, learned)
     if kind == "PReLU":
         learned = 1 if layer.prelu_param.channel_shared else bottoms[0][1]
         return Cost(learned, learned, relu_elements=elements)
-    if kind == "ReLU":
+    if kind in ("ReLU", "ReLU6"):
         return Cost(relu_elements=elements)
     if kind == "Axpy":
         return Cost(select_elements=elements)
     if kind == "Pooling":
         return Cost(pool_inputs=math.prod(bottoms[0]))
     return Cost()
+
+
+def _bn(layer: Any, channels: int, elements: int) -> Cost:
+    """Scale and shift; the forks that keep running statistics have four blobs."""
+    param = layer.bn_param
+    running = bn_has_running_statistics(layer)
+    learned = 0 if param.frozen else 2 * channels
+    return Cost(learned, (4 if running else 2) * channels, bn_elements=elements)
 
 
 def _affine_parts(param: Any) -> int:

@@ -93,7 +93,7 @@ def canonical(axis: int, shape: Shape) -> int:
 
 def _spatial(param: Any, name: str, axes: int, default: int) -> list[int]:
     """Per-axis values of a repeated field, or of its _h/_w pair."""
-    short = {"kernel_size": "kernel"}.get(name, name)
+    short = name.removesuffix("_size")
     if axes == 2 and hasattr(param, f"{short}_h"):
         pair = getattr(param, f"{short}_h"), getattr(param, f"{short}_w")
         if any(pair):
@@ -240,6 +240,84 @@ def _argmax(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
         return [(*bottom[:axis], param.top_k, *bottom[axis + 1 :])]
     ones = (1,) * (len(bottom) - 3)
     return [(bottom[0], 2 if param.out_max_val else 1, param.top_k, *ones)]
+
+
+def bn_has_running_statistics(layer: Any) -> bool:
+    """Whether a BN layer is that of a fork that keeps them."""
+    param = layer.bn_param
+    names = ("slope_filler", "bias_filler", "momentum", "eps", "frozen")
+    if any(map(param.HasField, names)):
+        return True
+    if param.HasField("bn_mode"):
+        return False
+    if any(map(param.HasField, ("moving_average", "decay", "var_eps"))):
+        return True
+    return max(len(layer.param), len(layer.blobs)) > 2
+
+
+def _one_loss(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [()]
+
+
+def _detection_output(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """The shape of one detection; how many there are is known after a pass."""
+    return [(1, 1, 1, 7)]
+
+
+def _permute(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [tuple(bottoms[0][axis] for axis in permutation(layer, bottoms[0]))]
+
+
+def permutation(layer: Any, shape: Shape) -> list[int]:
+    """The axes of its bottom in the order in which a Permute has them."""
+    order = [canonical(axis, shape) for axis in layer.permute_param.order]
+    return order + [axis for axis in range(len(shape)) if axis not in order]
+
+
+def _prior_box(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.prior_box_param
+    ratios = [1.0]
+    for ratio in param.aspect_ratio:
+        if all(abs(ratio - known) >= 1e-6 for known in ratios):
+            ratios += [ratio, 1 / ratio] if param.flip else [ratio]
+    boxes = len(param.min_size) * len(ratios) + len(param.max_size)
+    return [(1, 2, 4 * boxes * math.prod(bottoms[0][2:]))]
+
+
+def _roi_pooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param = layer.roi_pooling_param
+    return [(bottoms[1][0], bottoms[0][1], param.pooled_h, param.pooled_w)]
+
+
+def _unpooling(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, bottom = layer.unpooling_param, bottoms[0]
+    if any(sides := _spatial(param, "unpool_size", 2, 0)):
+        return [(*bottom[:2], *sides)]
+    sides = [
+        max((size - 1) * stride + kernel - 2 * pad, size * stride - pad + 1)
+        for size, kernel, stride, pad in zip(
+            bottom[2:],
+            _spatial(param, "kernel_size", 2, 0),
+            _spatial(param, "stride", 2, 1),
+            _spatial(param, "pad", 2, 0),
+            strict=True,
+        )
+    ]
+    return [(*bottom[:2], *sides)]
+
+
+def _upsample(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, bottom = layer.upsample_param, bottoms[0]
+    if param.upsample_h:
+        return [(*bottom[:2], param.upsample_h, param.upsample_w)]
+    height = bottom[2] * (param.scale_h or param.scale) - param.pad_out_h
+    return [
+        (
+            *bottom[:2],
+            height,
+            bottom[3] * (param.scale_w or param.scale) - param.pad_out_w,
+        )
+    ]
 
 
 def _reduction(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -402,6 +480,26 @@ def _data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(batch, channels, crop, crop), (batch,)]
 
 
+def _annotated_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Batches, and one box; how many there are is known after a pass."""
+    param = layer.transform_param
+    size = (param.crop_h, param.crop_w) if param.crop_h else (param.crop_size,) * 2
+    if (
+        not all(size)
+        and param.resize_param.resize_mode != caffe_pb2.ResizeParameter.FIT_SMALL_SIZE
+    ):
+        size = param.resize_param.height, param.resize_param.width
+    if not all(size):
+        raise ValueError("the image size is in the data; give shapes of the tops")
+    channels = 1 if param.force_gray else 3
+    return [(layer.data_param.batch_size, channels, *size), (1, 1, 1, 8)]
+
+
+def _image_seg_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    images = _image_data(layer, bottoms)[0]
+    return [images, (images[0], 1, *images[2:]), (images[0], 1, 1, 2)]
+
+
 def _image_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param, transform = layer.image_data_param, layer.transform_param
     size = (transform.crop_size,) * 2
@@ -443,15 +541,18 @@ def _dummy_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
 
 _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
+    "AnnotatedData": _annotated_data,
     "ArgMax": _argmax,
     "Axpy": _axpy,
     "BatchReindex": _batch_reindex,
+    "CenterLoss": _one_loss,
     "Concat": _concat,
     "ContrastiveLoss": _scalar,
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     "Crop": _crop,
     "Data": _data,
     "Deconvolution": _convolution,
+    "DetectionOutput": _detection_output,
     "DummyData": _dummy_data,
     "Eltwise": _eltwise,
     "Embed": _embed,
@@ -464,6 +565,7 @@ _RULES: dict[str, ShapeRule] = {
     "Im2col": _im2col,
     "ImageData": _image_data,
     "InfogainLoss": _scalar,
+    "ImageSegData": _image_seg_data,
     "InnerProduct": _inner_product,
     "Input": _input,
     "Interp": _interp,
@@ -477,12 +579,19 @@ _RULES: dict[str, ShapeRule] = {
     "Reduction": _reduction,
     "Reshape": _reshape,
     "SPP": _spp,
+    "MultiBoxLoss": _one_loss,
+    "Permute": _permute,
+    "PriorBox": _prior_box,
+    "ROIPooling": _roi_pooling,
     "SigmoidCrossEntropyLoss": _scalar,
     "Silence": lambda layer, bottoms: [],
     "Slice": _slice,
+    "SmoothL1Loss": _scalar,
     "SoftmaxWithLoss": _scalar,
     "Tile": _tile,
     "WindowData": _window_data,
+    "Unpooling": _unpooling,
+    "Upsample": _upsample,
     **dict.fromkeys(
         (
             "AbsVal",
@@ -490,17 +599,23 @@ _RULES: dict[str, ShapeRule] = {
             "BatchNorm",
             "Bias",
             "Clip",
+            "BN",
             "CuDNNBatchNorm",
             "Dropout",
             "ELU",
             "Exp",
+            "L2Normalize",
             "LRN",
             "Log",
             "MVN",
+            "Normalize",
             "PReLU",
             "Power",
             "ReLU",
+            "ReLU6",
+            "Reverse",
             "Scale",
+            "ShuffleChannel",
             "Sigmoid",
             "Softmax",
             "Split",

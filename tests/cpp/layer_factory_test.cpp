@@ -141,19 +141,15 @@ TYPED_TEST(LayerFactoryTest, EveryTypeOfCaffeIsHere) {
 
 TYPED_TEST(LayerFactoryTest, TypesOfForksAreCalledWhatTheyAre) {
   const std::pair<const char*, const char*> rows[] = {
-      {"Permute", "SSD's"},
-      {"Normalize", "SSD's"},
-      {"PriorBox", "SSD's"},
-      {"ROIPooling", "Fast R-CNN's"},
+      {"DetectionEvaluate", "SSD's"},
+      {"VideoData", "SSD's"},
       {"PSROIPooling", "R-FCN's"},
-      {"BN", "SegNet's"},
-      {"Upsample", "SegNet's"},
+      {"DenseImageData", "SegNet's"},
       {"SpatialDropout", "ENet's"},
-      {"ImageSegData", "DeepLab's"},
       {"DenseCRF", "DeepLab's"},
       {"Correlation", "FlowNet's"},
       {"MultiStageMeanfield", "CRF-RNN's"},
-      {"ReLU6", "MobileNets"},
+      {"HardSwish", "MobileNets"},
       {"Reorg", "YOLO's"},
       {"DetectNetTransformation", "NVIDIA's"},
   };

@@ -8,8 +8,13 @@ from conftest import ROOT
 
 import caffe
 
-# Layers by another name, of another class.
-CLASSES = {"DepthwiseConvolution": "Convolution"}
+# Layers by another name, or whose device code is that of the class they derive from.
+CLASSES = {
+    "BN": "CuDNNBatchNorm",
+    "DepthwiseConvolution": "Convolution",
+    "Unpooling": "BaseUnpooling",
+    "Upsample": "BaseUnpooling",
+}
 WITHOUT_CODE = ("host", "share memory", "through the layers")
 
 

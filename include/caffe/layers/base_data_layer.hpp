@@ -51,6 +51,8 @@ class Batch {
   /// Where each sample comes from, for messages: "database 'db', key 'a.jpg'". Empty if
   /// the layer does not tell.
   vector<string> origins_;
+  /// What a layer has of each sample besides, such as boxes. Empty if it has nothing.
+  vector<vector<float>> values_;
 
   /// Announces `parts` parts that other threads will fill.
   void Expect(int parts);
@@ -95,6 +97,9 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   void InternalThreadEntry() override;
   /// Fills a batch on the internal thread, or starts to: see Batch::Expect.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
+  /// Fills the tops behind the first: top[1] with the batch's labels.
+  virtual void DeliverLabels(const Batch<Dtype>& batch,
+                             const vector<Blob<Dtype>*>& top) const;
   /// Makes all batches free again. The internal thread must be stopped.
   void ResetPrefetch();
 

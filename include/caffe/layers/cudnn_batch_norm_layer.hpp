@@ -71,12 +71,20 @@ class CuDNNBatchNormLayer : public Layer<Dtype> {
                     const vector<Blob<Dtype>*>& bottom) override;
   void Recompute_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
 
-  bool use_running() const { return frozen_ || this->phase_ == TEST; }
+  bool use_running() const {
+    return frozen_ || (this->phase_ == TEST && running_in_test_);
+  }
+  /// The running mean (0) or variance (1): blobs 2 and 3, unless a class that derives
+  /// from this one has others.
+  Blob<Dtype>* running(int i) const {
+    return (statistics_[i] ? statistics_[i] : this->blobs_[2 + i]).get();
+  }
   bool KeepsInput(const vector<Blob<Dtype>*>& bottom,
                   const vector<Blob<Dtype>*>& top) const;
 
-  bool frozen_;
+  bool frozen_, running_in_test_ = true;
   double momentum_, eps_;
+  shared_ptr<Blob<Dtype>> statistics_[2];
   bool relu_;
   LayerOptions options_;
   /// What forward used per channel.

@@ -46,10 +46,13 @@ class DataLayer : public ParallelDataLayer<Dtype> {
  protected:
   Record Fetch(std::uint64_t sample) override;
   std::unique_ptr<DecodedSample> Decode(const Record& record) override;
+  /// Decodes an entry that stands for sample `sample`. Throws FileError.
+  virtual std::unique_ptr<DecodedSample> DecodeEntry(const string& bytes,
+                                                     std::uint64_t sample) const;
+  /// What stands for one that cannot be decoded: its label. Throws FileError.
+  virtual std::unique_ptr<DecodedSample> BlankEntry(const string& bytes) const;
 
  private:
-  std::unique_ptr<DecodedSample> DecodeEntry(const string& bytes) const;
-  std::unique_ptr<DecodedSample> BlankEntry(const string& bytes) const;
   std::unique_ptr<DecodedSample> NextGoodEntry(std::uint64_t sample);
   void CountBad(const string& key, const string& reason);
   std::uint64_t EntryOf(std::uint64_t sample) const { return sample + skip_; }

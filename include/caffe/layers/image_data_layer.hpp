@@ -11,6 +11,8 @@
 
 namespace caffe {
 
+struct ListedImage;
+
 /// Images and labels of the files that a list names, see ImageDataParameter. With
 /// `shuffle` every epoch has its own order, which depends on the seed and the number
 /// of the epoch alone.
@@ -32,6 +34,9 @@ class ImageDataLayer : public ParallelDataLayer<Dtype> {
  protected:
   Record Fetch(std::uint64_t sample) override;
   std::unique_ptr<DecodedSample> Decode(const Record& record) override;
+
+  /// Reads the list `path`; what it gives as a label comes back in Record::label.
+  virtual vector<ListedImage> ReadList(const string& path);
 
   vector<std::pair<std::string, int>> lines_;
 

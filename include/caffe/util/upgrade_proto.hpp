@@ -66,8 +66,9 @@ void UpgradeNetBatchNorm(NetParameter* net_param);
 bool NetNeedsCuDNNBatchNormUpgrade(const NetParameter& net_param);
 void UpgradeNetCuDNNBatchNorm(NetParameter* net_param);
 
-/// Other forks' spellings of what is here: ceil_mode of a pooling becomes round_mode, and
-/// blobs that NVIDIA's Caffe stored become `data` and `diff`.
+/// Other forks' spellings of what is here: ceil_mode of a pooling becomes round_mode,
+/// blobs that NVIDIA's Caffe stored become `data` and `diff`, and the numbers that forks
+/// have in bn_param become ours.
 bool NetNeedsForkUpgrade(const NetParameter& net_param);
 void UpgradeNetForks(NetParameter* net_param);
 

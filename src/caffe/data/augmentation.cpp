@@ -192,6 +192,16 @@ void CheckAugmentation(const TransformationParameter& param) {
   const auto need = [](bool met, const string& what) {
     if (!met) throw ValueError("transform_param: " + what);
   };
+  const char* moving_boxes = param.has_resize_param()      ? "resize_param"
+                             : param.has_distort_param()   ? "distort_param"
+                             : param.has_expand_param()    ? "expand_param"
+                             : param.has_emit_constraint() ? "emit_constraint"
+                             : param.crop_h() > 0 || param.crop_w() > 0
+                                 ? "crop_h or crop_w"
+                                 : nullptr;
+  need(!moving_boxes, Str(moving_boxes ? moving_boxes : "",
+                          " is for the type AnnotatedData alone, expected crop_size, "
+                          "resize_short, random_resized_crop or max_jitter"));
   const float rotation = param.max_rotation(), jitter = param.max_jitter();
   need(rotation >= 0 && rotation <= 180,
        Str("max_rotation is ", rotation, ", expected 0 to 180 degrees"));

@@ -90,6 +90,12 @@ void BasePrefetchingDataLayer<Dtype>::ResetPrefetch() {
 }
 
 template <typename Dtype>
+void BasePrefetchingDataLayer<Dtype>::DeliverLabels(
+    const Batch<Dtype>& batch, const vector<Blob<Dtype>*>& top) const {
+  CopyToTop(batch.label_, top[1]);
+}
+
+template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::InternalThreadEntry() {
   while (!must_stop()) {
     Batch<Dtype>* batch = prefetch_free_.pop();
@@ -116,7 +122,7 @@ void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*
   try {
     batch->Wait();
     CopyToTop(batch->data_, top[0]);
-    if (this->output_labels_) CopyToTop(batch->label_, top[1]);
+    if (this->output_labels_) DeliverLabels(*batch, top);
     origins_.swap(batch->origins_);
   } catch (...) {
     failure_ = std::current_exception();

@@ -113,8 +113,8 @@ LayerTraits CuDNNBatchNormLayer<Dtype>::Traits() const {
     const int channels = this->blobs_[0]->count();
     const Dtype* scale = this->blobs_[0]->cpu_data();
     const Dtype* bias = this->blobs_[1]->cpu_data();
-    const Dtype* mean = this->blobs_[2]->cpu_data();
-    const Dtype* variance = this->blobs_[3]->cpu_data();
+    const Dtype* mean = running(0)->cpu_data();
+    const Dtype* variance = running(1)->cpu_data();
     multiplier->resize(channels);
     shift->resize(channels);
     for (int c = 0; c < channels; ++c) {
@@ -143,14 +143,13 @@ void CuDNNBatchNormLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
   const Tensor<Dtype> src = DataOf(bottom[0]);
   if (bottom[0]->count() == 0) return;
   if (use_running()) {
-    channels_->UseRunning(channels, this->blobs_[2]->cpu_data(),
-                          this->blobs_[3]->cpu_data(), eps_);
+    channels_->UseRunning(channels, running(0)->cpu_data(), running(1)->cpu_data(), eps_);
   } else {
     vector<double> mean, variance;
     BatchNormStatistics(src, &mean, &variance);
     channels_->UseBatch(
         mean, variance, static_cast<double>(bottom[0]->count()) / channels, momentum_,
-        eps_, this->blobs_[2]->mutable_cpu_data(), this->blobs_[3]->mutable_cpu_data());
+        eps_, running(0)->mutable_cpu_data(), running(1)->mutable_cpu_data());
   }
   input_kept_ = KeepsInput(bottom, top);
   if (input_kept_) {

@@ -44,11 +44,10 @@ void CuDNNBatchNormLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
     }
     S* y = static_cast<S*>(to.WriteFromAs(from, format));
     if (use_running()) {
-      call.ForwardRunning(x, this->blobs_[2]->gpu_data(), this->blobs_[3]->gpu_data(),
-                          relu_, y);
+      call.ForwardRunning(x, running(0)->gpu_data(), running(1)->gpu_data(), relu_, y);
     } else {
-      call.ForwardBatch(x, momentum_, this->blobs_[2]->mutable_gpu_data(),
-                        this->blobs_[3]->mutable_gpu_data(), relu_, y);
+      call.ForwardBatch(x, momentum_, running(0)->mutable_gpu_data(),
+                        running(1)->mutable_gpu_data(), relu_, y);
     }
   });
 }

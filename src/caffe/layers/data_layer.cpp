@@ -88,7 +88,8 @@ Record DataLayer<Dtype>::Fetch(std::uint64_t sample) {
 }
 
 template <typename Dtype>
-std::unique_ptr<DecodedSample> DataLayer<Dtype>::DecodeEntry(const string& bytes) const {
+std::unique_ptr<DecodedSample> DataLayer<Dtype>::DecodeEntry(
+    const string& bytes, std::uint64_t /*sample*/) const {
   auto sample = std::make_unique<DecodedSample>();
   if (!sample->datum.ParseFromString(bytes)) {
     throw FileError(Str("its ", bytes.size(), " bytes are no Datum"));
@@ -120,7 +121,7 @@ template <typename Dtype>
 std::unique_ptr<DecodedSample> DataLayer<Dtype>::Decode(const Record& record) {
   const auto policy = this->layer_param_.data_param().on_bad_image();
   try {
-    return DecodeEntry(record.bytes);
+    return DecodeEntry(record.bytes, record.sample);
   } catch (const FileError& error) {
     if (policy == DataParameter::FAIL) {
       throw FileError(
@@ -144,9 +145,9 @@ std::unique_ptr<DecodedSample> DataLayer<Dtype>::NextGoodEntry(std::uint64_t sam
       throw FileError("nor is there any other image that can be decoded");
     }
     try {
-      std::unique_ptr<DecodedSample> sample = DecodeEntry(cursor.value());
-      sample->name = key;
-      return sample;
+      std::unique_ptr<DecodedSample> good = DecodeEntry(cursor.value(), sample);
+      good->name = key;
+      return good;
     } catch (const FileError&) {
       // Counted when its own turn comes.
     }

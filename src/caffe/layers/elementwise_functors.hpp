@@ -172,6 +172,26 @@ struct ReLUFunctor {
 };
 
 template <typename Dtype>
+struct ReLU6Functor {
+  explicit ReLU6Functor(const LayerParameter& param) {
+    slope = param.relu6_param().negative_slope();
+  }
+  // Between 0 and 6 is between 0 and 6 in the output, too, and with a slope from 0 on so
+  // is what lies below 0.
+  GradientSource Source() const {
+    return slope < 0 ? GradientSource::kInput : GradientSource::kOutput;
+  }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
+    const Dtype positive = x > 0 ? x : Dtype(0);
+    return (positive < 6 ? positive : Dtype(6)) + slope * (x > 0 ? Dtype(0) : x);
+  }
+  CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
+    return dy * (x > 0 ? Dtype(x < 6) : slope);
+  }
+  Dtype slope;
+};
+
+template <typename Dtype>
 struct SigmoidFunctor {
   explicit SigmoidFunctor(const LayerParameter& /*param*/) {}
   GradientSource Source() const { return GradientSource::kOutput; }

@@ -14,6 +14,7 @@
 #include "caffe/layers/exp_layer.hpp"
 #include "caffe/layers/log_layer.hpp"
 #include "caffe/layers/power_layer.hpp"
+#include "caffe/layers/relu6_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
 #include "caffe/layers/swish_layer.hpp"
@@ -97,6 +98,7 @@ ELEMENTWISE_GPU(ELU, &this->kept_input_);
 ELEMENTWISE_GPU(Exp, nullptr);
 ELEMENTWISE_GPU(Log, &this->kept_input_);
 ELEMENTWISE_GPU(Power, &this->kept_input_);
+ELEMENTWISE_GPU(ReLU6, &this->kept_input_);
 ELEMENTWISE_GPU(ReLU, &this->kept_input_);
 ELEMENTWISE_GPU(Sigmoid, nullptr);
 ELEMENTWISE_GPU(Swish, &this->kept_input_);

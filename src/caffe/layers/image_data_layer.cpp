@@ -31,7 +31,7 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
   LOG(INFO) << "Opening file " << param.source();
   lines_.clear();
   line_numbers_.clear();
-  for (ListedImage& image : ReadImageList(param.source())) {
+  for (ListedImage& image : ReadList(param.source())) {
     lines_.emplace_back(std::move(image.path), image.label);
     line_numbers_.push_back(image.line);
   }
@@ -46,6 +46,11 @@ void ImageDataLayer<Dtype>::DataLayerSetUp(const vector<Blob<Dtype>*>& /*bottom*
     error.Prefix(first.Origin());
     throw;
   }
+}
+
+template <typename Dtype>
+vector<ListedImage> ImageDataLayer<Dtype>::ReadList(const string& path) {
+  return ReadImageList(path);
 }
 
 template <typename Dtype>

@@ -114,6 +114,7 @@ void ParallelDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
   job->batch = batch;
   job->label = batch->label_.mutable_cpu_data();
   batch->origins_.assign(batch_size_, "");
+  batch->values_.assign(batch_size_, {});
   if (this->transform_param_.crop_size() > 0) job->SetShape(sample_shape_, batch_size_);
   batch->Expect(batch_size_);
   for (int part = 0; part < batch_size_; ++part, ++loaded_) {
@@ -171,6 +172,7 @@ void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& r
   rng.Seek(record.sample * kDrawsPerSample);
   Transform(record, *sample, shape, &rng, out);
   job->label[part] = static_cast<Dtype>(sample->label);
+  job->batch->values_[part] = std::move(sample->values);
   const string& name = sample->name.empty() ? record.name : sample->name;
   job->batch->origins_[part] = Str(record.source, '\'', name, '\'');
 }

@@ -2,10 +2,12 @@
 
 #include "caffe/layers/absval_layer.hpp"
 #include "caffe/layers/axpy_layer.hpp"
+#include "caffe/layers/base_unpooling_layer.hpp"
 #include "caffe/layers/batch_norm_layer.hpp"
 #include "caffe/layers/batch_reindex_layer.hpp"
 #include "caffe/layers/bias_layer.hpp"
 #include "caffe/layers/bnll_layer.hpp"
+#include "caffe/layers/center_loss_layer.hpp"
 #include "caffe/layers/clip_layer.hpp"
 #include "caffe/layers/concat_layer.hpp"
 #include "caffe/layers/contrastive_loss_layer.hpp"
@@ -25,22 +27,30 @@
 #include "caffe/layers/infogain_loss_layer.hpp"
 #include "caffe/layers/inner_product_layer.hpp"
 #include "caffe/layers/interp_layer.hpp"
+#include "caffe/layers/l2_normalize_layer.hpp"
 #include "caffe/layers/log_layer.hpp"
 #include "caffe/layers/lrn_layer.hpp"
 #include "caffe/layers/lstm_layer.hpp"
 #include "caffe/layers/multinomial_logistic_loss_layer.hpp"
 #include "caffe/layers/mvn_layer.hpp"
+#include "caffe/layers/normalize_layer.hpp"
 #include "caffe/layers/parameter_layer.hpp"
+#include "caffe/layers/permute_layer.hpp"
 #include "caffe/layers/pooling_layer.hpp"
 #include "caffe/layers/power_layer.hpp"
 #include "caffe/layers/prelu_layer.hpp"
 #include "caffe/layers/reduction_layer.hpp"
+#include "caffe/layers/relu6_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
+#include "caffe/layers/reverse_layer.hpp"
+#include "caffe/layers/roi_pooling_layer.hpp"
 #include "caffe/layers/scale_layer.hpp"
+#include "caffe/layers/shuffle_channel_layer.hpp"
 #include "caffe/layers/sigmoid_cross_entropy_loss_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
 #include "caffe/layers/silence_layer.hpp"
 #include "caffe/layers/slice_layer.hpp"
+#include "caffe/layers/smooth_l1_loss_layer.hpp"
 #include "caffe/layers/softmax_layer.hpp"
 #include "caffe/layers/softmax_loss_layer.hpp"
 #include "caffe/layers/split_layer.hpp"
@@ -65,11 +75,13 @@ namespace caffe {
 REFUSE(AbsValLayer);
 REFUSE(AxpyLayer);
 REFUSE(BNLLLayer);
+REFUSE(BaseUnpoolingLayer);
 REFUSE(BatchNormLayer);
 REFUSE_RECOMPUTE(BatchNormLayer);
 REFUSE(BatchReindexLayer);
 REFUSE(BiasLayer);
 REFUSE(ClipLayer);
+REFUSE(CenterLossLayer);
 REFUSE(ConcatLayer);
 REFUSE(ContrastiveLossLayer);
 REFUSE(ConvolutionLayer);
@@ -89,6 +101,7 @@ REFUSE(Im2colLayer);
 REFUSE(InfogainLossLayer);
 REFUSE(InnerProductLayer);
 REFUSE(InterpLayer);
+REFUSE(L2NormalizeLayer);
 REFUSE(LRNLayer);
 REFUSE(LSTMUnitLayer);
 REFUSE(LogLayer);
@@ -96,15 +109,22 @@ REFUSE(MVNLayer);
 REFUSE(MultinomialLogisticLossLayer);
 REFUSE(PReLULayer);
 REFUSE(ParameterLayer);
+REFUSE(NormalizeLayer);
+REFUSE(PermuteLayer);
 REFUSE(PoolingLayer);
 REFUSE(PowerLayer);
+REFUSE(ROIPoolingLayer);
+REFUSE(ReLU6Layer);
 REFUSE(ReLULayer);
 REFUSE(ReductionLayer);
+REFUSE(ReverseLayer);
 REFUSE(ScaleLayer);
+REFUSE(ShuffleChannelLayer);
 REFUSE(SigmoidCrossEntropyLossLayer);
 REFUSE(SigmoidLayer);
 REFUSE(SilenceLayer);
 REFUSE(SliceLayer);
+REFUSE(SmoothL1LossLayer);
 REFUSE(SoftmaxLayer);
 REFUSE(SoftmaxWithLossLayer);
 REFUSE(SplitLayer);

@@ -36,17 +36,9 @@ struct ForkType {
 };
 
 constexpr ForkType kTypes[] = {
-    {"AnnotatedData", kSsd},
     {"DetectionEvaluate", kSsd},
-    {"DetectionOutput", kSsd},
-    {"MultiBoxLoss", kSsd},
-    {"Normalize", kSsd},
-    {"Permute", kSsd},
-    {"PriorBox", kSsd},
     {"VideoData", kSsd},
 
-    {"ROIPooling", kFastRcnn},
-    {"SmoothL1Loss", kFastRcnn},
     {"BoxAnnotatorOHEM", kRfcn},
     {"PSROIPooling", kRfcn},
     {"SmoothL1LossOHEM", kRfcn},
@@ -62,17 +54,13 @@ constexpr ForkType kTypes[] = {
     {"DenseCRF", kDeepLab},
     {"DomainTransform", kDeepLab},
     {"ImageDimPrefetchingData", kDeepLab},
-    {"ImageSegData", kDeepLab},
     {"MatRead", kDeepLab},
     {"MatWrite", kDeepLab},
     {"SegAccuracy", kDeepLab},
     {"UniqueLabel", kDeepLab},
 
-    {"BN", kSegNet},
     {"DenseImageData", kSegNet},
-    {"Upsample", kSegNet},
     {"SpatialDropout", kEnet},
-    {"Unpooling", kDeconvNet},
     {"MultiStageMeanfield", kCrfRnn},
 
     {"Accum", kFlowNet},
@@ -96,10 +84,8 @@ constexpr ForkType kTypes[] = {
     {"Resample", kFlowNet},
 
     {"ChannelShuffle", kShuffleNet},
-    {"ShuffleChannel", kShuffleNet},
     {"HardSigmoid", kMobileNet},
     {"HardSwish", kMobileNet},
-    {"ReLU6", kMobileNet},
 
     {"BoxData", kYolo},
     {"EvalDetection", kYolo},
@@ -112,7 +98,6 @@ constexpr ForkType kTypes[] = {
     {"Yolov3", kYolo},
     {"Yolov3DetectionOutput", kYolo},
 
-    {"CenterLoss", kFaces},
     {"LabelSpecificAdd", kFaces},
     {"LargeMarginInnerProduct", kFaces},
     {"MarginInnerProduct", kFaces},
@@ -223,27 +208,12 @@ constexpr ForkField kFields[] = {
     {kSolver, "local_lr_auto", kIntel, "false", kLeaveOut},
     {kSolver, "plateau_winsize", kIntel, kNoValue, "choose another lr_policy"},
 
-    {kLayer, "annotated_data_param", kSsd, kNoValue, ""},
-    {kLayer, "detection_evaluate_param", kSsd, kNoValue, ""},
-    {kLayer, "detection_output_param", kSsd, kNoValue, ""},
-    {kLayer, "multibox_loss_param", kSsd, kNoValue, ""},
-    {kLayer, "norm_param", kSsd, kNoValue, ""},
-    {kLayer, "permute_param", kSsd, kNoValue, ""},
-    {kLayer, "prior_box_param", kSsd, kNoValue, ""},
     {kLayer, "video_data_param", kSsd, kNoValue, ""},
-    {kTransform, "crop_h", kSsd, "0", kPrepare},
-    {kTransform, "crop_w", kSsd, "0", kPrepare},
-    {kTransform, "distort_param", kSsd, kNoValue, kPrepare},
-    {kTransform, "emit_constraint", kSsd, kNoValue, kPrepare},
-    {kTransform, "expand_param", kSsd, kNoValue, kPrepare},
     {kTransform, "noise_param", kSsd, kNoValue, kPrepare},
-    {kTransform, "resize_param", kSsd, kNoValue, kPrepare},
     {kSolver, "ap_version", kSsd, kAnyValue, ""},
     {kSolver, "eval_type", kSsd, "classification", kLeaveOut},
     {kSolver, "show_per_class_result", kSsd, kAnyValue, ""},
 
-    {kLayer, "roi_pooling_param", kFastRcnn, kNoValue, ""},
-    {kLayer, "smooth_l1_loss_param", kFastRcnn, kNoValue, ""},
     {kLayer, "box_annotator_ohem_param", kRfcn, kNoValue, ""},
     {kLayer, "psroi_pooling_param", kRfcn, kNoValue, ""},
 
@@ -257,13 +227,10 @@ constexpr ForkField kFields[] = {
     {kConvolution, "hole_h", kDeepLab, "1", kWriteDilation},
     {kConvolution, "hole_w", kDeepLab, "1", kWriteDilation},
 
-    {kLayer, "bn_param", kSegNet, kNoValue, ""},
     {kLayer, "dense_image_data_param", kSegNet, kNoValue, ""},
-    {kLayer, "upsample_param", kSegNet, kNoValue, ""},
     {"DropoutParameter", "sample_weights_test", kSegNet, "false", kLeaveOut},
     {"DropoutParameter", "scale_train", kSegNet, "true", kLeaveOut},
     {kLayer, "spatial_dropout_param", kEnet, kNoValue, ""},
-    {kLayer, "unpooling_param", kDeconvNet, kNoValue, ""},
     {kLayer, "multi_stage_meanfield_param", kCrfRnn, kNoValue, ""},
 
     {kLayer, "accum_param", kFlowNet, kNoValue, ""},
@@ -281,8 +248,6 @@ constexpr ForkField kFields[] = {
     {kLayer, "writer_param", kFlowNet, kNoValue, ""},
 
     {kLayer, "channel_shuffle_param", kShuffleNet, kNoValue, ""},
-    {kLayer, "shuffle_channel_param", kShuffleNet, kNoValue, ""},
-    {kLayer, "relu6_param", kMobileNet, kNoValue, ""},
     {kLayer, "box_data_param", kYolo, kNoValue, ""},
     {kLayer, "eval_detection_param", kYolo, kNoValue, ""},
     {kLayer, "region_loss_param", kYolo, kNoValue, ""},
@@ -292,7 +257,6 @@ constexpr ForkField kFields[] = {
     {kLayer, "yolo_v3_loss_param", kYolo, kNoValue, ""},
     {kLayer, "yolov3_detection_output_param", kYolo, kNoValue, ""},
     {kLayer, "yolov3_param", kYolo, kNoValue, ""},
-    {kLayer, "center_loss_param", kFaces, kNoValue, ""},
     {kLayer, "label_specific_add_param", kFaces, kNoValue, ""},
     {kLayer, "large_margin_inner_product_param", kFaces, kNoValue, ""},
     {kLayer, "margin_inner_product_param", kFaces, kNoValue, ""},

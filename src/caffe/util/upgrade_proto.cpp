@@ -102,11 +102,14 @@ void ReadNetParamsFromTextFileOrDie(const string& param_file, NetParameter* para
 
 void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param) {
   const string problem = BinaryFileProblem(param_file, param);
-  if (!problem.empty()) {
-    // Another fork's field 200 need not parse as ours. Without it the rest may.
+  if (!problem.empty() || HasForeignNumbers(*param)) {
+    // Another fork's field need not parse as ours of the same number.
     InputFile file(param_file);
     string bytes = file.ReadAll(INT_MAX);
-    if (!RemoveForeignFields(&bytes) || !param->ParseFromString(bytes)) {
+    NetParameter renumbered;
+    if (RenumberForeignFields(&bytes) && renumbered.ParseFromString(bytes)) {
+      param->Swap(&renumbered);
+    } else if (!problem.empty()) {
       throw FileError(problem);
     }
   }

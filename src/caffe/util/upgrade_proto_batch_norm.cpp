@@ -9,10 +9,6 @@
 // In both forms 1 is a bool with the meaning "use the running statistics", 2 a float
 // with the weight of the past, and 3 is eps: so either form can stand in either field.
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/wire_format_lite.h>
-
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
 #include "caffe/util/upgrade_steps.hpp"
@@ -20,9 +16,6 @@
 namespace caffe {
 
 namespace {
-
-using google::protobuf::internal::WireFormatLite;
-using google::protobuf::io::CodedInputStream;
 
 constexpr char kType[] = "CuDNNBatchNorm";
 
@@ -105,80 +98,6 @@ void UpgradeNetCuDNNBatchNorm(NetParameter* net_param) {
       << first << (foreign > 1 ? Str(" and ", foreign - 1, " more") : string())
       << ": cudnn_batch_norm_param (field 200) ignored, since only CuDNNBatchNorm layers "
          "have it; other forks keep other settings in this field";
-}
-
-namespace {
-
-// Calls `visit(tag, first byte, past the last, payload start)` for each field.
-template <typename Visit>
-bool ForEachField(const string& bytes, Visit visit) {
-  CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
-                      static_cast<int>(bytes.size()));
-  for (;;) {
-    const int start = in.CurrentPosition();
-    const uint32_t tag = in.ReadTag();
-    if (tag == 0) return start == static_cast<int>(bytes.size());
-    int payload = in.CurrentPosition();
-    uint32_t length;
-    if (WireFormatLite::GetTagWireType(tag) ==
-        WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
-      if (!in.ReadVarint32(&length)) return false;
-      payload = in.CurrentPosition();
-      if (length > bytes.size() - static_cast<std::size_t>(payload)) return false;
-      if (!in.Skip(static_cast<int>(length))) return false;
-    } else if (!WireFormatLite::SkipField(&in, tag)) {
-      return false;
-    }
-    visit(tag, start, in.CurrentPosition(), payload);
-  }
-}
-
-constexpr uint32_t BytesTag(int field) {
-  return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
-}
-
-// The layer without field 200, if it has one that is not ours.
-bool RemoveForeignField(const string& layer, string* stripped) {
-  string type;
-  bool found = false;
-  const bool valid =
-      ForEachField(layer, [&](uint32_t tag, int start, int end, int payload) {
-        if (tag == BytesTag(LayerParameter::kTypeFieldNumber)) {
-          type = layer.substr(payload, end - payload);
-        }
-        if (WireFormatLite::GetTagFieldNumber(tag) ==
-            LayerParameter::kCudnnBatchNormParamFieldNumber) {
-          found = true;
-        } else {
-          stripped->append(layer, start, end - start);
-        }
-      });
-  return valid && found && type != kType;
-}
-
-}  // namespace
-
-bool RemoveForeignFields(std::string* net_bytes) {
-  string kept;
-  bool found = false;
-  const bool valid =
-      ForEachField(*net_bytes, [&](uint32_t tag, int start, int end, int payload) {
-        string layer;
-        if (tag == BytesTag(NetParameter::kLayerFieldNumber) &&
-            RemoveForeignField(net_bytes->substr(payload, end - payload), &layer)) {
-          found = true;
-          google::protobuf::io::StringOutputStream stream(&kept);
-          google::protobuf::io::CodedOutputStream out(&stream);
-          out.WriteTag(tag);
-          out.WriteVarint32(static_cast<uint32_t>(layer.size()));
-          out.WriteString(layer);
-        } else {
-          kept.append(*net_bytes, start, end - start);
-        }
-      });
-  if (!valid || !found) return false;
-  net_bytes->swap(kept);
-  return true;
 }
 
 }  // namespace caffe

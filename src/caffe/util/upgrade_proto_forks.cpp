@@ -1,5 +1,6 @@
 // What other Caffes write in their own words: pooling's ceil_mode, NVIDIA's stored blobs,
-// and the batch norms of NVIDIA and intel that have a scale and a bias.
+// the numbers of bn_param, and the batch norms of NVIDIA and intel that have a scale and
+// a bias.
 
 #include <algorithm>
 #include <bit>
@@ -8,6 +9,8 @@
 #include <filesystem>
 #include <set>
 #include <vector>
+
+#include <google/protobuf/unknown_field_set.h>
 
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/upgrade_proto.hpp"
@@ -92,18 +95,70 @@ bool HasRawBlobs(const LayerParameter& layer) {
   return std::any_of(layer.blobs().begin(), layer.blobs().end(), IsRaw);
 }
 
+// bn_param of a binary file. Under 1 to 6 PSPNet has the fillers of scale and shift,
+// var_eps (a float), moving_average (a bool), decay (a float) and axis; yjxiong has the
+// fillers of slope and bias, momentum (a float), eps (a float), frozen (a bool) and
+// engine. What has another type here is an unknown field.
+bool HasForeignBN(const LayerParameter& layer) {
+  if (!layer.has_bn_param()) return false;
+  const BNParameter& param = layer.bn_param();
+  return !param.GetReflection()->GetUnknownFields(param).empty();
+}
+
+void UpgradeBN(BNParameter* param) {
+  using google::protobuf::UnknownField;
+  google::protobuf::UnknownFieldSet* unknown =
+      param->GetReflection()->MutableUnknownFields(param);
+  bool yjxiong = false;
+  bool has_third = false;
+  float third = 0;
+  for (int i = 0; i < unknown->field_count(); ++i) {
+    const UnknownField& field = unknown->field(i);
+    const bool is_float = field.type() == UnknownField::TYPE_FIXED32;
+    if (field.number() == 3 && is_float) {
+      third = std::bit_cast<float>(field.fixed32());
+      has_third = true;
+    } else if (field.number() == 4 && is_float) {
+      param->set_eps(std::bit_cast<float>(field.fixed32()));
+      yjxiong = true;
+    } else if (field.number() == 5 && field.type() == UnknownField::TYPE_VARINT) {
+      param->set_frozen(field.varint() != 0);
+      yjxiong = true;
+    }
+  }
+  // A momentum is near 1, and what is added to a variance near 0.
+  yjxiong = yjxiong || third > 0.1f;
+  if (has_third) yjxiong ? param->set_momentum(third) : param->set_var_eps(third);
+  if (yjxiong) {
+    if (param->has_scale_filler()) {
+      param->mutable_slope_filler()->Swap(param->mutable_scale_filler());
+    }
+    if (param->has_shift_filler()) {
+      param->mutable_bias_filler()->Swap(param->mutable_shift_filler());
+    }
+    param->clear_scale_filler();
+    param->clear_shift_filler();
+    param->clear_axis();  // 6: which engine computes
+  }
+  unknown->Clear();
+}
+
+bool NeedsForkUpgrade(const LayerParameter& layer) {
+  return layer.pooling_param().has_ceil_mode() || HasForeignBN(layer) ||
+         HasRawBlobs(layer);
+}
+
 }  // namespace
 
 bool NetNeedsForkUpgrade(const NetParameter& net_param) {
   return std::any_of(net_param.layer().begin(), net_param.layer().end(),
-                     [](const LayerParameter& layer) {
-                       return layer.pooling_param().has_ceil_mode() || HasRawBlobs(layer);
-                     });
+                     NeedsForkUpgrade);
 }
 
 void UpgradeNetForks(NetParameter* net_param) {
   for (LayerParameter& layer : *net_param->mutable_layer()) {
     if (layer.pooling_param().has_ceil_mode()) UpgradePooling(&layer);
+    if (HasForeignBN(layer)) UpgradeBN(layer.mutable_bn_param());
     if (!HasRawBlobs(layer)) continue;
     try {
       for (BlobProto& blob : *layer.mutable_blobs()) UpgradeBlob(&blob);

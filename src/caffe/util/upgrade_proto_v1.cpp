@@ -266,6 +266,12 @@ const char* UpgradeV1LayerType(const V1LayerParameter_LayerType type) {
       return "WindowData";
     case V1LayerParameter_LayerType_THRESHOLD:
       return "Threshold";
+    case V1LayerParameter_LayerType_UNPOOLING:
+      return "Unpooling";
+    case V1LayerParameter_LayerType_BN:
+      return "BN";
+    case V1LayerParameter_LayerType_IMAGE_SEG_DATA:
+      return "ImageSegData";
   }
   throw ValueError(Str("unknown V1 layer type ", static_cast<int>(type)));
 }

@@ -13,9 +13,14 @@ namespace caffe {
 /// these for old `layers` and ignores them here.
 void WarnOfIgnoredTransformations(const NetParameter& net_param);
 
-/// Cuts field 200 out of the serialized layers of a net that are not CuDNNBatchNorm,
-/// without parsing it. False if there was none, or the bytes are no net.
-bool RemoveForeignFields(std::string* net_bytes);
+/// Whether a layer has a field under a number that means something else here, and for
+/// which this schema has another.
+bool HasForeignNumbers(const NetParameter& net);
+
+/// Gives fields of other Caffes' layers our numbers in the serialized layers of a net,
+/// and cuts out a field 200 that is of none, without parsing any. False if there was
+/// nothing to do, or the bytes are no net.
+bool RenumberForeignFields(std::string* net_bytes);
 
 /// Splits every batch norm that a fork wrote with its scale and bias into a BatchNorm and
 /// the Scale layer `<name>/scale` behind it, which compute the same. Done when a net is

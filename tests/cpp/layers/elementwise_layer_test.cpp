@@ -8,8 +8,8 @@
 #include "gradient_checker.hpp"
 #include "layer_test.hpp"
 
-// AbsVal, BNLL, Clip, ELU, Exp, Log, Power, ReLU, Sigmoid, Swish, TanH and Threshold: the
-// layers made of one functor.
+// AbsVal, BNLL, Clip, ELU, Exp, Log, Power, ReLU, ReLU6, Sigmoid, Swish, TanH and
+// Threshold: the layers made of one functor.
 
 namespace caffe {
 namespace test {
@@ -34,6 +34,16 @@ const std::vector<ElementwiseCase>& Cases() {
        [](double x) { return x > 0 ? x : 0.125 * x; }, OpKind::kElementwise, -2, 2, 0},
       {"FoldingReLU", "type: 'ReLU' relu_param { negative_slope: -0.5 }",
        [](double x) { return x > 0 ? x : -0.5 * x; }, OpKind::kElementwise, -2, 2, 0},
+      {"ReLU6", "type: 'ReLU6'", [](double x) { return std::fmin(std::fmax(x, 0), 6); },
+       OpKind::kCopy, -2, 2, 0},
+      {"ReLU6AtSix", "type: 'ReLU6'",
+       [](double x) { return std::fmin(std::fmax(x, 0), 6); }, OpKind::kCopy, 4, 9, 6},
+      {"LeakyReLU6", "type: 'ReLU6' relu6_param { negative_slope: 0.125 }",
+       [](double x) { return x > 0 ? std::fmin(x, 6) : 0.125 * x; }, OpKind::kElementwise,
+       -9, 9, 6},
+      {"FoldingReLU6", "type: 'ReLU6' relu6_param { negative_slope: -0.5 }",
+       [](double x) { return x > 0 ? std::fmin(x, 6) : -0.5 * x; }, OpKind::kElementwise,
+       -2, 8, 0},
       {"ELU", "type: 'ELU'", [](double x) { return x > 0 ? x : std::exp(x) - 1; },
        OpKind::kTranscendental},
       {"ELUScaled", "type: 'ELU' elu_param { alpha: 0.5 }",

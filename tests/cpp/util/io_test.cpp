@@ -128,9 +128,10 @@ TEST(TextProtoTest, SettingsOfForksThatWouldChangeResultsAreRefused) {
                         "which this version does not have; write it as dilation"));
   EXPECT_THAT(TextError("layer { batch_norm_param { relu: true } }"),
               HasSubstr("write a ReLU layer behind this one"));
-  EXPECT_THAT(TextError("layer { name: 'p' type: 'Permute' permute_param { order: 0 } }"),
-              AllOf(HasSubstr("layer 'p': 'permute_param' is of a layer of SSD's Caffe"),
-                    HasSubstr("caffe build-plugin")));
+  EXPECT_THAT(
+      TextError("layer { name: 'p' type: 'VideoData' video_data_param { } }"),
+      AllOf(HasSubstr("layer 'p': 'video_data_param' is of a layer of SSD's Caffe"),
+            HasSubstr("caffe build-plugin")));
   // Of two errors the first is named.
   EXPECT_THAT(TextError("larcc: 1\nlayer { name: 7 }"), StartsWith("f:1:1: "));
   EXPECT_THAT(TextError("engine: 'x'\nlayer { name: 7 }"), StartsWith("f:2:15: "));

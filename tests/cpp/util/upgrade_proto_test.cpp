@@ -170,6 +170,9 @@ TEST(UpgradeV1Test, EveryType) {
       {"MEMORY_DATA", "MemoryData"},
       {"ARGMAX", "ArgMax"},
       {"THRESHOLD", "Threshold"},
+      {"UNPOOLING", "Unpooling"},
+      {"BN", "BN"},
+      {"IMAGE_SEG_DATA", "ImageSegData"},
       {"DUMMY_DATA", "DummyData"},
       {"SLICE", "Slice"},
       {"MVN", "MVN"},
@@ -205,7 +208,7 @@ TEST(UpgradeV1Test, EveryParameterMessage) {
     EXPECT_TRUE(to.GetReflection()->HasField(to, same)) << field->name();
     ++messages;
   }
-  EXPECT_EQ(messages, 30);
+  EXPECT_EQ(messages, 32);
 }
 
 TEST(UpgradeV1Test, MixedGenerationsAreRefused) {
@@ -388,20 +391,102 @@ TEST(CuDNNBatchNormTest, ForeignFieldsOf139Survive) {
 }
 
 TEST(CuDNNBatchNormTest, AForeign200IsNotMisread) {
-  // SSD's annotated_data_param: 1 a message, 2 a string, 3 an enum.
-  const string annotated = wire::Bytes(1, wire::Number(1, 1)) +
-                           wire::Bytes(2, "labelmap.prototxt") + wire::Number(3, 0);
+  // A bool, a float: as ours, of a layer that has none.
+  const string other = wire::Bytes(200, wire::Number(1, 1) + wire::Float(2, 0.5f));
   const Log log;
   const NetParameter net =
-      FromWire(wire::Layer("d", "AnnotatedData", wire::Bytes(200, annotated)) +
-               wire::Layer("e", "AnnotatedData", wire::Bytes(200, annotated)) +
+      FromWire(wire::Layer("d", "Other", other) + wire::Layer("e", "Other", other) +
                wire::Layer("b", "CuDNNBatchNorm", wire::Bytes(200, SknetBytes())));
   EXPECT_FALSE(net.layer(0).has_cudnn_batch_norm_param());
   EXPECT_FALSE(net.layer(1).has_cudnn_batch_norm_param());
   ExpectSknetParameters(net.layer(2));
   EXPECT_EQ(log.count(), 1) << log.text();
-  EXPECT_THAT(log.text(), HasSubstr("layer 'd' (AnnotatedData) and 1 more: "
+  EXPECT_THAT(log.text(), HasSubstr("layer 'd' (Other) and 1 more: "
                                     "cudnn_batch_norm_param (field 200) ignored"));
+}
+
+// Numbers that this schema gives to other fields, or to none.
+
+TEST(ForeignNumbersTest, TheTypeTells) {
+  // SSD: 1 a message, 2 a string, 3 an enum.
+  const string annotated = wire::Bytes(1, wire::Number(4, 7)) +
+                           wire::Bytes(2, "labelmap.prototxt") + wire::Number(3, 0);
+  const string blob = wire::Bytes(7, wire::Bytes(5, string(8, '\0')));
+  const Log log;
+  const NetParameter net =
+      FromWire(wire::Layer("d", "AnnotatedData", blob + wire::Bytes(200, annotated)) +
+               wire::Layer("b", "CuDNNBatchNorm", wire::Bytes(200, SknetBytes())) +
+               wire::Layer("u", "Upsample",
+                           wire::Bytes(137, wire::Number(2, 3) + wire::Number(3, 5))) +
+               wire::Layer("e", "Embed", wire::Bytes(137, wire::Number(1, 9))) +
+               wire::Layer("r", "ROIPooling", wire::Bytes(150, wire::Number(1, 6))) +
+               wire::Layer("i", "Interp", wire::Bytes(163, wire::Number(3, 2))) +
+               wire::Layer("c", "CenterLoss", wire::Bytes(147, wire::Number(1, 10))) +
+               wire::Layer("w", "Swish", wire::Bytes(147, wire::Float(1, 0.5f))));
+  ASSERT_EQ(net.layer_size(), 8);
+  const LayerParameter& data = net.layer(0);
+  EXPECT_FALSE(data.has_cudnn_batch_norm_param());
+  EXPECT_EQ(data.annotated_data_param().label_map_file(), "labelmap.prototxt");
+  EXPECT_EQ(data.annotated_data_param().batch_sampler(0).max_sample(), 7u);
+  EXPECT_TRUE(data.annotated_data_param().has_anno_type());
+  EXPECT_EQ(data.blobs(0).data_size(), 2);
+  ExpectSknetParameters(net.layer(1));
+  EXPECT_EQ(net.layer(2).upsample_param().scale_h(), 3u);
+  EXPECT_EQ(net.layer(2).upsample_param().scale_w(), 5u);
+  EXPECT_FALSE(net.layer(2).has_embed_param());
+  EXPECT_EQ(net.layer(3).embed_param().num_output(), 9u);
+  EXPECT_EQ(net.layer(4).roi_pooling_param().pooled_h(), 6u);
+  EXPECT_EQ(net.layer(5).interp_param().zoom_factor(), 2);
+  EXPECT_EQ(net.layer(6).center_loss_param().num_output(), 10u);
+  EXPECT_FALSE(net.layer(6).has_swish_param());
+  EXPECT_EQ(net.layer(7).swish_param().beta(), 0.5f);
+  EXPECT_EQ(log.count(), 0) << log.text();
+}
+
+TEST(ForeignNumbersTest, WhatDoesNotParseAsOurs) {
+  // Clip, which has 148 here, needs both of its fields.
+  const NetParameter net =
+      FromWire(wire::Layer("l", "SmoothL1Loss", wire::Bytes(148, wire::Float(1, 3))));
+  EXPECT_EQ(net.layer(0).smooth_l1_loss_param().sigma(), 3);
+  EXPECT_FALSE(net.layer(0).has_clip_param());
+}
+
+TEST(ForeignNumbersTest, FieldsOfBN) {
+  const string one = wire::Bytes(1, wire::Float(2, 1)), half = wire::Float(2, 0.5f);
+  const NetParameter net = FromWire(
+      wire::Layer("segnet", "BN", wire::Bytes(45, one + wire::Number(3, 1))) +
+      wire::Layer("pspnet", "BN",
+                  wire::Bytes(137, one + wire::Float(3, 1e-6f) + wire::Number(4, 1) +
+                                       wire::Float(5, 0.25f))) +
+      wire::Layer("yjxiong", "BN",
+                  wire::Bytes(137, one + wire::Bytes(2, half) + wire::Float(3, 0.75f) +
+                                       wire::Float(4, 1e-4f) + wire::Number(5, 1) +
+                                       wire::Number(6, 2))));
+  const BNParameter& segnet = net.layer(0).bn_param();
+  EXPECT_EQ(segnet.bn_mode(), BNParameter::INFERENCE);
+  EXPECT_EQ(segnet.scale_filler().value(), 1);
+  const BNParameter& pspnet = net.layer(1).bn_param();
+  EXPECT_EQ(pspnet.scale_filler().value(), 1);
+  EXPECT_EQ(pspnet.var_eps(), 1e-6f);
+  EXPECT_TRUE(pspnet.moving_average());
+  EXPECT_EQ(pspnet.decay(), 0.25f);
+  EXPECT_FALSE(pspnet.has_bn_mode() || pspnet.has_slope_filler());
+  const BNParameter& yjxiong = net.layer(2).bn_param();
+  EXPECT_EQ(yjxiong.slope_filler().value(), 1);
+  EXPECT_EQ(yjxiong.bias_filler().value(), 0.5f);
+  EXPECT_EQ(yjxiong.momentum(), 0.75f);
+  EXPECT_EQ(yjxiong.eps(), 1e-4f);
+  EXPECT_TRUE(yjxiong.frozen());
+  EXPECT_FALSE(yjxiong.has_scale_filler() || yjxiong.has_axis());
+}
+
+TEST(ForeignNumbersTest, EveryPrefixIsHandled) {
+  const string bytes =
+      wire::Layer("l", "SmoothL1Loss", wire::Bytes(148, wire::Float(1, 3))) +
+      wire::Layer("u", "Upsample", wire::Bytes(137, wire::Number(2, 3)));
+  for (std::size_t size = 0; size <= bytes.size(); ++size) {
+    MessageOf<FileError>([&] { FromWire(bytes.substr(0, size)); });
+  }
 }
 
 TEST(CuDNNBatchNormTest, AForeign200ThatIsNoMessageOfOursLoads) {

@@ -376,18 +376,20 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
 @pytest.mark.parametrize(
     ("layer", "parts"),
     [
-        ('type: "Permute"', ["type 'Permute' is a layer of SSD's Caffe"]),
+        ('type: "VideoData"', ["type 'VideoData' is a layer of SSD's Caffe"]),
         (
-            'type: "Permute" permute_param { order: 0 }',
-            ["'permute_param'", "SSD's Caffe"],
+            'type: "VideoData" video_data_param { device_id: 0 }',
+            ["'video_data_param'", "SSD's Caffe"],
         ),
-        ('type: "Normalize" norm_param { eps: 1 }', ["'norm_param'", "SSD's Caffe"]),
-        ('type: "BN" bn_param { eps: 1 }', ["'bn_param'", "SegNet's Caffe"]),
         (
-            'type: "ROIPooling" roi_pooling_param { pooled_w: 6 }',
-            ["Fast R-CNN's Caffe"],
+            'type: "PSROIPooling" psroi_pooling_param { output_dim: 2 }',
+            ["'psroi_pooling_param'", "R-FCN's Caffe"],
         ),
-        ('type: "ReLU6"', ["'ReLU6' is a layer of"]),
+        (
+            'type: "DenseImageData" dense_image_data_param { batch_size: 1 }',
+            ["'dense_image_data_param'", "SegNet's Caffe"],
+        ),
+        ('type: "HardSwish"', ["'HardSwish' is a layer of"]),
         ('type: "BatchNorm" batch_norm_param { relu: true }', ["write a ReLU layer"]),
     ],
 )

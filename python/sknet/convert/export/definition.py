@@ -13,12 +13,15 @@ from sknet.shapes import Shape
 # They judge results and are no part of inference.
 _JUDGES = (
     "Accuracy",
+    "CenterLoss",
     "ContrastiveLoss",
     "EuclideanLoss",
     "HingeLoss",
     "InfogainLoss",
+    "MultiBoxLoss",
     "MultinomialLogisticLoss",
     "SigmoidCrossEntropyLoss",
+    "SmoothL1Loss",
     "SoftmaxWithLoss",
 )
 

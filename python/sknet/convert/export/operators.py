@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sknet.convert.export.graph import Array, Graph, Shape, Tensor
-from sknet.shapes import canonical, conv_geometry, recurrent_states
+from sknet.shapes import canonical, conv_geometry, permutation, recurrent_states
 
 
 @dataclass(frozen=True)
@@ -283,6 +283,29 @@ def _batch_norm(graph: Graph, layer: Layer) -> None:
     )
 
 
+def _bn(graph: Graph, layer: Layer) -> None:
+    """The BN of forks, by values that do not depend on the batch."""
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    param = layer.param.bn_param
+    flat = [blob.ravel().astype(np.float64) for blob in layer.blobs]
+    if len(flat) == 2:
+        if param.bn_mode != param.INFERENCE:
+            raise layer.unsupported("a batch norm by the batch's own statistics")
+        _affine(graph, bottom, top, *flat)
+        return
+    by_momentum = any(
+        map(
+            param.HasField, ("slope_filler", "bias_filler", "momentum", "eps", "frozen")
+        )
+    )
+    if not (by_momentum or param.moving_average):
+        raise layer.unsupported("a batch norm by the batch's own statistics")
+    scale, shift, mean, variance = flat
+    eps = param.eps if by_momentum else param.var_eps
+    factor = scale / np.sqrt(variance + eps)
+    _affine(graph, bottom, top, factor, shift - mean * factor)
+
+
 def _normalised_by_batch(graph: Graph, layer: Layer) -> None:
     """BatchNorm with `use_global_stats: false`, in TEST too."""
     (bottom,), (top,) = layer.bottoms, layer.tops
@@ -393,6 +416,17 @@ def _relu(graph: Graph, layer: Layer) -> None:
         graph.add("LeakyRelu", *names, alpha=slope)
     else:
         graph.add("Relu", *names)
+
+
+def _relu6(graph: Graph, layer: Layer) -> None:
+    slope = layer.param.relu6_param.negative_slope
+    value, output = layer.bottoms[0].name, [layer.tops[0].name]
+    six = _scalar(graph, layer, "six", 6)
+    if slope:
+        value = graph.add("LeakyRelu", [value], [layer.value("leaky")], alpha=slope)
+        graph.add("Min", [value, six], output)
+    else:
+        graph.add("Clip", [value, _scalar(graph, layer, "zero", 0), six], output)
 
 
 def _prelu(graph: Graph, layer: Layer) -> None:
@@ -559,6 +593,70 @@ def _slice(graph: Graph, layer: Layer) -> None:
         return
     lengths = graph.constant(layer.constant("sizes"), sizes, np.int64)
     graph.add("Split", [bottom.name, lengths], names, axis=axis)
+
+
+def _permute(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    order = permutation(layer.param, bottom.shape)
+    graph.add("Transpose", [bottom.name], [top.name], perm=order)
+
+
+def _shuffle_channel(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    group = layer.param.shuffle_channel_param.group
+    images, channels = bottom.shape[:2]
+    plane = math.prod(bottom.shape[2:])
+    grouped = (images, group, channels // group, plane)
+    value = _reshaped(graph, bottom.name, grouped, layer.value("grouped"))
+    shuffled = layer.value("shuffled")
+    graph.add("Transpose", [value], [shuffled], perm=[0, 2, 1, 3])
+    _reshaped(graph, shuffled, top.shape, top.name)
+
+
+def _reverse(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    axis = canonical(layer.param.reverse_param.axis, bottom.shape)
+    order = range(bottom.shape[axis] - 1, -1, -1)
+    name = graph.constant(layer.constant("order"), order, np.int64)
+    graph.add("Gather", [bottom.name, name], [top.name], axis=axis)
+
+
+def _norms(graph: Graph, layer: Layer, value: str, eps: float) -> str:
+    """Square roots of sums of squares along axis 1, and eps."""
+    square = graph.add("Mul", [value, value], [layer.value("square")])
+    total = graph.reduce("ReduceSum", square, [1], layer.value("sum"), keep=True)
+    term = _scalar(graph, layer, "eps", eps)
+    raised = graph.add("Add", [total, term], [layer.value("raised")])
+    return graph.add("Sqrt", [raised], [layer.value("norm")])
+
+
+def _normalize(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    param = layer.param.norm_param
+    value, shape = bottom.name, bottom.shape
+    divided = layer.value("divided")
+    if param.across_spatial:
+        rows = (shape[0], math.prod(shape[1:]))
+        value = _reshaped(graph, value, rows, layer.value("rows"))
+        norm = _norms(graph, layer, value, param.eps)
+        quotient = graph.add("Div", [value, norm], [layer.value("quotient")])
+        _reshaped(graph, quotient, shape, divided)
+    else:
+        norm = _norms(graph, layer, value, param.eps)
+        graph.add("Div", [value, norm], [divided])
+    scale = layer.blobs[0].reshape((1, -1, *[1] * (len(shape) - 2)))
+    name = graph.constant(layer.constant("scale"), scale)
+    graph.add("Mul", [divided, name], [top.name])
+
+
+def _l2_normalize(graph: Graph, layer: Layer) -> None:
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    rows = (bottom.shape[0], math.prod(bottom.shape[1:]))
+    value = _reshaped(graph, bottom.name, rows, layer.value("rows"))
+    # The smallest normal float32: it only keeps the zeros of an empty sample.
+    norm = _norms(graph, layer, value, float(np.finfo(np.float32).tiny))
+    quotient = graph.add("Div", [value, norm], [layer.value("quotient")])
+    _reshaped(graph, quotient, top.shape, top.name)
 
 
 def _copies(graph: Graph, layer: Layer) -> None:
@@ -945,6 +1043,7 @@ RULES: dict[str, Rule] = {
     "BatchReindex": _batch_reindex,
     "Bias": _bias,
     "Clip": _clip,
+    "BN": _bn,
     "Concat": _concat,
     "Convolution": _convolution,
     "Crop": _crop,
@@ -961,11 +1060,14 @@ RULES: dict[str, Rule] = {
     "Im2col": _refused("an unfolded image"),
     "InnerProduct": _inner_product,
     "Interp": _interp,
+    "L2Normalize": _l2_normalize,
     "LRN": _lrn,
     "LSTM": _recurrent,
     "LSTMUnit": _lstm_unit,
     "Log": _log,
     "MVN": _mvn,
+    "Normalize": _normalize,
+    "Permute": _permute,
     "PReLU": _prelu,
     "Parameter": _parameter,
     "Pooling": _pooling,
@@ -973,9 +1075,12 @@ RULES: dict[str, Rule] = {
     "RNN": _recurrent,
     "ReLU": _relu,
     "Reduction": _reduction,
+    "ReLU6": _relu6,
     "Reshape": _reshape,
     "SPP": _spp,
+    "Reverse": _reverse,
     "Scale": _scale,
+    "ShuffleChannel": _shuffle_channel,
     "Sigmoid": _unary("Sigmoid"),
     "Silence": _nothing,
     "Slice": _slice,

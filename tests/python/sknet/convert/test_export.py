@@ -52,6 +52,7 @@ def engine(definition, random):
                 ("CuDNNBatchNorm", 3),
                 ("BatchNorm", 1),
                 ("BatchNorm", 2),
+                ("BN", 3),
             ):
                 blob.data[...] = random.uniform(0.5, 2, blob.shape)
     return net
@@ -450,6 +451,25 @@ CASES = {
         60,
     ),
     "interp_like": ("Interp", [IMAGE, image(1, 4, 15)], {}, 16),
+    "permute": ("Permute", [IMAGE], {"order": [0, 2, 3, 1]}, 1),
+    "permute_some": ("Permute", [IMAGE], {"order": [2]}, 1),
+    "shuffle_channel": ("ShuffleChannel", [IMAGE], {"group": 2}, 1),
+    "reverse": ("Reverse", [IMAGE], {"axis": -1}, 1),
+    "reverse_channels": ("Reverse", [IMAGE], {"axis": 1}, 1),
+    "normalize": ("Normalize", [IMAGE], {}, 252),
+    "normalize_channels": (
+        "Normalize",
+        [IMAGE],
+        {"across_spatial": False, "channel_shared": False, "eps": 1e-3},
+        4,
+    ),
+    "l2_normalize": ("L2Normalize", [IMAGE], {}, 252),
+    "l2_normalize_matrix": ("L2Normalize", [MATRIX], {}, 5),
+    "relu6": ("ReLU6", [IMAGE], {}, 1),
+    "relu6_leaky": ("ReLU6", [IMAGE], {"negative_slope": 0.1}, 1),
+    "bn_inference": ("BN", [IMAGE], {"bn_mode": P.BN.INFERENCE}, 2),
+    "bn_running": ("BN", [IMAGE], {"moving_average": True}, 2),
+    "bn_momentum": ("BN", [IMAGE], {"momentum": 0.95}, 2),
 }
 
 
@@ -589,7 +609,8 @@ def test_every_type_has_a_case():
     # Their inputs are no arbitrary numbers, or they have none.
     elsewhere = {"Embed", "BatchReindex", "Parameter"}
     assert tried | without_tops | elsewhere | set(REFUSED) == set(RULES)
-    left_out = {"Python", "Accuracy"}
+    left_out = {"Python", "Accuracy", "DetectionOutput", "PriorBox", "ROIPooling"}
+    left_out |= {"Unpooling", "Upsample"}
     for name in caffe.layer_type_list():
         source = name == "Input" or name.endswith("Data")
         assert name in RULES or name in left_out or source or "Loss" in name, name
