@@ -69,13 +69,17 @@ template <typename Dtype>
 void ParallelDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
   seed_ = Caffe::random_seed();
+  instance_ = Caffe::TakeStream(
+      Str(Phase_Name(this->phase_), '/', this->layer_param_.name(), '/', seed_));
   BasePrefetchingDataLayer<Dtype>::LayerSetUp(bottom, top);
 }
 
 template <typename Dtype>
 rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
   const LayerParameter& param = this->layer_param_;
-  return rng_t(seed_, Fnv1a(Str(Phase_Name(this->phase_), '/', param.name(), '/', what)));
+  string stream = Str(Phase_Name(this->phase_), '/', param.name(), '/', what);
+  if (instance_ > 0) stream += Str('/', instance_);
+  return rng_t(seed_, Fnv1a(stream));
 }
 
 // A TEST net runs on the root solver alone.
@@ -201,14 +205,16 @@ template <typename Dtype>
 bool ParallelDataLayer<Dtype>::SaveState(LayerState* state) const {
   state->set_layer(this->layer_param_.name());
   state->set_position(delivered_ * SampleStep());
-  state->set_extra(Str("seed ", seed_));
+  state->set_extra(instance_ == 0 ? Str("seed ", seed_)
+                                  : Str("seed ", seed_, " instance ", instance_));
   return true;
 }
 
 template <typename Dtype>
 void ParallelDataLayer<Dtype>::RestoreState(const LayerState& state) {
   unsigned long long seed = 0;
-  if (std::sscanf(state.extra().c_str(), "seed %llu", &seed) != 1) {
+  unsigned instance = 0;  // of the first, and of all that former versions wrote
+  if (std::sscanf(state.extra().c_str(), "seed %llu instance %u", &seed, &instance) < 1) {
     throw FileError(NameOf(this->layer_param_),
                     Str("its saved state '", state.extra(),
                         "' is not one of a data layer; was it saved by another net?"));
@@ -218,6 +224,7 @@ void ParallelDataLayer<Dtype>::RestoreState(const LayerState& state) {
   this->ResetPrefetch();
   fetch_error_ = nullptr;
   seed_ = seed;
+  instance_ = instance;
   delivered_ = loaded_ = state.position() / SampleStep();
 }
 
