@@ -2,6 +2,7 @@
 #define CAFFE_COMMON_HPP_
 
 #include <cassert>
+#include <cfloat>
 #include <climits>
 #include <cmath>
 #include <cstdint>
@@ -15,9 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "caffe/compat/boost_pointers.hpp"
 #include "caffe/error.hpp"
 #include "caffe/logging.hpp"
 #include "caffe/util/device_alternate.hpp"
+#include "caffe/util/flags.hpp"
 #include "caffe/util/rng.hpp"
 
 #define STRINGIFY(m) #m
@@ -84,8 +87,9 @@ using std::stringstream;
 using std::vector;
 using std::weak_ptr;
 
-/// Kept for programs that call it; sets up nothing that needs tearing down.
-/// Flags of the form -minloglevel=N and -v=N are taken from the arguments.
+/// Sets the program's flags (DEFINE_string and the like) from its arguments and takes
+/// them out of these; among the flags are -minloglevel and -v of the log. Throws
+/// ValueError for a flag that nobody has defined; -help prints all flags and exits.
 void GlobalInit(int* pargc, char*** pargv);
 
 /// Per-thread state of the library: mode, device, random stream, solver role.
@@ -127,6 +131,9 @@ class Caffe {
   static void set_random_seed(const unsigned int seed);
   /// The seed of the running stream.
   static std::uint64_t random_seed();
+  /// How often this thread has asked with this name since it set the seed: what draws
+  /// from a stream of its own, beside caffe_rng(), takes another one every time.
+  static int TakeStream(const string& name);
   static void SetDevice(const int device_id);
   static void DeviceQuery();
   static bool CheckDevice(const int device_id);
@@ -146,6 +153,7 @@ class Caffe {
   int solver_count_;
   int solver_rank_;
   bool multiprocess_;
+  map<string, int> streams_taken_;
   // In builds with and without a GPU alike, so that both are one to who links with them.
   struct Device;
   shared_ptr<Device> device_;

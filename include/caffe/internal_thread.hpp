@@ -1,9 +1,10 @@
 #ifndef CAFFE_INTERNAL_THREAD_HPP_
 #define CAFFE_INTERNAL_THREAD_HPP_
 
-#include <exception>
-#include <stop_token>
-#include <thread>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
 
 #include "caffe/common.hpp"
 
@@ -14,9 +15,12 @@ namespace caffe {
 /// should catch it.
 struct ThreadInterrupted {};
 
-/// The calling thread's stop token; one that never stops outside internal threads.
-/// BlockingQueue and WorkerPool wait with it, which makes them interruption points.
-const std::stop_token& CurrentStopToken();
+/// Waits until `ready`, which is to be looked at when `changed` is notified. In an
+/// internal thread that is asked to stop, throws ThreadInterrupted: BlockingQueue and
+/// WorkerPool wait with it, which makes them interruption points.
+void WaitInterruptibly(std::condition_variable_any* changed,
+                       std::unique_lock<std::mutex>* lock,
+                       const std::function<bool()>& ready);
 
 /// Base of objects that run one thread of their own.
 ///
@@ -28,8 +32,7 @@ class InternalThread {
   virtual ~InternalThread();
 
   /// The thread starts with the caller's mode, solver count and rank, and with a
-  /// random stream seeded when this object was made: a draw now would come on top of
-  /// those of a resumed run.
+  /// random stream whose seed is the caller's next draw.
   void StartInternalThread();
   /// Interrupts the thread and waits until it has ended.
   void StopInternalThread();
@@ -40,10 +43,14 @@ class InternalThread {
   virtual void InternalThreadEntry() {}
   /// Whether the thread, which is the caller, has been asked to stop.
   bool must_stop();
+  /// StartInternalThread with a seed that was drawn before, for a thread that starts at a
+  /// time at which a draw would come on top of those of a resumed run.
+  void StartInternalThread(unsigned int seed);
 
  private:
-  unsigned int seed_;
-  std::jthread thread_;
+  struct Thread;
+
+  std::shared_ptr<Thread> thread_;
 
   DISABLE_COPY_AND_ASSIGN(InternalThread);
 };

@@ -4,8 +4,15 @@
 // glog's macros with glog's line format on stderr, so that layers and log
 // parsers written for Caffe keep working. Differs from glog: LOG(FATAL) and a
 // failed CHECK throw caffe::ValueError, since a library must not end the process.
+//
+// A file may include the real <glog/logging.h> as well. Its names in `google` are then
+// the real ones, since those below come by a using-directive; the macros are ours if our
+// headers come last, or if the real one was found through include/caffe/compat.
 
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <exception>
 #include <ostream>
 #include <sstream>
@@ -14,22 +21,36 @@
 
 #include "caffe/error.hpp"
 
-namespace google {
-enum LogSeverity { INFO = 0, WARNING = 1, ERROR = 2, FATAL = 3 };
-/// Programs written for Caffe call it first; there is nothing to set up.
-inline void InitGoogleLogging(const char* /*program*/) {}
-}  // namespace google
-
 namespace caffe {
 namespace logging {
 
-using google::LogSeverity;
+/// What programs written for Caffe name in glog's namespace.
+namespace glog {
 
-/// Lines below this severity are not printed (GLOG_minloglevel sets the start value).
+enum LogSeverity { INFO = 0, WARNING = 1, ERROR = 2, FATAL = 3 };
+const LogSeverity GLOG_INFO = INFO, GLOG_WARNING = WARNING, GLOG_ERROR = ERROR,
+                  GLOG_FATAL = FATAL;
+const int NUM_SEVERITIES = 4;
+
+/// There is nothing to set up or to put away: every line goes to stderr at once, and an
+/// error that nobody catches is printed as one sentence.
+inline void InitGoogleLogging(const char* /*program*/) {}
+inline void ShutdownGoogleLogging() {}
+inline void InstallFailureSignalHandler() {}
+inline void FlushLogFiles(LogSeverity /*severity*/) {}
+inline void LogToStderr() {}
+inline void SetStderrLogging(LogSeverity /*severity*/) {}
+
+}  // namespace glog
+
+using glog::LogSeverity;
+
+/// Lines below this severity are not printed (GLOG_minloglevel sets the start value, and
+/// it is FLAGS_minloglevel).
 LogSeverity MinSeverity();
 void SetMinSeverity(LogSeverity severity);
 
-/// Highest VLOG(n) that is printed (GLOG_v sets the start value).
+/// Highest VLOG(n) that is printed (GLOG_v sets the start value, and it is FLAGS_v).
 int VerboseLevel();
 void SetVerboseLevel(int level);
 
@@ -110,6 +131,9 @@ CAFFE_DEFINE_CHECK_OP(GT, >)
 #pragma GCC diagnostic pop
 #undef CAFFE_DEFINE_CHECK_OP
 
+/// As glog has it, two null pointers are equal.
+bool EqualButForCase(const char* a, const char* b);
+
 /// Owns the text made by Check??() for the length of one CHECK statement.
 struct CheckText {
   explicit CheckText(std::string* text) : text(text) {}
@@ -128,70 +152,25 @@ T CheckNotNull(const char* file, int line, const char* text, T&& pointer) {
 }  // namespace logging
 }  // namespace caffe
 
-#define CAFFE_LOG_INFO \
-  ::caffe::logging::Message(__FILE__, __LINE__, ::google::INFO).stream()
-#define CAFFE_LOG_WARNING \
-  ::caffe::logging::Message(__FILE__, __LINE__, ::google::WARNING).stream()
-#define CAFFE_LOG_ERROR \
-  ::caffe::logging::Message(__FILE__, __LINE__, ::google::ERROR).stream()
-#define CAFFE_LOG_FATAL ::caffe::logging::FatalMessage(__FILE__, __LINE__).stream()
+namespace google {
+using namespace ::caffe::logging::glog;  // NOLINT(build/namespaces)
+}
 
-#define LOG(severity) CAFFE_LOG_##severity
-#define LOG_IF(severity, condition) \
-  !(condition) ? (void)0 : ::caffe::logging::Voidify() & LOG(severity)
+// Declared as glog does. The last four are taken without effect: there are no log files
+// of glog's kind.
+namespace fLI {
+extern std::int32_t FLAGS_minloglevel, FLAGS_v, FLAGS_stderrthreshold;
+}
+namespace fLB {
+extern bool FLAGS_logtostderr, FLAGS_alsologtostderr, FLAGS_colorlogtostderr;
+}
+using fLB::FLAGS_alsologtostderr;
+using fLB::FLAGS_colorlogtostderr;
+using fLB::FLAGS_logtostderr;
+using fLI::FLAGS_minloglevel;
+using fLI::FLAGS_stderrthreshold;
+using fLI::FLAGS_v;
 
-#define CAFFE_CONCAT_(a, b) a##b
-#define CAFFE_CONCAT(a, b) CAFFE_CONCAT_(a, b)
-#define CAFFE_LOG_COUNTED(severity, condition)                     \
-  static ::std::atomic<int> CAFFE_CONCAT(log_count_, __LINE__)(0); \
-  if (int log_n = CAFFE_CONCAT(log_count_, __LINE__)++; condition) LOG(severity)
-#define LOG_EVERY_N(severity, n) CAFFE_LOG_COUNTED(severity, log_n % (n) == 0)
-#define LOG_FIRST_N(severity, n) CAFFE_LOG_COUNTED(severity, log_n < (n))
-
-#define VLOG_IS_ON(level) ((level) <= ::caffe::logging::VerboseLevel())
-#define VLOG(level) LOG_IF(INFO, VLOG_IS_ON(level))
-
-#define CHECK(condition)              \
-  (condition)                         \
-      ? (void)0                       \
-      : ::caffe::logging::Voidify() & \
-            ::caffe::logging::FatalMessage(__FILE__, __LINE__, #condition).stream()
-#define CAFFE_CHECK_OP(name, op, a, b)                                    \
-  while (auto check_text = ::caffe::logging::CheckText(                   \
-             ::caffe::logging::Check##name((a), (b), #a " " #op " " #b))) \
-  ::caffe::logging::FatalMessage(__FILE__, __LINE__, *check_text.text).stream()
-#define CHECK_EQ(a, b) CAFFE_CHECK_OP(EQ, ==, a, b)
-#define CHECK_NE(a, b) CAFFE_CHECK_OP(NE, !=, a, b)
-#define CHECK_LE(a, b) CAFFE_CHECK_OP(LE, <=, a, b)
-#define CHECK_LT(a, b) CAFFE_CHECK_OP(LT, <, a, b)
-#define CHECK_GE(a, b) CAFFE_CHECK_OP(GE, >=, a, b)
-#define CHECK_GT(a, b) CAFFE_CHECK_OP(GT, >, a, b)
-#define CHECK_STREQ(a, b) CHECK_EQ(::std::string(a), ::std::string(b))
-#define CHECK_STRNE(a, b) CHECK_NE(::std::string(a), ::std::string(b))
-#define CHECK_NEAR(a, b, margin)   \
-  do {                             \
-    CHECK_LE((a), (b) + (margin)); \
-    CHECK_GE((a), (b) - (margin)); \
-  } while (0)
-#define CHECK_NOTNULL(pointer)                                                          \
-  ::caffe::logging::CheckNotNull(__FILE__, __LINE__, "'" #pointer "' must not be null", \
-                                 (pointer))
-
-// clang-format off
-#ifdef NDEBUG
-#define CAFFE_DEBUG_ONLY false &&
-#define DLOG(severity) LOG_IF(severity, false)
-#else
-#define CAFFE_DEBUG_ONLY true &&
-#define DLOG(severity) LOG(severity)
-#endif
-#define DCHECK(condition) while (CAFFE_DEBUG_ONLY !(condition)) CHECK(condition)
-#define DCHECK_EQ(a, b) while (CAFFE_DEBUG_ONLY !((a) == (b))) CHECK_EQ(a, b)
-#define DCHECK_NE(a, b) while (CAFFE_DEBUG_ONLY !((a) != (b))) CHECK_NE(a, b)
-#define DCHECK_LE(a, b) while (CAFFE_DEBUG_ONLY !((a) <= (b))) CHECK_LE(a, b)
-#define DCHECK_LT(a, b) while (CAFFE_DEBUG_ONLY !((a) < (b))) CHECK_LT(a, b)
-#define DCHECK_GE(a, b) while (CAFFE_DEBUG_ONLY !((a) >= (b))) CHECK_GE(a, b)
-#define DCHECK_GT(a, b) while (CAFFE_DEBUG_ONLY !((a) > (b))) CHECK_GT(a, b)
-// clang-format on
+#include "caffe/util/log_macros.hpp"
 
 #endif  // CAFFE_LOGGING_HPP_

@@ -1,6 +1,7 @@
 #ifndef CAFFE_NET_HPP_
 #define CAFFE_NET_HPP_
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/common.hpp"
+#include "caffe/compat/shared_result.hpp"
 #include "caffe/graph.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
@@ -175,10 +177,11 @@ class Net {
   inline const vector<int>& input_blob_indices() const { return graph_.input_ids; }
   inline const vector<int>& output_blob_indices() const { return graph_.output_ids; }
   bool has_blob(const string& blob_name) const;
-  /// Throws ValueError with the closest name when there is no such blob.
-  const shared_ptr<Blob<Dtype>> blob_by_name(const string& blob_name) const;
+  /// A null pointer, and a warning with the closest name, when there is no such blob.
+  SharedResult<Blob<Dtype>> blob_by_name(const string& blob_name) const;
   bool has_layer(const string& layer_name) const;
-  const shared_ptr<Layer<Dtype>> layer_by_name(const string& layer_name) const;
+  /// The same of layers.
+  SharedResult<Layer<Dtype>> layer_by_name(const string& layer_name) const;
 
   void set_debug_info(const bool value) { debug_info_ = value; }
 
@@ -204,12 +207,12 @@ class Net {
   void add_before_forward(Callback* value) { before_forward_.push_back(value); }
   const vector<Callback*>& after_forward() const { return after_forward_; }
   void add_after_forward(Callback* value) { after_forward_.push_back(value); }
-  void remove_after_forward(Callback* value) { std::erase(after_forward_, value); }
+  void remove_after_forward(Callback* value) { Remove(value, &after_forward_); }
   const vector<Callback*>& before_backward() const { return before_backward_; }
   void add_before_backward(Callback* value) { before_backward_.push_back(value); }
   const vector<Callback*>& after_backward() const { return after_backward_; }
   void add_after_backward(Callback* value) { after_backward_.push_back(value); }
-  void remove_after_backward(Callback* value) { std::erase(after_backward_, value); }
+  void remove_after_backward(Callback* value) { Remove(value, &after_backward_); }
 
   /// How Forward and Backward of the whole net run now: `caffe time -schedule`.
   Schedule<Dtype>& schedule();
@@ -226,6 +229,9 @@ class Net {
   Schedule<Dtype>& ScheduleFor(bool whole, const string& asked);
   void PrepareLayers();
   void Call(const vector<Callback*>& callbacks, int layer);
+  static void Remove(Callback* value, vector<Callback*>* from) {
+    from->erase(std::remove(from->begin(), from->end(), value), from->end());
+  }
 
   Graph<Dtype> graph_;
   bool debug_info_ = false;

@@ -89,7 +89,10 @@ class Solver {
   void Snapshot();
 
   inline const SolverParameter& param() const { return param_; }
-  inline shared_ptr<Net<Dtype>> net() { return net_; }
+  /// Goes on with other settings. Throws ValueError, and changes nothing, if they make no
+  /// sense, or if one differs that is only read at the start, such as a net or the seed.
+  void UpdateParam(const SolverParameter& param);
+  inline SharedResult<Net<Dtype>> net() { return SharedResult<Net<Dtype>>(net_); }
   inline const vector<shared_ptr<Net<Dtype>>>& test_nets() { return test_nets_; }
   /// Number of updates the weights have had.
   int iter() const { return iter_; }

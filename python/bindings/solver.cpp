@@ -147,6 +147,14 @@ void BindSolver(nb::module_& m) {
                      const string serialized = self.solver->param().SerializeAsString();
                      return nb::bytes(serialized.data(), serialized.size());
                    })
+      .def(
+          "update_param",
+          [](SolverHandle& self, const nb::bytes& serialized) {
+            const auto param = ParseMessage<SolverParameter>(serialized);
+            Computing computing(self.session);
+            self.solver->UpdateParam(param);
+          },
+          nb::arg("serialized"))
       .def_prop_ro(
           "net", [](SolverHandle& self) { return self.net; },
           nb::sig("def net(self) -> Net"))

@@ -157,15 +157,21 @@ def crop(top_from: Top, top_to: Top) -> Top:
     """A Crop layer that cuts `top_from` to the pixels that `top_to` covers.
 
     Raises:
-        ValueError: The blobs differ in scale, or the offset is negative or fractional.
+        AssertionError: The blobs differ in scale, or the offset is negative or
+            fractional.
     """
     axis, a, b = coord_map_from_to(top_from, top_to)
     if (a != 1).any():
-        raise ValueError(f"crop: the scales differ by {a}, expected 1; resample first")
+        raise AssertionError(
+            f"scale mismatch on crop: the scales differ by {a}, expected 1; resample "
+            "first"
+        )
     if (b > 0).any():
-        raise ValueError(f"crop: offset {-b} is negative; pad more")
+        raise AssertionError(f"cannot crop: offset {-b} is negative; pad more")
     if (b != np.round(b)).any():
-        raise ValueError(f"crop: offset {-b} is not a whole number of pixels")
+        raise AssertionError(
+            f"cannot crop: offset {-b} is not a whole number of pixels"
+        )
     offset = [int(-value) for value in b]
     top: Top = L.Crop(
         top_from,

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,34 @@ from caffe.files import write_atomically
 from caffe.net_spec import CONVOLUTIONS
 from caffe.proto import caffe_pb2
 
-_LAYER_COLOR = "#6495ED"
+# Graphviz' attributes of the nodes, as Caffe names them. A layer that works in place is
+# drawn as a neuron.
+LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
+NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}
+BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
+
 _LAYER_COLORS = {
     **dict.fromkeys(CONVOLUTIONS, "#FF5050"),
     "Deconvolution": "#FF5050",
     "Pooling": "#FF9900",
     "InnerProduct": "#CC33FF",
 }
-_BLOB_STYLE = 'shape=octagon,fillcolor="#E0E0E0",style=filled'
+
+
+def get_pooling_types_dict() -> dict[int, str]:
+    """The names of the methods of pooling, by number."""
+    values = caffe_pb2.PoolingParameter.PoolMethod.DESCRIPTOR.values_by_number
+    return {number: value.name for number, value in values.items()}
+
+
+def choose_color_by_layertype(layertype: str) -> str:
+    """The colour of a layer's box."""
+    return _LAYER_COLORS.get(layertype, LAYER_STYLE_DEFAULT["fillcolor"])
+
+
+def get_layer_lr_mult(layer: caffe_pb2.LayerParameter) -> list[float]:
+    """The learning rate multipliers of a layer's parameters, where it says any."""
+    return [spec.lr_mult for spec in layer.param]
 
 
 def get_layer_label(
@@ -47,9 +68,9 @@ def get_layer_label(
             parts.append(f"dilation: {_join(conv.dilation)}")
     elif layer.type == "Pooling":
         pool = layer.pooling_param
-        parts.append(caffe_pb2.PoolingParameter.PoolMethod.Name(pool.pool))
+        parts.append(get_pooling_types_dict()[pool.pool])
         parts += ["global"] if pool.global_pooling else _geometry(pool)
-    if display_lrm and (rates := [spec.lr_mult for spec in layer.param]):
+    if display_lrm and (rates := get_layer_lr_mult(layer)):
         parts.append(f"lr_mult: {_join(rates)}")
     return (" " if rankdir in ("TB", "BT") else "\\n").join(parts)
 
@@ -72,8 +93,13 @@ def _join(values: Iterable[float]) -> str:
     return "x".join(f"{value:g}" for value in values)
 
 
-def _edge_label(layer: caffe_pb2.LayerParameter) -> str:
-    """The number of channels a layer makes, where its parameters tell."""
+def get_edge_label(layer: caffe_pb2.LayerParameter) -> str:
+    """The number of channels a layer makes, where its parameters tell.
+
+    Of a Data layer it is the size of its batches.
+    """
+    if layer.type == "Data":
+        return f"Batch {layer.data_param.batch_size}"
     if layer.type in (*CONVOLUTIONS, "Deconvolution"):
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
@@ -83,6 +109,12 @@ def _edge_label(layer: caffe_pb2.LayerParameter) -> str:
 
 def _quote(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
+
+
+def _attributes(label: str, style: Mapping[str, str]) -> str:
+    return ",".join(
+        f"{name}={_quote(value)}" for name, value in {"label": label, **style}.items()
+    )
 
 
 def _in_phase(layer: caffe_pb2.LayerParameter, phase: int | None) -> bool:
@@ -121,21 +153,23 @@ def dot_source(
         if not _in_phase(layer, phase):
             continue
         node = f"layer{index}"
-        label = _quote(get_layer_label(layer, rankdir, display_lrm))
-        color = _LAYER_COLORS.get(layer.type, _LAYER_COLOR)
-        lines.append(
-            f'  {node} [label={label},shape=box,fillcolor="{color}",style=filled];'
-        )
+        label = get_layer_label(layer, rankdir, display_lrm)
+        if list(layer.top) == list(layer.bottom):
+            style = NEURON_LAYER_STYLE
+        else:
+            color = choose_color_by_layertype(layer.type)
+            style = {**LAYER_STYLE_DEFAULT, "fillcolor": color}
+        # In a record these would part its fields.
+        label = re.sub(r"([{}|<>])", r"\\\1", label)
+        lines.append(f"  {node} [{_attributes(label, style)}];")
         for blob in layer.bottom:
             edges.append(f"  {_quote('blob ' + blob)} -> {node};")
         for blob in layer.top:
-            text = f" [label={_quote(_edge_label(layer))}]" if label_edges else ""
+            text = f" [label={_quote(get_edge_label(layer))}]" if label_edges else ""
             edges.append(f"  {node} -> {_quote('blob ' + blob)}{text};")
         blobs.update(dict.fromkeys([*layer.bottom, *layer.top]))
     for blob in blobs:
-        lines.append(
-            f"  {_quote('blob ' + blob)} [label={_quote(blob)},{_BLOB_STYLE}];"
-        )
+        lines.append(f"  {_quote('blob ' + blob)} [{_attributes(blob, BLOB_STYLE)}];")
     return "\n".join([*lines, *edges, "}", ""])
 
 

@@ -144,8 +144,7 @@ class Function:
         for index, item in enumerate(self.inputs):
             if not isinstance(item, Top):
                 raise TypeError(
-                    f"{type_name}: input {index} is {item!r}, expected the output of "
-                    "another layer"
+                    f"{type_name} input {index} is not a Top (type is {type(item)})"
                 )
         self.params = dict(params)
         self.ntop: int = self.params.pop("ntop", 1)

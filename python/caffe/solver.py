@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from caffe import _arguments, _caffe
 from caffe.net import Net
@@ -13,6 +14,7 @@ from caffe.proto.caffe_pb2 import SolverParameter
 Path = str | os.PathLike[str]
 # What an action function may ask for.
 ActionFunction = Callable[[], _caffe.SolverAction]
+T = TypeVar("T")
 
 
 class Solver:
@@ -39,6 +41,8 @@ class Solver:
         if self._type is not None:
             param.type = self._type
         self._engine = _caffe.Solver.from_message(param.SerializeToString())
+        self._param: SolverParameter | None = None  # when somebody has asked for it
+        self._taken = b""
         self._net = Net._of(self._engine.net)
         self._test_nets = [Net._of(net) for net in self._engine.test_nets]
 
@@ -60,6 +64,7 @@ class Solver:
     @property
     def lr(self) -> float:
         """Learning rate of the iteration that comes next."""
+        self._take_param()
         return self._engine.lr
 
     @property
@@ -69,8 +74,37 @@ class Solver:
 
     @property
     def param(self) -> SolverParameter:
-        """A copy of the settings."""
-        return SolverParameter.FromString(self._engine.param)
+        """The settings; a change such as `solver.param.base_lr = 0.1` takes effect.
+
+        It is checked, and holds, from the next call of the solver on, or the next
+        iteration if a callback made it. What is only read at the start, such as the net
+        or `random_seed`, cannot change: that call raises ValueError.
+        """
+        if self._param is None:
+            self._taken = self._engine.param
+            self._param = SolverParameter.FromString(self._taken)
+        return self._param
+
+    def _take_param(self) -> None:
+        """Hands settings that have changed to the engine."""
+        if self._param is None:
+            return
+        now = self._param.SerializeToString()
+        if now != self._taken:
+            self._engine.update_param(now)
+            self._taken = now
+
+    def _with_param(self, function: Callable[..., T]) -> Callable[..., T]:
+        """The function, and after it what it has changed of the settings."""
+        owner = weakref.ref(self)  # the engine is not to keep the solver alive
+
+        def call(*args: object) -> T:
+            result = function(*args)
+            if (solver := owner()) is not None:
+                solver._take_param()
+            return result
+
+        return call
 
     @property
     def smoothed_loss(self) -> float:
@@ -84,16 +118,19 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Trains for this many iterations, with tests and snapshots as they are due."""
+        self._take_param()
         self._engine.step(_arguments.whole_number(iterations, "step", "iterations"))
 
     def solve(self, resume_file: Path | None = None) -> None:
         """Trains until `max_iter`, from a solverstate if one is given."""
         if resume_file is not None:
             resume_file = _arguments.path(resume_file, "solve", "resume_file")
+        self._take_param()
         self._engine.solve(resume_file)
 
     def apply_update(self) -> None:
         """Updates the weights from the gradients in the net."""
+        self._take_param()
         self._engine.apply_update()
 
     def restore(self, filename: Path) -> None:
@@ -102,6 +139,7 @@ class Solver:
 
     def snapshot(self) -> None:
         """Writes <snapshot_prefix>_iter_<iter>.caffemodel and .solverstate."""
+        self._take_param()
         self._engine.snapshot()
 
     def share_weights(self, net: Net) -> None:
@@ -136,14 +174,19 @@ class Solver:
         for name, function in functions.items():
             if function is not None:
                 _arguments.function(function, "add_callback", name)
-        self._engine.add_callback(on_start, on_gradients_ready, on_display, on_test)
+        self._engine.add_callback(
+            *(
+                function and self._with_param(function)
+                for function in functions.values()
+            )
+        )
 
     def set_action_function(self, function: ActionFunction | None) -> None:
         """Asks `function` after every iteration whether to stop or to snapshot.
 
         It returns an entry of `caffe._caffe.SolverAction`.
         """
-        self._engine.action = function
+        self._engine.action = function and self._with_param(function)
 
     def __repr__(self) -> str:
         return (

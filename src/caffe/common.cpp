@@ -1,10 +1,9 @@
 #include "caffe/common.hpp"
 
-#include <cstdlib>
-#include <cstring>
 #include <random>
 
 #include "caffe/device.hpp"
+#include "caffe/util/flags.hpp"
 #include "caffe/util/rng.hpp"
 
 namespace caffe {
@@ -18,21 +17,7 @@ std::uint64_t SeedFromSystem() {
 }  // namespace
 
 void GlobalInit(int* pargc, char*** pargv) {
-  int kept = 0;
-  for (int i = 0; i < *pargc; ++i) {
-    const char* argument = (*pargv)[i];
-    const char* name = argument;
-    while (*name == '-') ++name;
-    const bool is_flag = i > 0 && name != argument;
-    if (is_flag && std::strncmp(name, "minloglevel=", 12) == 0) {
-      logging::SetMinSeverity(static_cast<logging::LogSeverity>(std::atoi(name + 12)));
-    } else if (is_flag && std::strncmp(name, "v=", 2) == 0) {
-      logging::SetVerboseLevel(std::atoi(name + 2));
-    } else {
-      (*pargv)[kept++] = (*pargv)[i];
-    }
-  }
-  *pargc = kept;
+  flags::names::ParseCommandLineFlags(pargc, pargv, true);
 }
 
 Caffe& Caffe::Get() {
@@ -48,8 +33,11 @@ rng_t* caffe_rng() { return static_cast<rng_t*>(Caffe::rng_stream().generator())
 
 void Caffe::set_random_seed(const unsigned int seed) {
   Get().random_generator_ = RNG(seed);
+  Get().streams_taken_.clear();
   SeedDevice();
 }
+
+int Caffe::TakeStream(const string& name) { return Get().streams_taken_[name]++; }
 
 std::uint64_t Caffe::random_seed() { return caffe_rng()->seed(); }
 

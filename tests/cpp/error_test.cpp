@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <stdexcept>
 #include <string>
 
 namespace caffe {
@@ -77,6 +79,18 @@ TEST(ErrorTest, KeepsItsClassWhenItGoesOn) {
     EXPECT_EQ(error.kind(), ErrorKind::kNotImplemented);
     EXPECT_STREQ(error.what(), "layer 'x' (Deep): 9 levels");
   }
+}
+
+void NobodyCatches(void (*act)()) noexcept { act(); }
+
+// What a program that catches nothing does: no core dump, and the sentence is the last
+// thing that is printed.
+TEST(ErrorDeathTest, OneThatNobodyCatchesIsPrintedAndExitsWithOne) {
+  EXPECT_EXIT(NobodyCatches([] { throw ValueError("layer 'x' (Deep)", "9 levels"); }),
+              testing::ExitedWithCode(1),
+              "[^\n]+: error: layer 'x' \\(Deep\\): 9 levels\n$");
+  EXPECT_EXIT(NobodyCatches([] { throw std::logic_error("of another library"); }),
+              testing::KilledBySignal(SIGABRT), "of another library");
 }
 
 }  // namespace

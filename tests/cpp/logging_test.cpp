@@ -62,21 +62,20 @@ TEST(LogTest, MinSeverityHidesLowerLines) {
   EXPECT_EQ(log.Texts(""), std::vector<std::string>{"shown"});
 }
 
-TEST(LogTest, GlobalInitTakesLogFlagsOnly) {
+// As programs for glog set them: the variables and the functions are one.
+TEST(LogTest, FlagsOfGlogSetTheLevels) {
   CapturedLog log;
-  char name[] = "caffe", train[] = "train", min[] = "-minloglevel=1", v[] = "--v=3",
-       solver[] = "-solver=s.prototxt";
-  char* arguments[] = {name, train, min, v, solver};
-  char** argv = arguments;
-  int argc = 5;
-  const int verbose = logging::VerboseLevel();
-  GlobalInit(&argc, &argv);
+  FLAGS_minloglevel = google::WARNING;
   EXPECT_EQ(logging::MinSeverity(), google::WARNING);
-  EXPECT_EQ(logging::VerboseLevel(), 3);
-  logging::SetVerboseLevel(verbose);
-  ASSERT_EQ(argc, 3);
-  EXPECT_STREQ(argv[1], "train");
-  EXPECT_STREQ(argv[2], "-solver=s.prototxt");
+  LOG(INFO) << "hidden";
+  logging::SetMinSeverity(google::INFO);
+  EXPECT_EQ(FLAGS_minloglevel, 0);
+  const int verbose = FLAGS_v;
+  FLAGS_v = 2;
+  VLOG(2) << "two";
+  VLOG_IF(2, false) << "no";
+  FLAGS_v = verbose;
+  EXPECT_EQ(log.Texts(""), std::vector<std::string>{"two"});
 }
 
 TEST(LogTest, FileGetsEveryLineToo) {
@@ -186,6 +185,22 @@ TEST(CheckTest, ThrowsConditionValuesAndText) {
   EXPECT_THAT(MessageOf<ValueError>([] { CHECK_STREQ("a", "b"); }), HasSubstr("a vs. b"));
   EXPECT_THAT(MessageOf<ValueError>([] { CHECK_NEAR(1.0, 2.0, 0.5); }),
               StartsWith("Check failed"));
+}
+
+TEST(CheckTest, GlogsRarerForms) {
+  CHECK_STRCASEEQ("Data", "dATA");
+  CHECK_STRCASENE("Data", "Date");
+  CHECK_DOUBLE_EQ(0.1 + 0.2, 0.3);
+  LOG_ASSERT(true) << "not evaluated";
+  EXPECT_THAT(MessageOf<ValueError>([] { CHECK_STRCASEEQ("a", "b") << "text"; }),
+              HasSubstr("a vs. b text"));
+  EXPECT_THAT(MessageOf<ValueError>([] { CHECK_DOUBLE_EQ(1.0, 1.1); }),
+              StartsWith("Check failed"));
+  EXPECT_THAT(MessageOf<ValueError>([] {
+                errno = ENOENT;
+                PCHECK(false) << "opening";
+              }),
+              HasSubstr("No such file or directory: opening"));
 }
 
 TEST(CheckTest, EvaluatesItsArgumentsOnce) {

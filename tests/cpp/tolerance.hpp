@@ -84,6 +84,10 @@ Tolerance ToleranceOf(OpKind kind, std::int64_t terms = 1) {
   return {0, 0};
 }
 
+/// The relative error that a float function may have anywhere in its range: some 4 ulp of
+/// the function, 4 of what it is divided by or multiplied with.
+constexpr double kFloatPrecision = 1e-6;
+
 /// For results of that tolerance which were stored in a type whose numbers are `epsilon`
 /// apart at 1, hence moved by up to half of that; and `more` times while they were sums
 /// of fewer terms, which may be as large as the largest result where what is left is

@@ -75,8 +75,8 @@ class Batch {
 /// DataLayerSetUp, and call StopInternalThread in their destructor.
 ///
 /// The thread starts with the first Forward, so a net that is only looked at reads
-/// nothing. An error on it is thrown by the Forward that would have delivered the
-/// batch, and by all that follow.
+/// nothing; the seed of its random stream is drawn in LayerSetUp. An error on it is
+/// thrown by the Forward that would have delivered the batch, and by all that follow.
 template <typename Dtype>
 class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThread {
  public:
@@ -109,6 +109,7 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   Blob<Dtype> transformed_data_;
 
  private:
+  unsigned int thread_seed_ = 0;
   std::exception_ptr failure_;
   vector<string> origins_;
 };

@@ -7,6 +7,7 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
+#include "caffe/layer_stream.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/resumable.hpp"
 
@@ -73,7 +74,7 @@ class HDF5DataLayer : public Layer<Dtype>, public Resumable {
   /// To row number `offset` of all epochs.
   void Seek(std::uint64_t offset);
 
-  std::uint64_t seed_ = 0;
+  LayerStream stream_;
   std::uint64_t epoch_ = 0;
   vector<std::uint64_t> rows_;  ///< by file, 0 where not yet known
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "caffe/layer_stream.hpp"
 #include "caffe/layers/base_data_layer.hpp"
 #include "caffe/resumable.hpp"
 
@@ -30,10 +31,11 @@ struct DecodedSample;
 
 /// A prefetching layer that decodes and transforms on several threads.
 ///
-/// Sample i and its random draws depend only on the seed, the layer's name and phase
-/// and i, so batches are the same whatever the number of threads, and a run can be
-/// continued at any i. With several solvers in TRAIN, solver r of n takes the samples
-/// r, r + n, r + 2n …
+/// Sample i and its random draws depend only on the seed, the layer's name and phase,
+/// how many data layers of them there were since the seed was set, and i. So batches are
+/// the same whatever the number of threads, a run can be continued at any i, and a second
+/// layer does not repeat the first one's crops. With several solvers in TRAIN, solver r
+/// of n takes the samples r, r + n, r + 2n …
 ///
 /// Subclasses call StopThreads in their destructor.
 template <typename Dtype>
@@ -88,7 +90,7 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
   int threads_ = 0;
   int batch_size_ = 0;
   vector<int> sample_shape_;  // (1, C, H, W) of the first sample
-  std::uint64_t seed_ = 0;
+  LayerStream stream_;
   std::uint64_t delivered_ = 0;  // samples of this solver
   std::uint64_t loaded_ = 0;     // the same, prefetched ones included
   std::exception_ptr fetch_error_;

@@ -69,9 +69,7 @@ class BlockingQueue {
 
  private:
   void Wait(std::unique_lock<std::mutex>* lock) {
-    if (!condition_.wait(*lock, CurrentStopToken(), [this] { return !queue_.empty(); })) {
-      throw ThreadInterrupted();
-    }
+    WaitInterruptibly(&condition_, lock, [this] { return !queue_.empty(); });
   }
 
   mutable std::mutex mutex_;

@@ -22,8 +22,9 @@ USAGE = f"""\
 usage: caffe build-plugin SOURCE.cpp [MORE.cpp ...] -o libmy.so [-- COMPILER FLAGS]
 
 Compiles layers or solvers that register themselves (REGISTER_LAYER_CLASS) against the
-installed headers and library. Uses $CXX, or g++, with $CXXFLAGS and what follows `--`;
-headers are looked for in the folders named there first.
+installed headers and library, as C++17 unless -std= says otherwise. Uses $CXX, or g++,
+with $CXXFLAGS and what follows `--`; headers are looked for in the folders named there
+first.
 Load the result with `caffe train -plugin libmy.so`, caffe.load_plugin("libmy.so"), or
 CAFFE_PLUGINS=libmy.so.
 
@@ -68,7 +69,7 @@ def build(sources: list[str], target: Path, extra: list[str]) -> None:
         draft = folder / target.name
         command = [
             *compiler,
-            *("-std=c++20", "-O3", "-fPIC", "-shared"),
+            *("-std=c++17", "-O3", "-fPIC", "-shared"),
             *([] if _caffe.has_gpu else ["-DCPU_ONLY"]),
             *shlex.split(os.environ.get("CXXFLAGS", "")),
             *sources,
@@ -79,6 +80,7 @@ def build(sources: list[str], target: Path, extra: list[str]) -> None:
             *extra,
             # Behind the user's folders: a header of a fork, of the same name, is meant.
             f"-I{include_folder()}",
+            f"-I{include_folder() / 'caffe' / 'compat'}",
         ]
         try:
             status = subprocess.run(command, check=False).returncode

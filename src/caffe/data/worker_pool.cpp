@@ -44,10 +44,7 @@ WorkerPool::~WorkerPool() {
 void WorkerPool::Submit(std::function<void()> task) {
   {
     std::unique_lock<std::mutex> lock(mutex_);
-    if (!room_.wait(lock, CurrentStopToken(),
-                    [this] { return waiting_.size() < max_waiting_; })) {
-      throw ThreadInterrupted();
-    }
+    WaitInterruptibly(&room_, &lock, [this] { return waiting_.size() < max_waiting_; });
     waiting_.push_back(std::move(task));
   }
   work_.notify_one();

@@ -74,6 +74,7 @@ template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                                  const vector<Blob<Dtype>*>& top) {
   StopInternalThread();
+  thread_seed_ = caffe_rng_rand();
   BaseDataLayer<Dtype>::LayerSetUp(bottom, top);
 }
 
@@ -117,7 +118,7 @@ template <typename Dtype>
 void BasePrefetchingDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& /*bottom*/,
                                                   const vector<Blob<Dtype>*>& top) {
   if (failure_) std::rethrow_exception(failure_);
-  if (!is_started()) StartInternalThread();
+  if (!is_started()) StartInternalThread(thread_seed_);
   Batch<Dtype>* batch = prefetch_full_.pop("Data layer prefetch queue empty");
   try {
     batch->Wait();

@@ -9,6 +9,7 @@
 
 #include "caffe/common.hpp"
 #include "caffe/proto/caffe.pb.h"
+#include "caffe/util/accurate_math.hpp"
 
 namespace caffe {
 
@@ -94,15 +95,17 @@ struct ExpFunctor {
           Str("exp_param.base is ", base, ", expected a positive number, or -1 for e"));
     }
     const double log_base = base == -1 ? 1 : std::log(base);
-    scale = static_cast<Dtype>(log_base * exp_param.scale());
-    shift = static_cast<Dtype>(log_base * exp_param.shift());
+    scale = log_base * exp_param.scale();
+    shift = log_base * exp_param.shift();
   }
   GradientSource Source() const { return GradientSource::kOutput; }
-  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const { return std::exp(shift + scale * x); }
-  CAFFE_HOST_DEVICE Dtype Gradient(Dtype /*x*/, Dtype y, Dtype dy) const {
-    return dy * y * scale;
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
+    return Exp(SplitAffine(scale, x, shift));
   }
-  Dtype scale, shift;  ///< of x in the exponent of e
+  CAFFE_HOST_DEVICE Dtype Gradient(Dtype /*x*/, Dtype y, Dtype dy) const {
+    return dy * y * static_cast<Dtype>(scale);
+  }
+  double scale, shift;  ///< of x in the exponent of e
 };
 
 template <typename Dtype>
@@ -120,13 +123,13 @@ struct LogFunctor {
   }
   GradientSource Source() const { return GradientSource::kInput; }
   CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
-    return factor * std::log(shift + scale * x);
+    return factor * Log(SplitAffine(scale, x, shift));
   }
   CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
-    return dy * factor * scale / (shift + scale * x);
+    return dy * factor * static_cast<Dtype>(scale) / SplitAffine(scale, x, shift).value;
   }
   Dtype factor;  ///< 1 / ln(base)
-  Dtype scale, shift;
+  double scale, shift;
 };
 
 template <typename Dtype>
@@ -141,17 +144,20 @@ struct PowerFunctor {
     return constant_slope ? GradientSource::kOutput : GradientSource::kInput;
   }
   CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
-    const Dtype base = shift + scale * x;
-    return power == 1 ? base : power == 2 ? base * base : std::pow(base, power);
+    const Split<Dtype> base = SplitAffine(scale, x, shift);
+    return power == 1   ? base.value
+           : power == 2 ? base.value * base.value
+                        : Pow(base, power);
   }
   CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
-    const Dtype factor = power * scale;
+    const Dtype factor = power * static_cast<Dtype>(scale);
     if (factor == 0) return 0;  // not 0 * inf at a base of 0
     if (power == 1) return factor * dy;
-    const Dtype base = shift + scale * x;
-    return factor * dy * (power == 2 ? base : std::pow(base, power - 1));
+    const Split<Dtype> base = SplitAffine(scale, x, shift);
+    return factor * dy * (power == 2 ? base.value : Pow(base, power - 1));
   }
-  Dtype power, scale, shift;
+  Dtype power;
+  double scale, shift;
 };
 
 template <typename Dtype>
@@ -195,9 +201,7 @@ template <typename Dtype>
 struct SigmoidFunctor {
   explicit SigmoidFunctor(const LayerParameter& /*param*/) {}
   GradientSource Source() const { return GradientSource::kOutput; }
-  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
-    return Dtype(0.5) * std::tanh(Dtype(0.5) * x) + Dtype(0.5);
-  }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const { return Sigmoid(x); }
   CAFFE_HOST_DEVICE Dtype Gradient(Dtype /*x*/, Dtype y, Dtype dy) const {
     return dy * y * (1 - y);
   }

@@ -1,11 +1,9 @@
 #include "caffe/layers/hdf5_data_layer.hpp"
 
 #include <climits>
-#include <cstdio>
 #include <memory>
 #include <numeric>
 
-#include "caffe/data/layer_stream.hpp"
 #include "caffe/data/path_list.hpp"
 #include "caffe/ops/tensor.hpp"
 #include "caffe/util/hdf5.hpp"
@@ -64,7 +62,7 @@ void HDF5DataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& /*bottom*/,
   num_files_ = static_cast<unsigned int>(hdf_filenames_.size());
   LOG(INFO) << "Number of HDF5 files: " << num_files_;
   rows_.assign(num_files_, 0);
-  seed_ = Caffe::random_seed();
+  stream_.Begin(this->layer_param_, this->phase_);
   offset_ = epoch_ = 0;
   current_file_ = 0;
   OrderFiles();
@@ -82,8 +80,7 @@ void HDF5DataLayer<Dtype>::OrderFiles() {
   file_permutation_.resize(num_files_);
   std::iota(file_permutation_.begin(), file_permutation_.end(), 0u);
   if (!this->layer_param_.hdf5_data_param().shuffle()) return;
-  rng_t generator =
-      LayerStream(seed_, this->phase_, this->layer_param_.name(), Str("files/", epoch_));
+  rng_t generator = stream_.For(Str("files/", epoch_));
   shuffle(file_permutation_.begin(), file_permutation_.end(), &generator);
 }
 
@@ -92,8 +89,7 @@ void HDF5DataLayer<Dtype>::OrderRows() {
   current_row_ = 0;
   if (!this->layer_param_.hdf5_data_param().shuffle()) return;
   std::iota(data_permutation_.begin(), data_permutation_.end(), 0u);
-  rng_t generator = LayerStream(seed_, this->phase_, this->layer_param_.name(),
-                                Str("rows/", epoch_, "/", FileNow()));
+  rng_t generator = stream_.For(Str("rows/", epoch_, "/", FileNow()));
   shuffle(data_permutation_.begin(), data_permutation_.end(), &generator);
 }
 
@@ -188,19 +184,13 @@ bool HDF5DataLayer<Dtype>::SaveState(LayerState* state) const {
   const std::uint64_t solvers = this->phase_ == TEST ? 1 : Caffe::solver_count();
   state->set_layer(this->layer_param_.name());
   state->set_position((offset_ + solvers - 1) / solvers * solvers);
-  state->set_extra(Str("seed ", seed_));
+  state->set_extra(stream_.ToText());
   return true;
 }
 
 template <typename Dtype>
 void HDF5DataLayer<Dtype>::RestoreState(const LayerState& state) {
-  unsigned long long seed = 0;
-  if (std::sscanf(state.extra().c_str(), "seed %llu", &seed) != 1) {
-    throw FileError(NameOf(this->layer_param_),
-                    Str("its saved state '", state.extra(),
-                        "' is not one of a data layer; was it saved by another net?"));
-  }
-  seed_ = seed;
+  stream_.Restore(state, this->layer_param_);
   Seek(state.position());
 }
 

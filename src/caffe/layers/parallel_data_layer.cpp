@@ -1,14 +1,12 @@
 #include "caffe/layers/parallel_data_layer.hpp"
 
 #include <climits>
-#include <cstdio>
 #include <future>
 #include <new>
 #include <utility>
 
 #include "caffe/data/augmentation.hpp"
 #include "caffe/data/decoded_sample.hpp"
-#include "caffe/data/layer_stream.hpp"
 #include "caffe/data/worker_pool.hpp"
 #include "caffe/util/layer_name.hpp"
 
@@ -61,13 +59,13 @@ void ParallelDataLayer<Dtype>::StopThreads() {
 template <typename Dtype>
 void ParallelDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
                                           const vector<Blob<Dtype>*>& top) {
-  seed_ = Caffe::random_seed();
+  stream_.Begin(this->layer_param_, this->phase_);
   BasePrefetchingDataLayer<Dtype>::LayerSetUp(bottom, top);
 }
 
 template <typename Dtype>
 rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
-  return LayerStream(seed_, this->phase_, this->layer_param_.name(), what);
+  return stream_.For(what);
 }
 
 // A TEST net runs on the root solver alone.
@@ -203,23 +201,19 @@ template <typename Dtype>
 bool ParallelDataLayer<Dtype>::SaveState(LayerState* state) const {
   state->set_layer(this->layer_param_.name());
   state->set_position(delivered_ * SampleStep());
-  state->set_extra(Str("seed ", seed_));
+  state->set_extra(stream_.ToText());
   return true;
 }
 
 template <typename Dtype>
 void ParallelDataLayer<Dtype>::RestoreState(const LayerState& state) {
-  unsigned long long seed = 0;
-  if (std::sscanf(state.extra().c_str(), "seed %llu", &seed) != 1) {
-    throw FileError(NameOf(this->layer_param_),
-                    Str("its saved state '", state.extra(),
-                        "' is not one of a data layer; was it saved by another net?"));
-  }
+  LayerStream stream = stream_;
+  stream.Restore(state, this->layer_param_);
   this->StopInternalThread();
   if (pool_) pool_->Clear();
   this->ResetPrefetch();
   fetch_error_ = nullptr;
-  seed_ = seed;
+  stream_ = stream;
   delivered_ = loaded_ = state.position() / SampleStep();
 }
 

@@ -22,9 +22,13 @@ struct SigmoidCrossEntropy {
     if (IsIgnored(target)) return 0.0;
     return std::fmax(x, 0.0) - x * target + std::log1p(std::exp(-std::fabs(x)));
   }
+  /// sigmoid(x) - target, of terms that do not cancel where the target is 0 or 1.
   CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype target, Dtype scale) const {
-    const Dtype sigmoid = Dtype(0.5) * std::tanh(Dtype(0.5) * x) + Dtype(0.5);
-    return IsIgnored(target) ? Dtype(0) : scale * (sigmoid - target);
+    const Dtype e = std::exp(-std::fabs(x));
+    const Dtype larger = 1 / (1 + e), smaller = e * larger;
+    const Dtype difference =
+        (1 - target) * (x < 0 ? smaller : larger) - target * (x < 0 ? larger : smaller);
+    return IsIgnored(target) ? Dtype(0) : scale * difference;
   }
 };
 

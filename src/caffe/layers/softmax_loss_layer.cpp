@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "caffe/layers/labels.hpp"
+#include "caffe/util/accurate_math.hpp"
 #include "caffe/util/parallel.hpp"
 #include "caffe/util/vector_math.hpp"
 
@@ -85,10 +86,10 @@ void SoftmaxWithLossLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom
     for (int c = 0; c < classes; ++c) {
 #pragma omp simd
       for (int s = 0; s < width; ++s) {
-        const Dtype shifted = x[c * stride + s] - largest[s];
-        p[c * stride + s] = std::exp(shifted);
+        const Split<Dtype> shifted = SplitDifference(x[c * stride + s], largest[s]);
+        p[c * stride + s] = Exp(shifted);
         sum[s] += p[c * stride + s];
-        sum_x[s] += shifted;
+        sum_x[s] += shifted.value;
       }
     }
     for (int c = 0; c < classes; ++c) {

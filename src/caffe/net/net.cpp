@@ -31,6 +31,19 @@
 namespace caffe {
 namespace {
 
+// A loss layer without loss weights takes 1 for its loss. One whose weights InsertSplits
+// has moved behind a Split would count twice: it gets zeros.
+void KeepMovedWeightsMoved(const NetParameter& written, NetParameter* split) {
+  int next = 0;
+  for (LayerParameter& layer : *split->mutable_layer()) {
+    if (next == written.layer_size()) return;
+    const LayerParameter& former = written.layer(next);
+    if (layer.name() != former.name() || layer.type() != former.type()) continue;
+    ++next;
+    while (layer.loss_weight_size() < former.loss_weight_size()) layer.add_loss_weight(0);
+  }
+}
+
 void CheckPrecision(NetParameter::Precision precision) {
   const bool anywhere =
       precision == NetParameter::FLOAT32 || precision == NetParameter::BF16;
@@ -83,6 +96,7 @@ void Net<Dtype>::Init(const NetParameter& in_param) {
   for (const LayerParameter& layer : filtered.layer()) CheckNumbers(layer, NameOf(layer));
   NetParameter param;
   InsertSplits(filtered, &param);
+  KeepMovedWeightsMoved(filtered, &param);
   debug_info_ = param.debug_info();
   precision_ = param.precision();
   BuildGraph(std::move(param), &graph_);
@@ -435,17 +449,18 @@ bool Net<Dtype>::has_blob(const string& blob_name) const {
 }
 
 template <typename Dtype>
-const shared_ptr<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) const {
+SharedResult<Blob<Dtype>> Net<Dtype>::blob_by_name(const string& blob_name) const {
   const auto found = graph_.blob_index.find(blob_name);
   if (found == graph_.blob_index.end()) {
     vector<string> known;  // but for the copies that Split made
     std::copy_if(graph_.blob_names.begin(), graph_.blob_names.end(),
                  std::back_inserter(known),
                  [&](const string& name) { return !graph_.split_blobs.count(name); });
-    throw ValueError(Str("net '", graph_.name, "' has no blob '", blob_name, "'",
-                         Suggestion(blob_name, known)));
+    LOG(WARNING) << "Unknown blob name " << blob_name << " in net '" << graph_.name << "'"
+                 << Suggestion(blob_name, known);
+    return nullptr;
   }
-  return graph_.blobs[found->second];
+  return SharedResult<Blob<Dtype>>(graph_.blobs[found->second]);
 }
 
 template <typename Dtype>
@@ -454,17 +469,18 @@ bool Net<Dtype>::has_layer(const string& layer_name) const {
 }
 
 template <typename Dtype>
-const shared_ptr<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_name) const {
+SharedResult<Layer<Dtype>> Net<Dtype>::layer_by_name(const string& layer_name) const {
   const int index = graph_.LayerIndex(layer_name);
   if (index < 0) {
     vector<string> known;
     for (const auto& layer : graph_.layers) {
       if (layer->type() != string("Split")) known.push_back(layer->layer_param().name());
     }
-    throw ValueError(Str("net '", graph_.name, "' has no layer '", layer_name, "'",
-                         Suggestion(layer_name, known)));
+    LOG(WARNING) << "Unknown layer name " << layer_name << " in net '" << graph_.name
+                 << "'" << Suggestion(layer_name, known);
+    return nullptr;
   }
-  return graph_.layers[index];
+  return SharedResult<Layer<Dtype>>(graph_.layers[index]);
 }
 
 INSTANTIATE_CLASS(Net);

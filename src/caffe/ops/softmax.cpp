@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "caffe/util/accurate_math.hpp"
+
 namespace caffe {
 namespace {
 
@@ -28,23 +30,25 @@ void Softmax(int outer, int channels, int inner, const T* src, T* dst) {
   ForEachStrip(outer, inner, [=](int o, int first, int width) {
     const T* x = src + int64_t{o} * channels * inner + first;
     T* y = dst + int64_t{o} * channels * inner + first;
-    T largest[kStrip], sum[kStrip];
+    T largest[kStrip];
+    double sum[kStrip] = {};
     std::copy(x, x + width, largest);
     for (int c = 1; c < channels; ++c) {
       for (int i = 0; i < width; ++i) {
         largest[i] = std::max(largest[i], x[int64_t{c} * inner + i]);
       }
     }
-    std::fill(sum, sum + width, T(0));
     for (int c = 0; c < channels; ++c) {
       for (int i = 0; i < width; ++i) {
-        const T e = std::exp(x[int64_t{c} * inner + i] - largest[i]);
+        const T e = Exp(SplitDifference(x[int64_t{c} * inner + i], largest[i]));
         y[int64_t{c} * inner + i] = e;
         sum[i] += e;
       }
     }
     for (int c = 0; c < channels; ++c) {
-      for (int i = 0; i < width; ++i) y[int64_t{c} * inner + i] /= sum[i];
+      for (int i = 0; i < width; ++i) {
+        y[int64_t{c} * inner + i] /= static_cast<T>(sum[i]);
+      }
     }
   });
 }

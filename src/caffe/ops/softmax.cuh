@@ -12,6 +12,7 @@
 
 #include "caffe/gpu/divisor.hpp"
 #include "caffe/gpu/tensor.hpp"
+#include "caffe/util/accurate_math.hpp"
 #include "caffe/util/block_sum.cuh"
 #include "caffe/util/cuda_launch.hpp"
 
@@ -121,7 +122,9 @@ struct Row {
   T largest;
   double sum;  ///< of exp(x - largest)
 
-  __device__ T Output(T x) const { return std::exp(x - largest) / static_cast<T>(sum); }
+  __device__ T Output(T x) const {
+    return Exp(SplitDifference(x, largest)) / static_cast<T>(sum);
+  }
 };
 
 template <typename Team, typename T>
@@ -133,7 +136,7 @@ __device__ Row<T> ReadRow(const Team& team, int channels, const T* x, int step) 
   largest = team.Max(largest);
   double sum = 0;
   for (int c = team.rank(); c < channels; c += team.size()) {
-    sum += std::exp(x[c * step] - largest);
+    sum += Exp(SplitDifference(x[c * step], largest));
   }
   return {largest, team.Sum(sum)};
 }

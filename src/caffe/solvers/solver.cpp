@@ -64,6 +64,33 @@ void Solver<Dtype>::Init(const SolverParameter& param) {
 }
 
 template <typename Dtype>
+void Solver<Dtype>::UpdateParam(const SolverParameter& param) {
+  CheckNumbers(param, "solver");
+  const auto* type = SolverParameter::descriptor();
+  const auto text_of = [](const SolverParameter& from, const auto* field) {
+    SolverParameter copy = from, alone;
+    copy.GetReflection()->SwapFields(&copy, &alone, {field});
+    return alone.SerializeAsString();
+  };
+  for (const char* name :
+       {"net", "net_param", "train_net", "test_net", "train_net_param", "test_net_param",
+        "train_state", "test_state", "weights", "solver_mode", "device_id", "random_seed",
+        "type", "solver_type"}) {
+    const auto* field = type->FindFieldByName(name);
+    if (text_of(param, field) == text_of(param_, field)) continue;
+    throw ValueError("solver", Str(name,
+                                   " cannot change any more: it is read when the solver "
+                                   "is made; make another one"));
+  }
+  if (param.test_iter_size() != param_.test_iter_size()) {
+    throw ValueError("solver", Str("test_iter has ", param.test_iter_size(),
+                                   " value(s), expected ", param_.test_iter_size(),
+                                   " as at the start, one for each test net"));
+  }
+  param_ = param;
+}
+
+template <typename Dtype>
 void Solver<Dtype>::InitTrainNet() {
   net_ = BuildTrainNet<Dtype>(param_);
 }

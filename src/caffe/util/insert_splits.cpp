@@ -59,6 +59,7 @@ void InsertSplits(const NetParameter& param, NetParameter* param_split) {
   for (int i = 0; i < param.layer_size(); ++i) {
     LayerParameter* layer = param_split->add_layer();
     layer->CopyFrom(param.layer(i));
+    bool weight_moved = false;
     for (int j = 0; j < layer->bottom_size(); ++j) {
       const TopIndex& source = producer_of_bottom[{i, j}];
       if (readers[source] < 2) continue;
@@ -76,8 +77,13 @@ void InsertSplits(const NetParameter& param, NetParameter* param_split) {
         // The split's first copy carries the weight now. Differs from BVLC, which
         // drops the weights of the layer's other tops as well.
         layer->set_loss_weight(j, 0);
+        weight_moved = true;
         ++copies_taken[{i, j}];
       }
+    }
+    const auto& left = layer->loss_weight();
+    if (weight_moved && std::count(left.begin(), left.end(), 0) == left.size()) {
+      layer->clear_loss_weight();
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "caffe/logging.hpp"
 
+#include <strings.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -11,11 +12,9 @@
 #include <memory>
 #include <mutex>
 
+#include "caffe/util/flags.hpp"
 #include "caffe/util/log_file.hpp"
 
-namespace caffe {
-
-namespace logging {
 namespace {
 
 int FromEnvironment(const char* name, int fallback) {
@@ -23,10 +22,24 @@ int FromEnvironment(const char* name, int fallback) {
   return text ? std::atoi(text) : fallback;
 }
 
+}  // namespace
+
+DEFINE_int32(
+    minloglevel, FromEnvironment("GLOG_minloglevel", 0),
+    "Log lines below this severity are not printed: 0 INFO, 1 WARNING, 2 ERROR.");
+DEFINE_int32(v, FromEnvironment("GLOG_v", 0), "The highest VLOG(n) that is printed.");
+DEFINE_int32(stderrthreshold, 2, "Without effect: all lines go to stderr.");
+DEFINE_bool(logtostderr, true, "Without effect: all lines go to stderr.");
+DEFINE_bool(alsologtostderr, true, "Without effect: all lines go to stderr.");
+DEFINE_bool(colorlogtostderr, false, "Without effect: lines have no colours.");
+
+namespace caffe {
+
+namespace logging {
+namespace {
+
 struct State {
   std::mutex mutex;
-  std::atomic<int> min_severity{FromEnvironment("GLOG_minloglevel", google::INFO)};
-  std::atomic<int> verbose{FromEnvironment("GLOG_v", 0)};
   Sink sink = nullptr;
   void* context = nullptr;
   std::unique_ptr<LogFile> file;
@@ -36,6 +49,11 @@ struct State {
 State& GetState() {
   static State* state = new State;
   return *state;
+}
+
+// Programs read and set flags as plain variables.
+std::atomic_ref<std::int32_t> Shared(std::int32_t& flag) {
+  return std::atomic_ref<std::int32_t>(flag);
 }
 
 const char* BaseName(const char* path) {
@@ -67,14 +85,19 @@ void Print(const State& state, LogSeverity severity, const std::string& line) {
 }  // namespace
 
 LogSeverity MinSeverity() {
-  return static_cast<LogSeverity>(GetState().min_severity.load());
+  return static_cast<LogSeverity>(Shared(FLAGS_minloglevel).load());
 }
 
-void SetMinSeverity(LogSeverity severity) { GetState().min_severity = severity; }
+void SetMinSeverity(LogSeverity severity) { Shared(FLAGS_minloglevel) = severity; }
 
-int VerboseLevel() { return GetState().verbose; }
+int VerboseLevel() { return Shared(FLAGS_v).load(); }
 
-void SetVerboseLevel(int level) { GetState().verbose = level; }
+void SetVerboseLevel(int level) { Shared(FLAGS_v) = level; }
+
+bool EqualButForCase(const char* a, const char* b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return strcasecmp(a, b) == 0;
+}
 
 void SetSink(Sink sink, void* context) {
   State& state = GetState();
@@ -92,15 +115,14 @@ void SetLogFile(const std::string& path) {
 
 Message::~Message() {
   State& state = GetState();
-  if (severity_ < state.min_severity.load()) return;
+  if (severity_ < MinSeverity()) return;
   const std::string line = LinePrefix(file_, line_, severity_) + stream_.str();
   std::lock_guard<std::mutex> lock(state.mutex);
   Print(state, severity_, line);
   if (!state.file) return;
   const std::string problem = state.file->Append(line);
   if (problem.empty()) return;
-  Print(state, google::WARNING,
-        LinePrefix(__FILE__, __LINE__, google::WARNING) + problem);
+  Print(state, glog::WARNING, LinePrefix(__FILE__, __LINE__, glog::WARNING) + problem);
 }
 
 FatalMessage::~FatalMessage() noexcept(false) {

@@ -27,8 +27,11 @@ struct DeliveredBatch {
 template <typename T>
 class DataRun {
  public:
-  explicit DataRun(const std::string& text, Phase phase = TRAIN, int tops = 2)
+  /// The first layer of its name since the seed was set, unless it is to be `another`.
+  explicit DataRun(const std::string& text, Phase phase = TRAIN, int tops = 2,
+                   bool another = false)
       : layer_(LayerRegistry<T>::CreateLayer(LayerFromText(text, phase))), blobs_(tops) {
+    if (!another) Caffe::set_random_seed(Caffe::random_seed());
     for (Blob<T>& blob : blobs_) tops_.push_back(&blob);
     layer_->SetUp({}, tops_);
   }

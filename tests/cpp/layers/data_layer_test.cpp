@@ -90,6 +90,35 @@ TYPED_TEST(DataLayerTest, DrawsAnewForOtherSeedsAndLayers) {
   EXPECT_NE(DataRun<TypeParam>(other).Next(), first);
 }
 
+// Two nets in one process, say, whose layers have one name.
+TYPED_TEST(DataLayerTest, ASecondLayerDrawsOnAndGoesOnAsItself) {
+  WriteDatums(this->folder_ / "db", RawDatums(20));
+  const std::string text =
+      this->Text("batch_size: 20", "transform_param { mirror: true crop_size: 3 }");
+  const auto second = [&] { return DataRun<TypeParam>(text, TRAIN, 2, true); };
+  Caffe::set_random_seed(1701);
+  DataRun<TypeParam> first = second(), next = second();
+  const std::vector<DeliveredBatch> of_first = first.Next(2), of_next = next.Next(2);
+  EXPECT_NE(of_first[0], of_next[0]);
+  EXPECT_NE(of_first[1], of_next[0]);
+
+  Caffe::set_random_seed(1701);
+  EXPECT_EQ(second().Next(2), of_first);
+  DataRun<TypeParam> again = second();
+  EXPECT_EQ(again.Next(), of_next[0]);
+  LayerState state;
+  ASSERT_TRUE(ResumableOf(*again.layer()).SaveState(&state));
+  // The first of a process that resumes the run.
+  Caffe::set_random_seed(1);
+  DataRun<TypeParam> resumed = second();
+  ResumableOf(*resumed.layer()).RestoreState(state);
+  EXPECT_EQ(resumed.Next(), of_next[1]);
+
+  // A state as versions without a number of the layer wrote it is that of a first one.
+  ASSERT_TRUE(ResumableOf(*first.layer()).SaveState(&state));
+  EXPECT_EQ(state.extra(), "seed 1701");
+}
+
 TYPED_TEST(DataLayerTest, LeavesTheCallersRandomStreamAlone) {
   WriteDatums(this->folder_ / "db", RawDatums(4));
   DataRun<TypeParam> run(

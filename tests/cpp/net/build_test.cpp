@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "caffe/net.hpp"
+#include "captured_log.hpp"
 #include "net/net_fixture.hpp"
 #include "util/temporary_folder.hpp"
 
@@ -14,6 +15,7 @@
 namespace caffe {
 namespace {
 
+using test::CapturedLog;
 using test::InputLayer;
 using test::IpLayer;
 using test::LossLayer;
@@ -22,6 +24,7 @@ using test::MessageOf;
 using test::NetError;
 using test::NetFromText;
 using testing::AllOf;
+using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -135,15 +138,18 @@ TEST(NetSetUpTest, NamesBlobsInputsAndOutputs) {
   EXPECT_STREQ(net->layer_by_name("ip")->type(), "InnerProduct");
 }
 
-TEST(NetSetUpTest, AskingForAnUnknownNameGivesTheClosest) {
+TEST(NetSetUpTest, AskingForAnUnknownNameGivesNothingAndWarnsOfTheClosest) {
   const auto net =
       MakeNet<double>(InputLayer("data", {2, 3}) + IpLayer("classifier", "data", 4));
   EXPECT_FALSE(net->has_blob("dat"));
   EXPECT_FALSE(net->has_layer("classifer"));
-  EXPECT_THAT(MessageOf<ValueError>([&] { net->blob_by_name("dat"); }),
-              AllOf(HasSubstr("'dat'"), HasSubstr("'data'")));
-  EXPECT_THAT(MessageOf<ValueError>([&] { net->layer_by_name("classifer"); }),
-              AllOf(HasSubstr("'classifer'"), HasSubstr("'classifier'")));
+  CapturedLog log;
+  EXPECT_EQ(net->blob_by_name("dat"), nullptr);
+  EXPECT_EQ(net->layer_by_name("classifer"), nullptr);
+  EXPECT_THAT(log.Texts("Unknown blob name dat"), ElementsAre(HasSubstr("'data'")));
+  EXPECT_THAT(log.Texts("Unknown layer name classifer"),
+              ElementsAre(HasSubstr("'classifier'")));
+  EXPECT_THAT(log.severities(), Each(logging::glog::WARNING));
 }
 
 TEST(NetSetUpTest, ALayerWithoutItsTopGetsAnAnonymousOne) {

@@ -156,7 +156,21 @@ TEST(NetBackwardTest, LossWeightScalesLossAndGradients) {
   EXPECT_FALSE(NeedsBackward(*none, "ip"));
 }
 
-// Any blob may enter the objective, even one that another layer reads.
+// The weight of a loss that another layer reads moves behind a Split; the loss layer does
+// not take its default for it then.
+TEST(NetBackwardTest, ALossThatIsReadCountsOnce) {
+  const std::string text = kInputs + IpLayer("ip", "x", 2);
+  const auto plain = MakeNet<double>(text + LossLayer("loss", "ip", "t"));
+  const auto read = MakeNet<double>(text +
+                                    LossLayer("loss", "ip", "t", "loss_weight: 2") +
+                                    "layer { name: 'double' type: 'Power' top: 'double' "
+                                    "bottom: 'loss' power_param { scale: 2 } }");
+  EXPECT_EQ(RunOnce(read.get()), 2 * RunOnce(plain.get()));
+  auto want = WeightDiff(*plain, "ip");
+  for (double& value : want) value *= 2;
+  EXPECT_EQ(WeightDiff(*read, "ip"), want);
+}
+
 // A power of two changes exponents alone.
 TEST(NetBackwardTest, LossScaleMultipliesGradientsAndNotTheLoss) {
   const std::string text = kInputs + IpLayer("ip1", "x", 3) + IpLayer("ip2", "ip1", 2) +
@@ -176,6 +190,7 @@ TEST(NetBackwardTest, LossScaleMultipliesGradientsAndNotTheLoss) {
   EXPECT_EQ(WeightDiff(*net, "ip1"), once);
 }
 
+// Any blob may enter the objective, even one that another layer reads.
 TEST(NetBackwardTest, LossesAddUp) {
   const std::string weighted = "loss_weight: 3";
   const auto sum = MakeNet<double>(kInputs + IpLayer("ip", "x", 2, weighted));

@@ -92,6 +92,42 @@ TEST(SolverTest, LogLinesAreCaffes) {
           "solver.cpp] Iteration 4, loss = 6", "solver.cpp] Optimization Done."));
 }
 
+TEST(SolverTest, SettingsMayChangeOnTheWay) {
+  const LogCapture log;
+  const std::string text = "base_lr: 0.5 lr_policy: 'fixed' momentum: 0 weight_decay: 0";
+  const auto solver = NewSolver<double>(WithNet(text));
+  const auto step = [&] {
+    const std::vector<double> before = Weights(solver.get());
+    solver->Step(1);
+    std::vector<double> moved = Weights(solver.get());
+    for (size_t i = 0; i < moved.size(); ++i) moved[i] -= before[i];
+    return moved;
+  };
+  SolverParameter param = solver->param();
+  param.set_base_lr(0);
+  solver->UpdateParam(param);
+  EXPECT_THAT(step(), testing::Each(0));
+  param.set_base_lr(0.25);
+  param.set_display(1);
+  solver->UpdateParam(param);
+  EXPECT_THAT(step(), testing::Contains(testing::Ne(0)));
+  EXPECT_NE(log.Find("lr = 0.25"), "");
+
+  const auto refused = [&](const std::string& change) {
+    return MessageOf<ValueError>([&] {
+      SolverParameter other = param;
+      other.MergeFrom(test::SolverFromText(change));
+      solver->UpdateParam(other);
+    });
+  };
+  EXPECT_THAT(refused("random_seed: 77"), HasSubstr("random_seed cannot change"));
+  EXPECT_THAT(refused("net_param { name: 'other' }"), HasSubstr("net_param"));
+  EXPECT_THAT(refused("type: 'Adam'"), HasSubstr("type"));
+  EXPECT_THAT(refused("test_iter: 3"), HasSubstr("test_iter"));
+  EXPECT_THAT(refused("momentum: 1.5"), HasSubstr("momentum"));
+  EXPECT_EQ(solver->param().momentum(), 0);
+}
+
 TEST(SolverTest, TestsSeeTheTrainedWeights) {
   const LogCapture log;
   const auto solver = NewSolver<float>(

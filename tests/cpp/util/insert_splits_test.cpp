@@ -93,6 +93,14 @@ TEST(InsertSplitsTest, ALossWeightReadsToo) {
          layer { name: 'y_data_1_split' type: 'Split' bottom: 'y' top: 'y_data_1_split_0'
                  top: 'y_data_1_split_1' loss_weight: 0.5 loss_weight: 0 }
          layer { name: 'use' type: 'Silence' bottom: 'y_data_1_split_1' })");
+  // A layer whose weights have all moved has none any more.
+  ExpectSplits(
+      R"(layer { name: 'data' type: 'Data' top: 'x' top: 'y' loss_weight: 0 loss_weight: 2.5 }
+         layer { name: 'use' type: 'Silence' bottom: 'y' })",
+      R"(layer { name: 'data' type: 'Data' top: 'x' top: 'y' }
+         layer { name: 'y_data_1_split' type: 'Split' bottom: 'y' top: 'y_data_1_split_0'
+                 top: 'y_data_1_split_1' loss_weight: 2.5 loss_weight: 0 }
+         layer { name: 'use' type: 'Silence' bottom: 'y_data_1_split_1' })");
   ExpectUnchanged(
       R"(layer { name: 'data' type: 'Data' top: 'x' top: 'y' loss_weight: 3 loss_weight: 0 }
          layer { name: 'use' type: 'Silence' bottom: 'y' })");

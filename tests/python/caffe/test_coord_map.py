@@ -83,13 +83,13 @@ def test_crop_of_a_blob_with_itself(data):
 
 def test_what_cannot_be_aligned(data):
     half = L.Convolution(data, kernel_size=1, stride=2, num_output=1)
-    with pytest.raises(ValueError, match="scales differ"):
+    with pytest.raises(AssertionError, match="scales differ"):
         coord_map.crop(data, half)
     small = L.Convolution(data, kernel_size=5, num_output=1)
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(AssertionError, match="negative"):
         coord_map.crop(small, data)
     even = L.Convolution(data, kernel_size=4, num_output=1)
-    with pytest.raises(ValueError, match="whole number"):
+    with pytest.raises(AssertionError, match="whole number"):
         coord_map.crop(data, even)
     with pytest.raises(RuntimeError, match="no path"):
         coord_map.coord_map_from_to(data, L.Input(shape={"dim": [1]}))

@@ -63,6 +63,38 @@ def test_edges_show_the_number_of_channels(net):
     )
 
 
+def test_boxes_have_the_styles(net):
+    source = draw.dot_source(net)
+
+    def style(label):
+        (line,) = (line for line in source.split("\n") if f'[label="{label}' in line)
+        return line
+
+    assert 'shape="record",fillcolor="#FF5050",style="filled"' in style(r"conv 1\n")
+    assert f'fillcolor="{draw.NEURON_LAYER_STYLE["fillcolor"]}"' in style(r"drop\n")
+    assert f'fillcolor="{draw.LAYER_STYLE_DEFAULT["fillcolor"]}"' in style(r"data\n")
+    assert f'shape="{draw.BLOB_STYLE["shape"]}"' in style('data"')
+
+
+def test_caffes_helpers():
+    assert draw.get_pooling_types_dict() == {0: "MAX", 1: "AVE", 2: "STOCHASTIC"}
+    assert draw.choose_color_by_layertype("Pooling") == "#FF9900"
+    assert draw.choose_color_by_layertype("ReLU") == "#6495ED"
+    fc = L.InnerProduct(L.Input(), num_output=7, param=[{"lr_mult": 1}, {"lr_mult": 2}])
+    layer = caffe.to_proto(fc).layer[-1]
+    assert draw.get_layer_lr_mult(layer) == [1, 2]
+    assert draw.get_edge_label(layer) == "7"
+    data = caffe.to_proto(L.Data(batch_size=32)).layer[0]
+    assert draw.get_edge_label(data) == "Batch 32"
+    assert draw.get_layer_label(layer, "TB").startswith("InnerProduct1 (InnerProduct)")
+
+
+def test_names_cannot_part_a_record():
+    net = caffe.proto.caffe_pb2.NetParameter()
+    net.layer.add(name="a|b<c>{d}", type="ReLU")
+    assert r'label="a\|b\<c\>\{d\}\n(ReLU)"' in draw.dot_source(net)
+
+
 def test_phase_and_rates(net):
     assert "drop" in draw.dot_source(net, phase=caffe.TRAIN)
     assert "drop" not in draw.dot_source(net, phase=caffe.TEST)

@@ -66,6 +66,50 @@ def test_structure(solver, parameters):
     assert "regression" in repr(solver)
 
 
+def test_settings_can_be_changed(solver):
+    assert solver.param is solver.param
+    solver.param.base_lr = 0
+    assert solver.lr == 0
+    before = solver.net.params["fc"][0].data.copy()
+    solver.step(1)
+    np.testing.assert_array_equal(solver.net.params["fc"][0].data, before)
+    solver.param.base_lr = 0.25
+    assert solver.lr == 0.25
+    solver.step(1)
+    assert (solver.net.params["fc"][0].data != before).any()
+    # stepsize is 2: the rate of the next iteration is halved.
+    assert solver.lr == 0.125
+
+
+def test_callbacks_can_change_settings(solver):
+    rates = []
+
+    def halve():
+        rates.append(solver.lr)
+        solver.param.base_lr *= 0.5
+
+    solver.param.lr_policy = "fixed"
+    solver.param.base_lr = 1
+    solver.add_callback(on_gradients_ready=halve)
+    solver.step(3)
+    assert rates == [1, 0.5, 0.25]
+    assert solver.lr == 0.125
+
+
+def test_settings_of_the_start_cannot_change(solver):
+    solver.param.random_seed = 8
+    with pytest.raises(ValueError, match="random_seed cannot change"):
+        solver.step(1)
+    assert solver.iter == 0
+    solver.param.random_seed = 3
+    solver.param.momentum = 2
+    with pytest.raises(ValueError, match="momentum"):
+        solver.step(1)
+    solver.param.momentum = 0
+    solver.step(1)
+    assert solver.iter == 1
+
+
 @pytest.mark.parametrize(
     "name", ["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"]
 )

@@ -1,0 +1,7 @@
+// Boost's where it is installed, else what programs written for Caffe use of it.
+
+#if __has_include_next(<boost/enable_shared_from_this.hpp>)
+#include_next <boost/enable_shared_from_this.hpp>
+#else
+#include "caffe/compat/boost_pointers.hpp"
+#endif
