@@ -46,6 +46,8 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
                   const vector<Blob<Dtype>*>& top) override;
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                    const vector<Blob<Dtype>*>& top) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
 
   /// Position: samples delivered so far, by all solvers together. Not those that
   /// are only prefetched.
@@ -68,6 +70,7 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
   void set_threads(int threads) { threads_ = threads; }
   void StopThreads();
   void load_batch(Batch<Dtype>* batch) override;
+  bool LoadsPixels() const override { return this->data_transformer_->KeepsPixels(); }
 
   /// A generator for purpose `what`: equal for equal seeds, layers and purposes.
   rng_t Generator(const string& what) const;
