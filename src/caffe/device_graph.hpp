@@ -11,29 +11,17 @@
 namespace caffe {
 namespace device {
 
-/// The memory on the selected device that some Graphs refer to. While it lives, nobody
-/// else is given it, even if its owners have freed it; but where the device has no other
-/// memory left, those graphs end.
-class GraphMemory {
- public:
-  GraphMemory();
-  ~GraphMemory();
-
- private:
-  friend class Graph;
-  struct State;
-  std::unique_ptr<State> state_;
-  DISABLE_COPY_AND_ASSIGN(GraphMemory);
-};
-
 /// Work on the selected device, recorded to be started again as a whole (a CUDA graph):
 /// one call instead of one for each kernel.
 class Graph {
  public:
   /// Records what `work` starts, none of which runs. Throws what `work` throws, and
   /// RuntimeFailure where it does what cannot be recorded; nothing is left of it then.
-  /// Graphs of one memory must run in the order in which they were recorded.
-  Graph(const std::shared_ptr<GraphMemory>& memory, const std::function<void()>& work);
+  ///
+  /// The device memory that the work refers to stays with the graph while it lives:
+  /// nobody else is given it, even if its owners have freed it. But where the device has
+  /// no other memory left, the graph ends.
+  explicit Graph(const std::function<void()>& work);
   ~Graph();
 
   /// Starts the work, in the order of the thread's other work. False, with nothing
@@ -44,8 +32,7 @@ class Graph {
 
  private:
   struct State;
-  const std::shared_ptr<GraphMemory> memory_;
-  std::unique_ptr<State> state_;
+  const std::unique_ptr<State> state_;
   DISABLE_COPY_AND_ASSIGN(Graph);
 };
 

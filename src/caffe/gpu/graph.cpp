@@ -36,7 +36,10 @@ class Recording {
   Recorded End() {
     Stop();
     cudaGraph_t graph = nullptr;
-    CUDA_CHECK(cudaStreamEndCapture(std::exchange(stream_, nullptr), &graph));
+    const cudaError_t error =
+        cudaStreamEndCapture(std::exchange(stream_, nullptr), &graph);
+    if (error != cudaSuccess) cudaGetLastError();  // forgets it
+    CUDA_CHECK(error);
     return Recorded(graph);
   }
 
@@ -56,26 +59,18 @@ Stream MakeStream() {
 
 }  // namespace
 
-struct GraphMemory::State {
+struct Graph::State {
   State() : cache(MemoryCache::OfSelected()) { cache.Register(&memory); }
   ~State() { cache.Unregister(&memory); }
   MemoryCache& cache;
   RecordedMemory memory;
-};
-
-GraphMemory::GraphMemory() : state_(std::make_unique<State>()) {}
-GraphMemory::~GraphMemory() = default;
-
-struct Graph::State {
   Owned<cudaGraphExec_t, cudaGraphExecDestroy> exec;
   std::size_t size = 0;
 };
 
-Graph::Graph(const std::shared_ptr<GraphMemory>& memory,
-             const std::function<void()>& work)
-    : memory_(memory), state_(std::make_unique<State>()) {
+Graph::Graph(const std::function<void()>& work) : state_(std::make_unique<State>()) {
   const Stream stream = MakeStream();
-  Recording recording(stream.get(), &memory->state_->memory);
+  Recording recording(stream.get(), &state_->memory);
   work();
   const Recorded graph = recording.End();
   CUDA_CHECK(cudaGraphGetNodes(graph.get(), nullptr, &state_->size));
@@ -87,8 +82,7 @@ Graph::Graph(const std::shared_ptr<GraphMemory>& memory,
 Graph::~Graph() = default;
 
 bool Graph::Launch() {
-  GraphMemory::State& memory = *memory_->state_;
-  return memory.cache.With(memory.memory, [&] {
+  return state_->cache.With(state_->memory, [&] {
     CUDA_CHECK(cudaGraphLaunch(state_->exec.get(), LaunchStream()));
   });
 }

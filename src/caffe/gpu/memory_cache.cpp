@@ -47,7 +47,7 @@ bool MemoryCache::Free(void* memory) {
   piece.used = false;
   used_ -= piece.holding.bytes;
   cached_ += piece.holding.bytes;
-  if (piece.recorded == 0) free_.emplace(piece.holding.bytes, memory);
+  if (piece.graphs == 0) free_.emplace(piece.holding.bytes, memory);
   return true;
 }
 
@@ -103,7 +103,7 @@ void* MemoryCache::TakeRecorded(const RecordedMemory& memory, std::size_t size) 
   for (void* candidate : memory.pieces) {
     const Piece& piece = pieces_.at(candidate);
     const std::size_t bytes = piece.holding.bytes;
-    if (piece.used || piece.recorded > 1 || !Fits(bytes, size)) continue;
+    if (piece.used || piece.graphs > 1 || !Fits(bytes, size)) continue;
     if (best && bytes >= best_bytes) continue;
     best = candidate;
     best_bytes = bytes;
@@ -145,13 +145,13 @@ void* MemoryCache::FromDriver(std::size_t bytes, std::size_t size, const void* o
 }
 
 void MemoryCache::Add(RecordedMemory* memory, void* piece) {
-  if (memory->pieces.insert(piece).second) ++pieces_.at(piece).recorded;
+  if (memory->pieces.insert(piece).second) ++pieces_.at(piece).graphs;
 }
 
 void MemoryCache::Lose(RecordedMemory* memory) {
   for (void* address : memory->pieces) {
     Piece& piece = pieces_.at(address);
-    if (--piece.recorded == 0 && !piece.used) {
+    if (--piece.graphs == 0 && !piece.used) {
       free_.emplace(piece.holding.bytes, address);
     }
   }

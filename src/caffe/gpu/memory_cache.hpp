@@ -14,8 +14,8 @@
 namespace caffe {
 namespace device {
 
-/// Pieces of one device's memory that recorded work has the addresses of. They are kept
-/// from others until it goes, or the device has no other memory left.
+/// Pieces of one device's memory that a Graph has the addresses of. They are kept from
+/// others until it goes, or the device has no other memory left.
 struct RecordedMemory {
   std::set<void*> pieces;
   /// Its pieces were given away: what was recorded must not run any more.
@@ -56,7 +56,7 @@ class MemoryCache {
   struct Piece {
     Holding holding;
     bool used;
-    int recorded;  ///< RecordedMemory that have it
+    int graphs;  ///< that have it
   };
 
   void* Take(std::size_t size);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "caffe/gpu/tensor.hpp"
@@ -136,12 +137,12 @@ int RecordedSteps<Dtype>::Run(int first, const std::function<void(int)>& run,
   if (span.failed) return 0;
   vector<std::uint64_t> condition = ConditionOf(span);
   if (condition != span.condition) {
-    Forget();
+    Forget(&span);
     span.condition = std::move(condition);
   }
   if (span.recorded) {
     if (Replay(after, &span)) return span.end - span.begin;
-    Forget();
+    Forget(&span);
   }
   if (++span.equal_runs < kRecordedRun || !Record(run, &span)) return 0;
   return span.end - span.begin;
@@ -152,11 +153,11 @@ template <typename Dtype>
 vector<typename RecordedSteps<Dtype>::Kept> RecordedSteps<Dtype>::InputsOf(
     const Span& span) const {
   vector<Kept> inputs;
-  std::map<const SyncedMemory*, bool> seen;
+  std::set<const SyncedMemory*> seen;
   for (size_t i = 0; i < span.blobs.size(); ++i) {
     if (!HasMemory(*span.blobs[i])) continue;
     const shared_ptr<SyncedMemory>& memory = span.blobs[i]->data();
-    if (!seen.emplace(memory.get(), true).second || span.is_top[i]) continue;
+    if (!seen.insert(memory.get()).second || span.is_top[i]) continue;
     inputs.push_back({.memory = memory, .is_input = true});
   }
   return inputs;
@@ -167,25 +168,21 @@ bool RecordedSteps<Dtype>::Record(const std::function<void(int)>& run, Span* spa
   vector<Kept> kept = InputsOf(*span);
   for (Kept& input : kept) {
     if (input.memory->discarded()) return false;  // which the steps will say
+    if (IsPackedOnDevice(*input.memory)) continue;
+    // Converted copies are of this run's values alone: the conversion has to be recorded.
+    input.memory->gpu_data();
+    input.memory->KeepPlainOnly();
   }
-  // Converted copies of what comes in are of this run's values alone: their conversion
-  // has to be recorded.
   for (Kept& input : kept) {
-    SyncedMemory& memory = *input.memory;
-    if (!IsPackedOnDevice(memory)) {
-      memory.gpu_data();
-      memory.KeepPlainOnly();
-    }
-    input.before = memory.device_copies();
-    memory.HoldDevice();
+    input.before = input.memory->device_copies();
+    input.memory->HoldDevice();
   }
   std::map<shared_ptr<SyncedMemory>, std::uint64_t> versions;
   for (const Blob<Dtype>* blob : span->blobs) {
     if (HasMemory(*blob)) versions[blob->data()] = blob->data()->version();
   }
   try {
-    if (!memory_) memory_ = std::make_shared<device::GraphMemory>();
-    span->recorded = std::make_unique<device::Graph>(memory_, [&] {
+    span->recorded = std::make_unique<device::Graph>([&] {
       for (int s = span->begin; s < span->end; ++s) run(s);
     });
     if (!span->recorded->Launch()) throw RuntimeFailure("the GPU is full");
@@ -249,14 +246,11 @@ bool RecordedSteps<Dtype>::Replay(const std::function<void(int)>& after, Span* s
 }
 
 template <typename Dtype>
-void RecordedSteps<Dtype>::Forget() {
-  for (Span& span : spans_) {
-    span.recorded.reset();
-    for (const Kept& kept : span.kept) kept.memory->ReleaseDevice();
-    span.kept.clear();
-    span.equal_runs = 0;
-  }
-  memory_.reset();
+void RecordedSteps<Dtype>::Forget(Span* span) {
+  span->recorded.reset();
+  for (const Kept& kept : span->kept) kept.memory->ReleaseDevice();
+  span->kept.clear();
+  span->equal_runs = 0;
 }
 
 template <typename Dtype>

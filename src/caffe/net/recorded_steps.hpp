@@ -34,7 +34,9 @@ class RecordedSteps {
   int Run(int first, const std::function<void(int)>& run,
           const std::function<void(int)>& after);
   /// For changes that no blob shows.
-  void Forget();
+  void Forget() {
+    for (Span& span : spans_) Forget(&span);
+  }
 
  private:
   /// A memory that is there after the steps.
@@ -62,6 +64,7 @@ class RecordedSteps {
   vector<std::uint64_t> ConditionOf(const Span& span) const;
   vector<const SyncedMemory*> MemoriesOf(const Span& span) const;
   vector<Kept> InputsOf(const Span& span) const;
+  static void Forget(Span* span);
   bool Record(const std::function<void(int)>& run, Span* span);
   bool Replay(const std::function<void(int)>& after, Span* span);
   string NamesOf(const Span& span) const;
@@ -70,7 +73,6 @@ class RecordedSteps {
   vector<Span> spans_;
   vector<int> starts_;  ///< by step: the span that begins there, or -1
   vector<int> first_layers_, last_layers_;  ///< by step
-  shared_ptr<device::GraphMemory> memory_;
 };
 
 }  // namespace caffe

@@ -44,13 +44,8 @@ void Upload::Send(const void*, std::size_t) { NO_GPU; }
 const void* Upload::Receive() { NO_GPU; }
 void Upload::Release() { NO_GPU; }
 
-struct GraphMemory::State {};
-GraphMemory::GraphMemory() { NO_GPU; }
-GraphMemory::~GraphMemory() = default;
 struct Graph::State {};
-Graph::Graph(const std::shared_ptr<GraphMemory>&, const std::function<void()>&) {
-  NO_GPU;
-}
+Graph::Graph(const std::function<void()>&) { NO_GPU; }
 Graph::~Graph() = default;
 bool Graph::Launch() { return false; }
 std::size_t Graph::size() const { return 0; }
