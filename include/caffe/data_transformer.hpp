@@ -9,6 +9,9 @@
 
 namespace caffe {
 
+struct PixelPlace;
+template <typename T>
+struct PixelFinish;
 struct RandomDraws;
 struct Warp;
 template <typename Pixel>
@@ -60,6 +63,25 @@ class DataTransformer {
                  Dtype* out) const;
   void Transform(const Datum& raw, const vector<int>& shape, rng_t* rng,
                  Dtype* out) const;
+  // The same in two steps: which pixels, and (pixel - mean) * scale. There is a quarter
+  // of the bytes in between.
+
+  /// Whether images of 8 bits can be transformed so: none of their pixels come from in
+  /// between others, and none are jittered.
+  bool KeepsPixels() const;
+  /// Like Transform, but for the second step. False, with nothing done or drawn, for a
+  /// raw datum that is not of 8 bits.
+  bool ChoosePixels(const cv::Mat& cv_img, const vector<int>& shape, rng_t* rng,
+                    unsigned char* pixels, PixelPlace* place) const;
+  bool ChoosePixels(const Datum& raw, const vector<int>& shape, rng_t* rng,
+                    unsigned char* pixels, PixelPlace* place) const;
+  /// The second step for images of `shape` (N, C, H, W), on the host or, with all arrays
+  /// there, on the selected device.
+  void FinishPixels(const vector<int>& shape, const unsigned char* pixels,
+                    const PixelPlace* places, Dtype* out);
+  void FinishPixelsOnDevice(const vector<int>& shape, const unsigned char* pixels,
+                            const PixelPlace* places, Dtype* out);
+
   /// Whether there are random draws: mirror, or a crop in TRAIN.
   bool NeedsRand() const;
 
@@ -85,6 +107,11 @@ class DataTransformer {
   vector<int> OutputShape(int num, int channels, int height, int width) const;
   void CheckFit(const vector<int>& shape, int channels, int height, int width) const;
   Dtype MeanValue(int channel) const;
+  PixelFinish<Dtype> FinishOf(const vector<int>& shape);
+  void CopyPixels(const ImageView<unsigned char>& view, const Warp& warp,
+                  unsigned char* pixels, PixelPlace* place) const;
+  static ImageView<unsigned char> ViewOf(const cv::Mat& image);
+  static ImageView<unsigned char> ViewOfBytes(const Datum& raw);
   template <typename Pixel>
   void TransformView(const ImageView<Pixel>& view, const vector<int>& shape,
                      const Choice& choice, Dtype* out) const;
@@ -94,6 +121,10 @@ class DataTransformer {
                     const RandomDraws& draws, Dtype* out) const;
   void TransformRaw(const Datum& datum, const vector<int>& shape,
                     const RandomDraws& draws, Dtype* out) const;
+
+  /// The means of the second step: data_mean_, which other threads read, or one for each
+  /// channel.
+  Blob<Dtype> means_;
 };
 
 }  // namespace caffe

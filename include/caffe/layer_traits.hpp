@@ -51,6 +51,11 @@ struct LayerTraits {
   bool shares_bottom = false;
   /// Recompute() works, in few passes over memory.
   bool can_recompute = false;
+  /// What Forward_gpu does from the second time on, with equal shapes and parameters: it
+  /// starts work of the device in the thread's order, and nothing else. It brings no
+  /// value from or to the host, and no value decides what it starts. A Net may then
+  /// record that work and start it again as a whole. Not asked of training.
+  bool device_only = false;
   /// Set if the layer computes
   ///   top[n, c, ...] = multiplier[c] · bottom[n, c, ...] + shift[c]
   /// over the channels at axis 1: gives the values that Forward would use now. Such a

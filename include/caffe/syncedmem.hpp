@@ -51,6 +51,8 @@ class SyncedMemory {
   /// element: the present values are not brought there first.
   void* overwrite_cpu_data();
   void* overwrite_gpu_data();
+  /// For a caller that writes the same values to both.
+  void overwrite_both(void** cpu_data, void** gpu_data);
 
   /// Where the newest copy is; HEAD_PACKED only when no plain copy is valid.
   enum SyncedHead { UNINITIALIZED, HEAD_AT_CPU, HEAD_AT_GPU, SYNCED, HEAD_PACKED };
@@ -90,6 +92,22 @@ class SyncedMemory {
   void KeepPackedOnly();
   /// Frees the packed copy, valid or not, when a plain one is valid.
   void KeepPlainOnly();
+
+  /// Where the device's copies lie, and which are valid: what recorded work, which has
+  /// their addresses, needs and leaves.
+  struct DeviceCopies {
+    const void* plain = nullptr;
+    SyncedHead head = UNINITIALIZED;
+    std::shared_ptr<PackedTensor> packed;  ///< null: not valid
+  };
+  DeviceCopies device_copies() const { return {gpu_ptr_, head_, packed()}; }
+  /// While it is held, Discard leaves the device's buffers where they are.
+  void HoldDevice() { ++device_holds_; }
+  void ReleaseDevice();
+  /// The device has written the values again into the copies that it left then, which
+  /// were held since.
+  void DeviceWrote(const DeviceCopies& copies);
+
   /// Changes whenever the values may have changed; kept in step with pinned memories
   /// by Settle().
   std::uint64_t version() const { return version_; }
@@ -112,6 +130,7 @@ class SyncedMemory {
   SyncedHead head_;
   bool own_cpu_data_;
   bool own_gpu_data_;
+  int device_holds_ = 0;
   std::atomic<int> pins_;  // views die in threads of their own
   std::vector<void*> retired_;
   bool packed_valid_;

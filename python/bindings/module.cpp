@@ -120,7 +120,9 @@ void BindSettings(nb::module_& m) {
       .def_ro("cached", &device::MemoryCounts::cached,
               "What it keeps of that to use again.")
       .def_ro("driver_allocations", &device::MemoryCounts::driver_allocations,
-              "How often it has asked the driver for memory.");
+              "How often it has asked the driver for memory.")
+      .def_ro("pinned_allocations", &device::MemoryCounts::pinned_allocations,
+              "How often it has asked for page-locked memory of the host.");
   m.def("device_memory", &device::CountMemory,
         "The memory of the selected GPU; zeros in a build without one.");
   m.def("device_query", &Caffe::DeviceQuery, "Logs the properties of the current GPU.");

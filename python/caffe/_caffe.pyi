@@ -513,6 +513,10 @@ class DeviceMemory:
     def driver_allocations(self) -> int:
         """How often it has asked the driver for memory."""
 
+    @property
+    def pinned_allocations(self) -> int:
+        """How often it has asked for page-locked memory of the host."""
+
 def device_memory() -> DeviceMemory:
     """The memory of the selected GPU; zeros in a build without one."""
 

@@ -68,19 +68,23 @@ class MemoryFailure : public RuntimeFailure {
 void* Allocate(std::size_t bytes);
 /// On any device and from any thread; null is ignored. Never throws.
 void Free(void* memory) noexcept;
+/// The work that this thread starts has the address of `memory`, or of none of
+/// Allocate's: if it is being recorded (device_graph.hpp), the memory stays with it.
+void Touch(const void* memory);
 /// Gives cached memory of the selected device back to the driver.
 void TrimCache();
 
 /// Bytes in use on the selected device, the most since ResetPeak(), those that the cache
-/// holds for nobody, and how often the driver was asked for memory.
+/// holds for nobody, and how often the driver was asked for memory, also of the host,
+/// page-locked.
 struct MemoryCounts {
-  std::size_t used, peak, cached, driver_allocations;
+  std::size_t used, peak, cached, driver_allocations, pinned_allocations;
 };
 MemoryCounts CountMemory();
 void ResetPeak();
 
 /// Between host and device or on a device, in the order of the thread's other work there.
-/// A copy from or to the host is complete when the call returns.
+/// A copy from or to the host is complete when the call returns; it cannot be recorded.
 void Copy(void* to, const void* from, std::size_t bytes);
 /// As memset.
 void Fill(void* memory, int value, std::size_t bytes);

@@ -146,11 +146,13 @@ void SyncedMemory::set_cpu_data(void* data) {
 const void* SyncedMemory::gpu_data() {
   CheckKept();
   to_gpu();
+  device::Touch(gpu_ptr_);
   return gpu_ptr_;
 }
 
 void* SyncedMemory::mutable_gpu_data() {
   to_gpu();
+  device::Touch(gpu_ptr_);
   Written();
   packed_valid_ = false;
   head_ = HEAD_AT_GPU;
@@ -159,10 +161,17 @@ void* SyncedMemory::mutable_gpu_data() {
 
 void* SyncedMemory::overwrite_gpu_data() {
   AllocateDevice();
+  device::Touch(gpu_ptr_);
   Written();
   packed_valid_ = false;
   head_ = HEAD_AT_GPU;
   return gpu_ptr_;
+}
+
+void SyncedMemory::overwrite_both(void** cpu_data, void** gpu_data) {
+  *cpu_data = overwrite_cpu_data();
+  *gpu_data = overwrite_gpu_data();
+  head_ = SYNCED;
 }
 
 void SyncedMemory::set_gpu_data(void* data) {
@@ -218,15 +227,33 @@ void SyncedMemory::Settle() {
 
 void SyncedMemory::Discard(const std::string& why) {
   if (pinned() || (gpu_ptr_ && !own_gpu_data_)) return;
-  FreeDevice();
+  if (device_holds_ == 0) {
+    FreeDevice();
+    packed_.reset();
+  }
   if (cpu_ptr_) FreeHostMemory(cpu_ptr_);
   cpu_ptr_ = nullptr;
   own_cpu_data_ = false;
-  packed_.reset();
   packed_valid_ = false;
   head_ = UNINITIALIZED;
   Written();
   discarded_ = why;
+}
+
+void SyncedMemory::ReleaseDevice() {
+  CHECK_GT(device_holds_, 0);
+  if (--device_holds_ > 0 || !discarded()) return;
+  if (own_gpu_data_) FreeDevice();
+  packed_.reset();
+}
+
+void SyncedMemory::DeviceWrote(const DeviceCopies& copies) {
+  CHECK(copies.head == HEAD_PACKED || gpu_ptr_ == copies.plain)
+      << "the device's buffer was held and has moved";
+  packed_ = copies.packed;
+  packed_valid_ = packed_ != nullptr;
+  Written();
+  head_ = copies.head;
 }
 
 void SyncedMemory::KeepPackedOnly() {

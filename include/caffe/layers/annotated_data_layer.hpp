@@ -40,8 +40,8 @@ class AnnotatedDataLayer : public DataLayer<Dtype> {
   std::unique_ptr<DecodedSample> DecodeEntry(const string& bytes,
                                              std::uint64_t sample) const override;
   std::unique_ptr<DecodedSample> BlankEntry(const string& bytes) const override;
-  void DeliverLabels(const Batch<Dtype>& batch,
-                     const vector<Blob<Dtype>*>& top) const override;
+  void DeliverLabels(int device, Batch<Dtype>* batch,
+                     const vector<Blob<Dtype>*>& top) override;
 
  private:
   std::unique_ptr<AnnotatedTransform> transform_;

@@ -1,8 +1,11 @@
 #ifndef CAFFE_DATA_LAYERS_HPP_
 #define CAFFE_DATA_LAYERS_HPP_
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -15,6 +18,11 @@
 #include "caffe/util/blocking_queue.hpp"
 
 namespace caffe {
+
+struct PixelPlace;
+namespace device {
+class Upload;
+}
 
 /// Base of layers that bring images, and labels if they have a second top, into a
 /// net. Sets up the transformer; there is nothing to propagate back to.
@@ -47,6 +55,9 @@ class BaseDataLayer : public Layer<Dtype> {
 template <typename Dtype>
 class Batch {
  public:
+  Batch();
+  ~Batch();
+
   Blob<Dtype> data_, label_;
   /// Where each sample comes from, for messages: "database 'db', key 'a.jpg'". Empty if
   /// the layer does not tell.
@@ -58,13 +69,50 @@ class Batch {
   void Expect(int parts);
   /// Part `part` is filled, or has failed with `error`.
   void Done(int part, std::exception_ptr error = nullptr);
+  /// Has `then` called when all parts are filled without an error: now, or by the thread
+  /// that fills the last one. Its error is that of the batch.
+  void WhenFilled(std::function<void()> then);
   /// Waits for all parts; throws the error of the first part that has one, so that
   /// it does not depend on which thread was faster.
   void Wait();
 
+  /// Images as DataTransformer::ChoosePixels leaves them, of the shape of data_.
+  struct Pixels {
+    unsigned char* values;
+    PixelPlace* places;
+    /// Images that are transformed already, in the places of those that are no such
+    /// pixels. Empty for the others.
+    vector<vector<Dtype>> finished;
+  };
+
+  /// Puts the arrays, which nobody fills yet, into memory that can be sent to `device`
+  /// while it works; -1: they will not be sent. With `pixels`, data_ is not filled, but
+  /// what ShapePixels gives.
+  void PrepareToSend(int device, bool pixels);
+  bool has_pixels() const { return has_pixels_; }
+  /// Gives data_ its shape, and room for its pixels.
+  Pixels* ShapePixels(const vector<int>& shape);
+  /// Starts to send the arrays.
+  void Send();
+  /// Copies images and labels, all of which are filled, to a top: on `device` if they
+  /// were sent there, else on the host.
+  void CopyImagesTo(int device, DataTransformer<Dtype>* transformer, Blob<Dtype>* data);
+  void CopyLabelsTo(int device, Blob<Dtype>* label);
+
  private:
+  bool IsAt(int device) const { return sent_ && device == device_; }
+  void FinishPixels(DataTransformer<Dtype>* transformer, Blob<Dtype>* data);
+  void FinishPixelsOnDevice(DataTransformer<Dtype>* transformer, Blob<Dtype>* data);
+
+  /// They own what the arrays lie in on the host; null until something is to be sent.
+  std::unique_ptr<device::Upload> data_upload_, places_upload_, label_upload_;
+  bool has_pixels_ = false;
+  Pixels pixels_ = {};
+  int device_ = -1;  ///< of the uploads
+  bool sends_ = false, sent_ = false;
   std::mutex mutex_;
   std::condition_variable done_;
+  std::function<void()> then_;
   int missing_ = 0;
   int failed_part_ = 0;
   std::exception_ptr error_;
@@ -89,6 +137,10 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   /// the time of a net, and leave NumPy views of the top behind.)
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                    const vector<Blob<Dtype>*>& top) override;
+  /// The same; from then on batches are sent to the device when they are filled, while
+  /// it computes.
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
 
   /// Those of the samples that the last Forward delivered.
   const vector<string>& origins() const { return origins_; }
@@ -97,9 +149,12 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   void InternalThreadEntry() override;
   /// Fills a batch on the internal thread, or starts to: see Batch::Expect.
   virtual void load_batch(Batch<Dtype>* batch) = 0;
-  /// Fills the tops behind the first: top[1] with the batch's labels.
-  virtual void DeliverLabels(const Batch<Dtype>& batch,
-                             const vector<Blob<Dtype>*>& top) const;
+  /// Fills the tops behind the first: top[1] with the batch's labels, on `device` if they
+  /// were sent there.
+  virtual void DeliverLabels(int device, Batch<Dtype>* batch,
+                             const vector<Blob<Dtype>*>& top);
+  /// Whether load_batch leaves pixels where the batch has them.
+  virtual bool LoadsPixels() const { return false; }
   /// Makes all batches free again. The internal thread must be stopped.
   void ResetPrefetch();
 
@@ -109,9 +164,12 @@ class BasePrefetchingDataLayer : public BaseDataLayer<Dtype>, public InternalThr
   Blob<Dtype> transformed_data_;
 
  private:
+  void Deliver(int device, const vector<Blob<Dtype>*>& top);
+
   unsigned int thread_seed_ = 0;
   std::exception_ptr failure_;
   vector<string> origins_;
+  std::atomic<int> device_{-1};  ///< that batches are sent to; -1 for none
 };
 
 }  // namespace caffe

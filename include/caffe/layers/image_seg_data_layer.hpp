@@ -37,8 +37,8 @@ class ImageSegDataLayer : public ImageDataLayer<Dtype> {
  protected:
   vector<ListedImage> ReadList(const string& path) override;
   std::unique_ptr<DecodedSample> Decode(const Record& record) override;
-  void DeliverLabels(const Batch<Dtype>& batch,
-                     const vector<Blob<Dtype>*>& top) const override;
+  void DeliverLabels(int device, Batch<Dtype>* batch,
+                     const vector<Blob<Dtype>*>& top) override;
 
  private:
   cv::Mat ClassesOf(const Record& record, const cv::Mat& image) const;

@@ -48,6 +48,8 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
                   const vector<Blob<Dtype>*>& top) override;
   void Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                    const vector<Blob<Dtype>*>& top) override;
+  void Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                   const vector<Blob<Dtype>*>& top) override;
 
   /// Position: samples delivered so far, by all solvers together. Not those that
   /// are only prefetched.
@@ -61,7 +63,7 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
   /// Decodes it; called on many threads. Throws FileError if that cannot be done.
   virtual std::unique_ptr<DecodedSample> Decode(const Record& record) = 0;
   /// Writes it into `out`, of `shape` (1, C, H, W), by draws of `rng`, which are the
-  /// sample's own; called on many threads.
+  /// sample's own; called on many threads. Who overrides it answers LoadsPixels by false.
   virtual void Transform(const Record& record, const DecodedSample& sample,
                          const vector<int>& shape, rng_t* rng, Dtype* out);
 
@@ -74,6 +76,7 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
   void set_threads(int threads) { threads_ = threads; }
   void StopThreads();
   void load_batch(Batch<Dtype>* batch) override;
+  bool LoadsPixels() const override { return this->data_transformer_->KeepsPixels(); }
 
   /// A generator for purpose `what`: equal for equal seeds, layers and purposes.
   rng_t Generator(const string& what) const;

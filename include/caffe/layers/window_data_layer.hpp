@@ -54,6 +54,7 @@ class WindowDataLayer : public ParallelDataLayer<Dtype> {
   std::unique_ptr<DecodedSample> Decode(const Record& record) override;
   void Transform(const Record& record, const DecodedSample& sample,
                  const vector<int>& shape, rng_t* rng, Dtype* out) override;
+  bool LoadsPixels() const override { return false; }
 
   /// Path, and channels, height and width.
   vector<std::pair<std::string, vector<int>>> image_database_;

@@ -7,14 +7,22 @@
 
 namespace caffe {
 
+/// Where the calling thread's kernels start: on the default stream, but while they are
+/// recorded (src/caffe/gpu/graph.cpp).
+inline cudaStream_t& LaunchStream() {
+  static thread_local cudaStream_t stream = nullptr;
+  return stream;
+}
+
 template <typename... Params>
 cudaError_t StartKernel(void (*kernel)(Params...), int blocks, int threads,
                         Params... params) {
   void* addresses[] = {static_cast<void*>(&params)..., nullptr};
-  return cudaLaunchKernel(kernel, dim3(blocks), dim3(threads), addresses, 0, nullptr);
+  return cudaLaunchKernel(kernel, dim3(blocks), dim3(threads), addresses, 0,
+                          LaunchStream());
 }
 
-/// Starts `kernel` on the default stream with `blocks` blocks of `threads` threads.
+/// Starts `kernel` on the thread's stream with `blocks` blocks of `threads` threads.
 ///
 /// Every kernel of this library starts here and none with <<<>>>, so that a .cu file
 /// is plain C++ to a compiler that has an emulated cuda_runtime.h. Arguments convert

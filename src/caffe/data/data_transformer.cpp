@@ -9,6 +9,7 @@
 
 #include "caffe/data/augmentation.hpp"
 #include "caffe/data/convert_row.hpp"
+#include "caffe/ops/finish_pixels.hpp"
 #include "caffe/util/image_io.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/math_functions.hpp"
@@ -275,15 +276,31 @@ void DataTransformer<Dtype>::TransformView(const ImageView<Pixel>& view,
 }
 
 template <typename Dtype>
+ImageView<uchar> DataTransformer<Dtype>::ViewOf(const cv::Mat& image) {
+  return {image.ptr<uchar>(),
+          image.channels(),
+          image.rows,
+          image.cols,
+          1,
+          static_cast<std::ptrdiff_t>(image.step[0]),
+          image.channels()};
+}
+
+template <typename Dtype>
+ImageView<uchar> DataTransformer<Dtype>::ViewOfBytes(const Datum& raw) {
+  return {reinterpret_cast<const uchar*>(raw.data().data()),
+          raw.channels(),
+          raw.height(),
+          raw.width(),
+          std::ptrdiff_t{raw.height()} * raw.width(),
+          raw.width(),
+          1};
+}
+
+template <typename Dtype>
 void DataTransformer<Dtype>::TransformMat(const cv::Mat& image, const vector<int>& shape,
                                           const RandomDraws& draws, Dtype* out) const {
-  const ImageView<uchar> view = {image.ptr<uchar>(),
-                                 image.channels(),
-                                 image.rows,
-                                 image.cols,
-                                 1,
-                                 static_cast<std::ptrdiff_t>(image.step[0]),
-                                 image.channels()};
+  const ImageView<uchar> view = ViewOf(image);
   TransformView(view, shape, Choose(view.channels, view.height, view.width, draws), out);
 }
 
@@ -299,14 +316,7 @@ void DataTransformer<Dtype>::TransformRaw(const Datum& datum, const vector<int>&
         datum.float_data().data(), datum.channels(), height, width, plane, width, 1};
     TransformView(view, shape, choice, out);
   } else {
-    const ImageView<uchar> view = {reinterpret_cast<const uchar*>(datum.data().data()),
-                                   datum.channels(),
-                                   height,
-                                   width,
-                                   plane,
-                                   width,
-                                   1};
-    TransformView(view, shape, choice, out);
+    TransformView(ViewOfBytes(datum), shape, choice, out);
   }
 }
 
@@ -335,6 +345,100 @@ void DataTransformer<Dtype>::Transform(const Datum& raw, const vector<int>& shap
   CheckRawDatum(raw);
   CheckFit(shape, raw.channels(), raw.height(), raw.width());
   TransformRaw(raw, shape, DrawsBy(rng), out);
+}
+
+template <typename Dtype>
+bool DataTransformer<Dtype>::KeepsPixels() const {
+  const bool warps = ResizesCrops() || param_.resize_short() > 0;
+  return !warps &&
+         (phase_ != TRAIN || (param_.max_rotation() == 0 && param_.max_jitter() == 0));
+}
+
+// As Copy, which takes the mean of the same place.
+template <typename Dtype>
+void DataTransformer<Dtype>::CopyPixels(const ImageView<uchar>& view, const Warp& warp,
+                                        uchar* pixels, PixelPlace* place) const {
+  CHECK(warp.IsCopy());
+  place->row = static_cast<int>(warp.rows.start);
+  place->column =
+      static_cast<int>(warp.columns.start) + (warp.mirror ? warp.width - 1 : 0);
+  place->step = warp.mirror ? -1 : 1;
+  const std::ptrdiff_t step = place->step * view.pixel_step;
+  for (int c = 0; c < view.channels; ++c) {
+    for (int h = 0; h < warp.height; ++h, pixels += warp.width) {
+      const uchar* in = view.data + c * view.channel_step +
+                        (place->row + h) * view.row_step +
+                        place->column * view.pixel_step;
+      for (int w = 0; w < warp.width; ++w) pixels[w] = in[w * step];
+    }
+  }
+}
+
+template <typename Dtype>
+bool DataTransformer<Dtype>::ChoosePixels(const cv::Mat& cv_img, const vector<int>& shape,
+                                          rng_t* rng, uchar* pixels,
+                                          PixelPlace* place) const {
+  CheckImage(cv_img);
+  CheckFit(shape, cv_img.channels(), cv_img.rows, cv_img.cols);
+  const Choice choice = Choose(cv_img.channels(), cv_img.rows, cv_img.cols, DrawsBy(rng));
+  CopyPixels(ViewOf(cv_img), choice.warp, pixels, place);
+  return true;
+}
+
+template <typename Dtype>
+bool DataTransformer<Dtype>::ChoosePixels(const Datum& raw, const vector<int>& shape,
+                                          rng_t* rng, uchar* pixels,
+                                          PixelPlace* place) const {
+  CheckRawDatum(raw);
+  if (raw.data().empty()) return false;
+  CheckFit(shape, raw.channels(), raw.height(), raw.width());
+  const Choice choice = Choose(raw.channels(), raw.height(), raw.width(), DrawsBy(rng));
+  CopyPixels(ViewOfBytes(raw), choice.warp, pixels, place);
+  return true;
+}
+
+// But for what lies on the host or on a device.
+template <typename Dtype>
+PixelFinish<Dtype> DataTransformer<Dtype>::FinishOf(const vector<int>& shape) {
+  PixelFinish<Dtype> finish = {};
+  finish.channels = shape[1];
+  finish.height = shape[2];
+  finish.width = shape[3];
+  finish.scale = static_cast<Dtype>(param_.scale());
+  if (param_.has_mean_file()) {
+    finish.mean_height = data_mean_.height();
+    finish.mean_width = data_mean_.width();
+    if (means_.num_axes() == 0) {
+      means_.ReshapeLike(data_mean_);
+      std::copy_n(data_mean_.cpu_data(), data_mean_.count(), means_.mutable_cpu_data());
+    }
+  } else if (means_.num_axes() == 0 || means_.count() != shape[1]) {
+    means_.Reshape({shape[1]});
+    for (int c = 0; c < shape[1]; ++c) means_.mutable_cpu_data()[c] = MeanValue(c);
+  }
+  return finish;
+}
+
+template <typename Dtype>
+void DataTransformer<Dtype>::FinishPixels(const vector<int>& shape, const uchar* pixels,
+                                          const PixelPlace* places, Dtype* out) {
+  PixelFinish<Dtype> finish = FinishOf(shape);
+  finish.pixels = pixels;
+  finish.places = places;
+  finish.means = means_.cpu_data();
+  const int count = shape[0] * shape[1] * shape[2] * shape[3];
+  for (int i = 0; i < count; ++i) out[i] = finish(i);
+}
+
+template <typename Dtype>
+void DataTransformer<Dtype>::FinishPixelsOnDevice(const vector<int>& shape,
+                                                  const uchar* pixels,
+                                                  const PixelPlace* places, Dtype* out) {
+  PixelFinish<Dtype> finish = FinishOf(shape);
+  finish.pixels = pixels;
+  finish.places = places;
+  finish.means = means_.gpu_data();
+  caffe::FinishPixelsOnDevice(shape[0] * shape[1] * shape[2] * shape[3], finish, out);
 }
 
 template <typename Dtype>

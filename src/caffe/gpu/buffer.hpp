@@ -15,7 +15,10 @@ class DeviceBuffer {
  public:
   explicit DeviceBuffer(std::size_t count)
       : memory_(device::Allocate(count * sizeof(T)), device::Free) {}
-  T* get() const { return static_cast<T*>(memory_.get()); }
+  T* get() const {
+    device::Touch(memory_.get());
+    return static_cast<T*>(memory_.get());
+  }
 
  private:
   std::unique_ptr<void, decltype(&device::Free)> memory_;

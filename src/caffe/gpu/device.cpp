@@ -2,10 +2,13 @@
 
 #include "caffe/device.hpp"
 
+#include <atomic>
 #include <string>
 
 #include "caffe/common.hpp"
+#include "caffe/device_graph.hpp"
 #include "caffe/gpu/device.hpp"
+#include "caffe/util/cuda_launch.hpp"
 
 namespace caffe {
 namespace {
@@ -47,6 +50,12 @@ string Explanation(cudaError_t error) {
   throw RuntimeFailure(Str(who, ": ", Explanation(error)));
 }
 
+std::uint64_t NewContext() {
+  static std::atomic<std::uint64_t> count{0};
+  return ++count;
+}
+thread_local std::uint64_t graph_context = NewContext();
+
 int CountDevices() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
@@ -78,6 +87,8 @@ struct Caffe::Device {
   cublasHandle_t cublas = nullptr;
   curandGenerator_t curand = nullptr;
   cudnnHandle_t cudnn = nullptr;
+  /// Where they start their work, as kernels do (LaunchStream).
+  cudaStream_t cublas_stream = nullptr, cudnn_stream = nullptr;
 };
 
 Caffe::Device& Caffe::device() {
@@ -87,12 +98,17 @@ Caffe::Device& Caffe::device() {
 }
 
 cublasHandle_t Caffe::cublas_handle() {
-  cublasHandle_t& handle = device().cublas;
-  if (!handle) CUBLAS_CHECK(cublasCreate(&handle));
-  return handle;
+  Device& d = device();
+  if (!d.cublas) CUBLAS_CHECK(cublasCreate(&d.cublas));
+  if (d.cublas_stream != LaunchStream()) {
+    CUBLAS_CHECK(cublasSetStream(d.cublas, LaunchStream()));
+    d.cublas_stream = LaunchStream();
+  }
+  return d.cublas;
 }
 
 curandGenerator_t Caffe::curand_generator() {
+  if (LaunchStream()) throw RuntimeFailure("random numbers cannot be recorded");
   curandGenerator_t& generator = device().curand;
   if (!generator) {
     CURAND_CHECK(curandCreateGenerator(&generator, CURAND_RNG_PSEUDO_DEFAULT));
@@ -102,15 +118,21 @@ curandGenerator_t Caffe::curand_generator() {
 }
 
 cudnnHandle_t Caffe::cudnn_handle() {
-  cudnnHandle_t& handle = device().cudnn;
-  if (!handle) CUDNN_CHECK(cudnnCreate(&handle));
-  return handle;
+  Device& d = device();
+  if (!d.cudnn) CUDNN_CHECK(cudnnCreate(&d.cudnn));
+  if (d.cudnn_stream != LaunchStream()) {
+    CUDNN_CHECK(cudnnSetStream(d.cudnn, LaunchStream()));
+    d.cudnn_stream = LaunchStream();
+  }
+  return d.cudnn;
 }
 
 void Caffe::SetDevice(const int device_id) {
   CheckId(device_id);
   device::Select(device_id);
-  if (Get().device_ && Get().device_->id != device_id) Get().device_.reset();
+  if (!Get().device_ || Get().device_->id == device_id) return;
+  Get().device_.reset();
+  graph_context = NewContext();
 }
 
 void Caffe::DeviceQuery() {
@@ -219,8 +241,16 @@ void Select(int id) {
   if (error != cudaSuccess) ThrowUnusable(Str("GPU ", id), error);
 }
 
-void Synchronize() { CUDA_CHECK(cudaDeviceSynchronize()); }
-bool HasFailed() { return cudaDeviceSynchronize() != cudaSuccess; }
+std::uint64_t GraphContext() { return graph_context; }
+
+void Synchronize() {
+  if (LaunchStream()) throw RuntimeFailure("waiting for the GPU cannot be recorded");
+  CUDA_CHECK(cudaDeviceSynchronize());
+}
+bool HasFailed() {
+  // Nothing runs while it is recorded, and waiting would end that.
+  return !LaunchStream() && cudaDeviceSynchronize() != cudaSuccess;
+}
 
 }  // namespace device
 }  // namespace caffe

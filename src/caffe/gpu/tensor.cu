@@ -93,7 +93,7 @@ ChannelsLastTensor::~ChannelsLastTensor() { device::Free(data_); }
 void ChannelsLastTensor::PackFrom(const void* plain) {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
     const Own* from = static_cast<const Own*>(plain);
-    Element* to = static_cast<Element*>(data_);
+    Element* to = static_cast<Element*>(data());
     if (SameInBothLayouts(shape_)) return ConvertElement(Product(shape_, 0), from, to);
     TransposeImages(shape_[0], shape_[1], Product(shape_, 2), from, to);
   });
@@ -101,7 +101,7 @@ void ChannelsLastTensor::PackFrom(const void* plain) {
 
 bool ChannelsLastTensor::UnpackOnDevice(void* plain) const {
   WithTypes(*this, [&]<typename Own, typename Element>(Own, Element) {
-    const Element* from = static_cast<const Element*>(data_);
+    const Element* from = static_cast<const Element*>(data());
     Own* to = static_cast<Own*>(plain);
     if (SameInBothLayouts(shape_)) return ConvertElement(Product(shape_, 0), from, to);
     TransposeImages(shape_[0], Product(shape_, 2), shape_[1], from, to);
@@ -114,6 +114,10 @@ void ChannelsLastTensor::UnpackTo(void* plain) const {
   const DeviceBuffer<char> unpacked(bytes);
   UnpackOnDevice(unpacked.get());
   device::Copy(plain, unpacked.get(), bytes);
+}
+
+bool IsOnDevice(const PackedTensor* tensor) {
+  return dynamic_cast<const ChannelsLastTensor*>(tensor) != nullptr;
 }
 
 std::int64_t FormatConversionCount() { return conversions; }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caffe/blob.hpp"
+#include "caffe/device.hpp"
 
 namespace caffe {
 
@@ -51,7 +52,10 @@ class ChannelsLastTensor : public PackedTensor {
   const std::vector<int>& shape() const { return shape_; }
   DeviceType type() const { return type_; }
   std::size_t own_bytes() const { return own_bytes_; }
-  void* data() const { return data_; }
+  void* data() const {
+    device::Touch(data_);
+    return data_;
+  }
 
   /// From a plain array of the same shape, of the blob's own type, on the device.
   void PackFrom(const void* plain);
@@ -66,6 +70,9 @@ class ChannelsLastTensor : public PackedTensor {
   void* data_;
   DISABLE_COPY_AND_ASSIGN(ChannelsLastTensor);
 };
+
+/// Whether a packed copy is one in device memory.
+bool IsOnDevice(const PackedTensor* tensor);
 
 /// One half of a blob, its data or its diff, in device memory: what Tensor is on the host
 /// (ops/tensor.hpp). DeviceDataOf() and DeviceDiffOf() make one.

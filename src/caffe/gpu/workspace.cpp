@@ -26,6 +26,7 @@ void* Workspace(std::size_t bytes) {
     scratch.memory = device::Allocate(bytes);
     scratch.bytes = bytes;
   }
+  device::Touch(scratch.memory);
   return scratch.memory;
 }
 

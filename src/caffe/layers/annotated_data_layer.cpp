@@ -127,17 +127,17 @@ std::unique_ptr<DecodedSample> AnnotatedDataLayer<Dtype>::BlankEntry(
 }
 
 template <typename Dtype>
-void AnnotatedDataLayer<Dtype>::DeliverLabels(const Batch<Dtype>& batch,
-                                              const vector<Blob<Dtype>*>& top) const {
-  if (!has_boxes_) return DataLayer<Dtype>::DeliverLabels(batch, top);
+void AnnotatedDataLayer<Dtype>::DeliverLabels(int device, Batch<Dtype>* batch,
+                                              const vector<Blob<Dtype>*>& top) {
+  if (!has_boxes_) return DataLayer<Dtype>::DeliverLabels(device, batch, top);
   constexpr int kValues = kRow - 1;  // without the image
   size_t boxes = 0;
-  for (const auto& values : batch.values_) boxes += values.size() / kValues;
+  for (const auto& values : batch->values_) boxes += values.size() / kValues;
   top[1]->Reshape({1, 1, boxes == 0 ? 1 : static_cast<int>(boxes), kRow});
   Dtype* out = top[1]->mutable_cpu_data();
   if (boxes == 0) caffe_set(kRow, Dtype(-1), out);
-  for (size_t item = 0; item < batch.values_.size(); ++item) {
-    const vector<float>& values = batch.values_[item];
+  for (size_t item = 0; item < batch->values_.size(); ++item) {
+    const vector<float>& values = batch->values_[item];
     for (size_t i = 0; i < values.size(); ++i) {
       if (i % kValues == 0) *out++ = static_cast<Dtype>(item);
       *out++ = static_cast<Dtype>(values[i]);

@@ -39,7 +39,8 @@ LayerTraits AxpyLayer<Dtype>::Traits() const {
           .in_place = {InPlace::kRefused, InPlace::kRefused, InPlace::kChanges},
           .bottom_use = {DataUse::kRead, DataUse::kRead, DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .can_recompute = true};
+          .can_recompute = true,
+          .device_only = true};
 }
 
 template <typename Dtype>

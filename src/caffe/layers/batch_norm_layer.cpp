@@ -68,7 +68,8 @@ LayerTraits BatchNormLayer<Dtype>::Traits() const {
                      .in_place = {InPlace::kChanges},
                      .bottom_use = {reads ? DataUse::kRead : DataUse::kNone},
                      .top_use = {DataUse::kNone},
-                     .can_recompute = true};
+                     .can_recompute = true,
+                     .device_only = use_global_stats_};
   if (!use_global_stats_) return traits;
   traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
     const Dtype* mean_sum = this->blobs_[0]->cpu_data();

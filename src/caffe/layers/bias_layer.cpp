@@ -47,7 +47,8 @@ LayerTraits BiasLayer<Dtype>::Traits() const {
                      .in_place = {InPlace::kChanges, InPlace::kRefused},
                      .bottom_use = {DataUse::kNone},
                      .top_use = {DataUse::kNone},
-                     .can_recompute = true};
+                     .can_recompute = true,
+                     .device_only = true};
   if (this->blobs_.empty() || axis_ != 1 || axes_ != 1) return traits;
   traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
     const Dtype* b = this->blobs_[0]->cpu_data();

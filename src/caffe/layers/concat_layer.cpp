@@ -53,7 +53,8 @@ LayerTraits ConcatLayer<Dtype>::Traits() const {
   return {.of = &typeid(ConcatLayer),
           .bottom_use = {DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .can_recompute = true};
+          .can_recompute = true,
+          .device_only = true};
 }
 
 template <typename Dtype>

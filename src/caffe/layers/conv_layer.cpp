@@ -26,7 +26,8 @@ template <typename Dtype>
 LayerTraits ConvolutionLayer<Dtype>::Traits() const {
   return {.of = &typeid(ConvolutionLayer),
           .bottom_use = {DataUse::kRead},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

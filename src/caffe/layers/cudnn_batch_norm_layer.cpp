@@ -107,7 +107,8 @@ LayerTraits CuDNNBatchNormLayer<Dtype>::Traits() const {
                      .in_place = {InPlace::kChanges},
                      .bottom_use = {reads ? DataUse::kRead : DataUse::kNone},
                      .top_use = {DataUse::kNone},
-                     .can_recompute = true};
+                     .can_recompute = true,
+                     .device_only = use_running()};
   if (!use_running()) return traits;
   traits.channel_affine = [this](vector<double>* multiplier, vector<double>* shift) {
     const int channels = this->blobs_[0]->count();

@@ -64,7 +64,8 @@ LayerTraits DropoutLayer<Dtype>::Traits() const {
   return {.of = &typeid(DropoutLayer),
           .in_place = {InPlace::kKeepsSign},
           .bottom_use = {DataUse::kNone},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = this->phase_ == TEST};
 }
 
 template <typename Dtype>

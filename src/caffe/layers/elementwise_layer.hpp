@@ -18,7 +18,7 @@ namespace caffe {
 /// Traits of a layer `of` whose gradient goes by `source`.
 inline LayerTraits ElementwiseTraits(const std::type_info& of, GradientSource source,
                                      bool in_place) {
-  LayerTraits traits{.of = &of, .in_place = {InPlace::kChanges}};
+  LayerTraits traits{.of = &of, .in_place = {InPlace::kChanges}, .device_only = true};
   switch (source) {
     case GradientSource::kOutput:
       traits.bottom_use = {DataUse::kNone};

@@ -91,7 +91,8 @@ LayerTraits EltwiseLayer<Dtype>::Traits() const {
           .in_place = {sums ? InPlace::kChanges : InPlace::kRefused},
           .bottom_use = {sums ? DataUse::kNone : DataUse::kRead},
           .top_use = {divides ? DataUse::kRead : DataUse::kNone},
-          .can_recompute = true};
+          .can_recompute = true,
+          .device_only = true};
 }
 
 template <typename Dtype>

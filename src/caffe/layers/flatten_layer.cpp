@@ -27,7 +27,8 @@ LayerTraits FlattenLayer<Dtype>::Traits() const {
   return {.of = &typeid(FlattenLayer),
           .bottom_use = {DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .shares_bottom = true};
+          .shares_bottom = true,
+          .device_only = true};
 }
 
 INSTANTIATE_CLASS(FlattenLayer);

@@ -160,18 +160,18 @@ std::unique_ptr<DecodedSample> ImageSegDataLayer<Dtype>::Decode(const Record& re
 }
 
 template <typename Dtype>
-void ImageSegDataLayer<Dtype>::DeliverLabels(const Batch<Dtype>& batch,
-                                             const vector<Blob<Dtype>*>& top) const {
-  const vector<int>& shape = batch.data_.shape();
+void ImageSegDataLayer<Dtype>::DeliverLabels(int /*device*/, Batch<Dtype>* batch,
+                                             const vector<Blob<Dtype>*>& top) {
+  const vector<int>& shape = batch->data_.shape();
   top[1]->Reshape({shape[0], 1, shape[2], shape[3]});
   Dtype* classes = top[1]->mutable_cpu_data();
-  for (const auto& values : batch.values_) {
+  for (const auto& values : batch->values_) {
     classes = std::copy(values.begin() + 2, values.end(), classes);
   }
   if (top.size() < 3) return;
   top[2]->Reshape({shape[0], 1, 1, 2});
   Dtype* size = top[2]->mutable_cpu_data();
-  for (const auto& values : batch.values_) {
+  for (const auto& values : batch->values_) {
     size = std::copy(values.begin(), values.begin() + 2, size);
   }
 }

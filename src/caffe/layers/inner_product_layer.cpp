@@ -64,7 +64,8 @@ template <typename Dtype>
 LayerTraits InnerProductLayer<Dtype>::Traits() const {
   return {.of = &typeid(InnerProductLayer),
           .bottom_use = {DataUse::kRead},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

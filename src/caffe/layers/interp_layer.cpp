@@ -134,7 +134,8 @@ template <typename Dtype>
 LayerTraits InterpLayer<Dtype>::Traits() const {
   return {.of = &typeid(InterpLayer),
           .bottom_use = {DataUse::kNone},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -46,7 +46,8 @@ template <typename Dtype>
 LayerTraits LRNLayer<Dtype>::Traits() const {
   return {.of = &typeid(LRNLayer),
           .bottom_use = {DataUse::kRead},
-          .top_use = {DataUse::kRead}};
+          .top_use = {DataUse::kRead},
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -1,5 +1,6 @@
 #include "caffe/layers/parallel_data_layer.hpp"
 
+#include <algorithm>
 #include <climits>
 #include <future>
 #include <new>
@@ -8,6 +9,7 @@
 #include "caffe/data/augmentation.hpp"
 #include "caffe/data/decoded_sample.hpp"
 #include "caffe/data/worker_pool.hpp"
+#include "caffe/ops/finish_pixels.hpp"
 #include "caffe/util/layer_name.hpp"
 
 namespace caffe {
@@ -26,7 +28,9 @@ template <typename Dtype>
 struct ParallelDataLayer<Dtype>::Job {
   Batch<Dtype>* batch;
   vector<int> sample_shape;
+  // What is filled: the images, or in their place pixels that a device will finish.
   Dtype* data = nullptr;
+  typename Batch<Dtype>::Pixels* pixels = nullptr;
   Dtype* label = nullptr;
   std::promise<bool> shape_known;  // false: the first image failed
   std::shared_future<bool> has_shape = shape_known.get_future().share();
@@ -35,10 +39,15 @@ struct ParallelDataLayer<Dtype>::Job {
     sample_shape = shape;
     vector<int> batch_shape = shape;
     batch_shape[0] = batch_size;
-    batch->data_.Reshape(batch_shape);
-    data = batch->data_.mutable_cpu_data();
+    if (batch->has_pixels()) {
+      pixels = batch->ShapePixels(batch_shape);
+    } else {
+      batch->data_.Reshape(batch_shape);
+      data = batch->data_.mutable_cpu_data();
+    }
     shape_known.set_value(true);
   }
+  bool HasRoom() const { return data || pixels; }
 };
 
 template <typename Dtype>
@@ -122,7 +131,7 @@ void ParallelDataLayer<Dtype>::load_batch(Batch<Dtype>* batch) {
       *record = Fetch(FirstSample() + loaded_ * SampleStep());
     } catch (const std::exception&) {
       fetch_error_ = std::current_exception();
-      if (!job->data && part == 0) job->shape_known.set_value(false);
+      if (!job->HasRoom() && part == 0) job->shape_known.set_value(false);
       batch->Done(part, fetch_error_);
       continue;
     }
@@ -144,7 +153,7 @@ void ParallelDataLayer<Dtype>::FillPart(Job* job, int part, const Record& record
     }
   } catch (...) {
     error = std::current_exception();
-    if (part == 0 && !job->data) job->shape_known.set_value(false);
+    if (part == 0 && !job->HasRoom()) job->shape_known.set_value(false);
   }
   job->batch->Done(part, error);
 }
@@ -164,11 +173,28 @@ void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& r
     }
   }
   const vector<int>& shape = job->sample_shape;
-  const int count = shape[1] * shape[2] * shape[3];
-  Dtype* out = job->data + static_cast<std::ptrdiff_t>(part) * count;
+  const std::ptrdiff_t count = std::ptrdiff_t{shape[1]} * shape[2] * shape[3];
   rng_t rng = Generator("transform");
   rng.Seek(record.sample * kDrawsPerSample);
-  Transform(record, *sample, shape, &rng, out);
+  if (auto* pixels = job->pixels) {
+    const DataTransformer<Dtype>& transformer = *this->data_transformer_;
+    unsigned char* values = pixels->values + part * count;
+    PixelPlace* place = pixels->places + part;
+    const bool chosen =
+        !sample->blank &&
+        (sample->image.empty()
+             ? transformer.ChoosePixels(sample->datum, shape, &rng, values, place)
+             : transformer.ChoosePixels(sample->image, shape, &rng, values, place));
+    if (!chosen) {
+      // Something has to be there, which is overwritten.
+      std::fill_n(values, count, 0);
+      *place = {};
+      pixels->finished[part].resize(count);
+      Transform(record, *sample, shape, &rng, pixels->finished[part].data());
+    }
+  } else {
+    Transform(record, *sample, shape, &rng, job->data + part * count);
+  }
   job->label[part] = static_cast<Dtype>(sample->label);
   job->batch->values_[part] = std::move(sample->values);
   const string& name = sample->name.empty() ? record.name : sample->name;
@@ -194,6 +220,13 @@ template <typename Dtype>
 void ParallelDataLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom,
                                            const vector<Blob<Dtype>*>& top) {
   BasePrefetchingDataLayer<Dtype>::Forward_cpu(bottom, top);
+  delivered_ += batch_size_;
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                                           const vector<Blob<Dtype>*>& top) {
+  BasePrefetchingDataLayer<Dtype>::Forward_gpu(bottom, top);
   delivered_ += batch_size_;
 }
 

@@ -115,7 +115,8 @@ template <typename Dtype>
 LayerTraits PoolingLayer<Dtype>::Traits() const {
   return {.of = &typeid(PoolingLayer),
           .bottom_use = {DataUse::kNone},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -48,7 +48,8 @@ LayerTraits PReLULayer<Dtype>::Traits() const {
   return {.of = &typeid(PReLULayer),
           .in_place = {InPlace::kChanges},
           .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -73,7 +73,8 @@ LayerTraits ReshapeLayer<Dtype>::Traits() const {
   return {.of = &typeid(ReshapeLayer),
           .bottom_use = {DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .shares_bottom = true};
+          .shares_bottom = true,
+          .device_only = true};
 }
 
 INSTANTIATE_CLASS(ReshapeLayer);

@@ -74,7 +74,8 @@ LayerTraits ScaleLayer<Dtype>::Traits() const {
       .in_place = {InPlace::kChanges, InPlace::kRefused},
       .bottom_use = {this->in_place() ? DataUse::kNone : DataUse::kRead, DataUse::kRead},
       .top_use = {DataUse::kNone},
-      .can_recompute = true};
+      .can_recompute = true,
+      .device_only = true};
   const bool learned =
       static_cast<int>(this->blobs_.size()) == (bias_param_id_ < 0 ? 1 : 2);
   if (!learned || axis_ != 1 || axes_ != 1) return traits;

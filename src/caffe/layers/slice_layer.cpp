@@ -63,7 +63,8 @@ LayerTraits SliceLayer<Dtype>::Traits() const {
   return {.of = &typeid(SliceLayer),
           .bottom_use = {DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .can_recompute = true};
+          .can_recompute = true,
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -21,7 +21,8 @@ LayerTraits SoftmaxLayer<Dtype>::Traits() const {
   return {.of = &typeid(SoftmaxLayer),
           .in_place = {InPlace::kChanges},
           .bottom_use = {DataUse::kNone},
-          .top_use = {DataUse::kRead}};
+          .top_use = {DataUse::kRead},
+          .device_only = true};
 }
 
 template <typename Dtype>

@@ -19,7 +19,8 @@ LayerTraits SplitLayer<Dtype>::Traits() const {
   return {.of = &typeid(SplitLayer),
           .bottom_use = {DataUse::kNone},
           .top_use = {DataUse::kNone},
-          .shares_bottom = true};
+          .shares_bottom = true,
+          .device_only = true};
 }
 
 template <typename Dtype>

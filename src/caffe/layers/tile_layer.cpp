@@ -31,7 +31,8 @@ template <typename Dtype>
 LayerTraits TileLayer<Dtype>::Traits() const {
   return {.of = &typeid(TileLayer),
           .bottom_use = {DataUse::kNone},
-          .top_use = {DataUse::kNone}};
+          .top_use = {DataUse::kNone},
+          .device_only = true};
 }
 
 template <typename Dtype>

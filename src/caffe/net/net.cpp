@@ -133,6 +133,7 @@ template <typename Dtype>
 void Net<Dtype>::set_precision(NetParameter::Precision value) {
   if (value == precision_) return;
   precision_ = value;
+  if (whole_) whole_->ForgetRecorded();
   PrepareLayers();
   Reshape();
 }
@@ -235,9 +236,9 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
   if (infers) zero_denormals.emplace();
   const HostMemoryPool::Scope scope(schedule.pool());
   Dtype loss = 0;
-  for (int s = 0; s < schedule.size(); ++s) {
+  const auto run = [&](int s) {
     const vector<int>& layers = schedule.step(s).layers;
-    if (layers.front() < start || layers.back() > end) continue;
+    if (layers.front() < start || layers.back() > end) return;
     for (int i : layers) Call(before_forward_, i);
     try {
       for (int i : layers) {
@@ -252,6 +253,15 @@ Dtype Net<Dtype>::ForwardFromTo(int start, int end) {
     if (debug_info_) LogForward(graph_, layers.front());
     for (int i : layers) Call(after_forward_, i);
     schedule.AfterForward(s);
+  };
+  const bool may_record = infers && Caffe::mode() == Caffe::GPU &&
+                          before_forward_.empty() && after_forward_.empty();
+  RecordedSteps<Dtype>* recorded = may_record ? schedule.recorded() : nullptr;
+  const auto after = [&](int s) { schedule.AfterForward(s); };
+  for (int s = 0; s < schedule.size();) {
+    const int ran = recorded ? recorded->Run(s, run, after) : 0;
+    if (ran == 0) run(s);
+    s += std::max(ran, 1);
   }
   schedule.EndForward();
   Settle();

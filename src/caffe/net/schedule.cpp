@@ -37,6 +37,14 @@ Schedule<Dtype>::Schedule(const Graph<Dtype>& graph, Policy policy, bool keep_bl
 }
 
 template <typename Dtype>
+RecordedSteps<Dtype>* Schedule<Dtype>::recorded() {
+  if (!recorded_ && RecordedSteps<Dtype>::AreWanted()) {
+    recorded_ = std::make_unique<RecordedSteps<Dtype>>(graph_, steps_);
+  }
+  return recorded_.get();
+}
+
+template <typename Dtype>
 string Schedule<Dtype>::Why(const char* half, int blob) const {
   const string& name = graph_.blob_names[graph_.roots[blob]];
   if (policy_ == Policy::kInference) {

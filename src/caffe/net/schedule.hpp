@@ -1,10 +1,12 @@
 #ifndef CAFFE_NET_SCHEDULE_HPP_
 #define CAFFE_NET_SCHEDULE_HPP_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "caffe/host_memory.hpp"
+#include "caffe/net/recorded_steps.hpp"
 #include "caffe/net/step.hpp"
 
 namespace caffe {
@@ -31,6 +33,12 @@ class Schedule {
   int size() const { return static_cast<int>(steps_.size()); }
   const Step& step(int i) const { return steps_[i]; }
   Operation<Dtype>& operation(int i) { return *operations_[i]; }
+  /// For inference on a GPU; null where graphs are not wanted.
+  RecordedSteps<Dtype>* recorded();
+  /// The layers will do something else.
+  void ForgetRecorded() {
+    if (recorded_) recorded_->Forget();
+  }
 
   void AfterForward(int i);
   void EndForward();
@@ -58,6 +66,7 @@ class Schedule {
   const shared_ptr<HostMemoryPool> pool_;
   vector<Step> steps_;
   vector<OperationPtr<Dtype>> operations_;
+  std::unique_ptr<RecordedSteps<Dtype>> recorded_;
   vector<vector<int>> members_;  ///< blobs of each group
   vector<bool> diff_done_;       ///< blobs whose diff this Backward needs no more
 };

@@ -3,6 +3,8 @@
 #include "caffe/device.hpp"
 
 #include "caffe/common.hpp"
+#include "caffe/device_graph.hpp"
+#include "caffe/device_upload.hpp"
 
 namespace caffe {
 
@@ -25,6 +27,7 @@ AllocatingFor::AllocatingFor(const void*) : before_(nullptr) {}
 AllocatingFor::~AllocatingFor() = default;
 void* Allocate(std::size_t) { NO_GPU; }
 void Free(void*) noexcept {}
+void Touch(const void*) {}
 void TrimCache() {}
 MemoryCounts CountMemory() { return {}; }
 void ResetPeak() {}
@@ -32,6 +35,21 @@ void Copy(void*, const void*, std::size_t) { NO_GPU; }
 void Fill(void*, int, std::size_t) { NO_GPU; }
 void Synchronize() { NO_GPU; }
 bool HasFailed() { return false; }
+
+struct Upload::State {};
+Upload::Upload(int) { NO_GPU; }
+Upload::~Upload() = default;
+void* Upload::Host(std::size_t) { NO_GPU; }
+void Upload::Send(const void*, std::size_t) { NO_GPU; }
+const void* Upload::Receive() { NO_GPU; }
+void Upload::Release() { NO_GPU; }
+
+struct Graph::State {};
+Graph::Graph(const std::function<void()>&) { NO_GPU; }
+Graph::~Graph() = default;
+bool Graph::Launch() { return false; }
+std::size_t Graph::size() const { return 0; }
+std::uint64_t GraphContext() { return 0; }
 
 }  // namespace device
 }  // namespace caffe

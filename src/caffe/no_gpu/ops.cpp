@@ -1,9 +1,18 @@
-// Operations that a fused step runs on a GPU, in a build that has none.
+// Operations that a fused step or a data layer runs on a GPU, in a build that has none.
 
 #include "caffe/gpu/convolution.hpp"
 #include "caffe/ops/branches.hpp"
+#include "caffe/ops/finish_pixels.hpp"
 
 namespace caffe {
+
+bool IsOnDevice(const PackedTensor*) { return false; }
+template <typename T>
+void FinishPixelsOnDevice(int, const PixelFinish<T>&, T*) {
+  NO_GPU;
+}
+template void FinishPixelsOnDevice(int, const PixelFinish<float>&, float*);
+template void FinishPixelsOnDevice(int, const PixelFinish<double>&, double*);
 
 template <typename T>
 void AverageOfSumOnDevice(const std::vector<Blob<T>*>&, Blob<T>*) {

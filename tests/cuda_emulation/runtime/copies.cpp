@@ -118,6 +118,8 @@ cudaError_t Copy(const Rows& rows, cudaMemcpyKind kind, const Stream& stream,
   const bool wait = asynchronous
                         ? dst == Side::kPageable || (src == Side::kPageable && !to_device)
                         : !to_device || src == Side::kPinned;
+  const bool sends = to_device && src != Side::kDevice && !stream->capture;
+  if (sends) GivenSoFar().bytes_sent += rows.width * rows.height;
   return SubmitAndMaybeWait(
       stream, asynchronous ? "cudaMemcpyAsync" : "cudaMemcpy",
       staged ? Staged(rows) : [rows] { CopyNow(rows); }, wait);

@@ -43,6 +43,20 @@ TEST_F(CopiesTest, GoBothWaysAndWithin) {
   EXPECT_EQ(other, values);
 }
 
+TEST_F(CopiesTest, WhatIsSentIsCounted) {
+  int* on_device = NewArray<int>(100);
+  int* other = NewArray<int>(100);
+  int* pinned = Pinned(100);
+  std::vector<int> values(100);
+  const Given before = CountGiven();
+  EXPECT_CUDA(cudaMemcpy(on_device, values.data(), 400, cudaMemcpyDefault));
+  EXPECT_CUDA(cudaMemcpyAsync(on_device, pinned, 40, cudaMemcpyDefault, stream_));
+  EXPECT_CUDA(cudaMemcpy(other, on_device, 400, cudaMemcpyDefault));
+  EXPECT_CUDA(cudaMemcpy(values.data(), other, 400, cudaMemcpyDefault));
+  EXPECT_EQ(CountGiven().bytes_sent - before.bytes_sent, 440u);
+  EXPECT_EQ(CountGiven().calls - before.calls, 4u);
+}
+
 TEST_F(CopiesTest, WrongOnesAreRefused) {
   int host[2] = {};
   int* device = NewArray<int>(2);

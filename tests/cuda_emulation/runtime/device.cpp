@@ -3,6 +3,7 @@
 #include <cuda_emulation/control.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "api.h"
@@ -18,6 +19,7 @@ constexpr int kLeastPriority = 0, kGreatestPriority = -5;
 struct Settings {
   int count;
   std::size_t memory_bytes = NumberOf("CUDA_EMULATION_MEMORY", std::size_t{8} << 30);
+  std::size_t lockable_bytes = std::numeric_limits<std::size_t>::max();
   int driver = static_cast<int>(NumberOf("CUDA_EMULATION_DRIVER", CUDART_VERSION));
   int runtime = CUDART_VERSION;
   bool peers_possible = true;
@@ -57,6 +59,7 @@ Device::Device(int number)
 int DeviceCount() { return TheSettings().count; }
 bool IsDevice(int number) { return number >= 0 && number < DeviceCount(); }
 std::size_t DeviceMemoryBytes() { return TheSettings().memory_bytes; }
+std::size_t LockableMemoryBytes() { return TheSettings().lockable_bytes; }
 
 // Neither is ever destroyed: static objects may free their memory after everything here.
 Device& DeviceOf(int number) {
@@ -129,6 +132,11 @@ void SetDeviceCount(int count) {
 void SetDeviceMemory(std::size_t bytes) {
   const std::lock_guard lock(RuntimeMutex());
   TheSettings().memory_bytes = bytes;
+}
+
+void SetLockableMemory(std::size_t bytes) {
+  const std::lock_guard lock(RuntimeMutex());
+  TheSettings().lockable_bytes = bytes;
 }
 
 void SetVersions(int driver, int runtime) {

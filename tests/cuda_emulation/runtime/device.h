@@ -44,6 +44,7 @@ Allocation* AllocationAt(std::uintptr_t address);
 /// The piece of device memory in which all the bytes are; null if there is none.
 Allocation* AllocationOf(const void* pointer, std::size_t bytes);
 std::size_t DeviceMemoryBytes();
+std::size_t LockableMemoryBytes();
 
 }  // namespace cuda_emulation::runtime
 

@@ -231,10 +231,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graphExec, cudaStream_t stream) {
     const Stream place = FindStream(stream, device);
     if (!graphExec) return cudaErrorInvalidValue;
     if (!place) return cudaErrorInvalidResourceHandle;
+    const std::size_t before = GivenSoFar().calls;
     for (const Task& task : graphExec->tasks) {
       const cudaError_t error = Submit(place, task);
       if (error != cudaSuccess) return error;
     }
+    if (!place->capture) GivenSoFar().calls = before + 1;
     return cudaSuccess;
   });
 }

@@ -73,6 +73,19 @@ TEST_F(GraphsTest, WhatIsRecordedRunsWhenTheGraphDoes) {
   EXPECT_EQ(Run(stream_, 2, 3), "ababab");
 }
 
+TEST_F(GraphsTest, AGraphIsOneCall) {
+  Begin(stream_);
+  const std::size_t before = CountGiven().calls;
+  Write(stream_, 'a');
+  Write(stream_, 'b');
+  EXPECT_EQ(CountGiven().calls, before);
+  Run(stream_, 2, 3);
+  EXPECT_EQ(CountGiven().calls, before + 3);
+  Write(stream_, 'c');
+  EXPECT_EQ(CountGiven().calls, before + 4);
+  EXPECT_CUDA(cudaStreamSynchronize(stream_));
+}
+
 TEST_F(GraphsTest, KernelsAndCopiesAreRecorded) {
   int* values = NewArrayOf<int>({0});
   int* back = nullptr;

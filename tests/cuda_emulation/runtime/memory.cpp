@@ -137,6 +137,11 @@ cudaError_t cudaHostAlloc(void** pHost, std::size_t size, unsigned int flags) {
     *pHost = nullptr;
     const cudaError_t refused = RefuseInCapture();
     if (refused != cudaSuccess || size == 0) return refused;
+    std::size_t locked = 0;
+    for (const auto& [address, piece] : PinnedPieces()) locked += piece.bytes;
+    if (locked > LockableMemoryBytes() || size > LockableMemoryBytes() - locked) {
+      return cudaErrorMemoryAllocation;
+    }
     const std::size_t rounded =
         (size + kPinnedAlignment - 1) / kPinnedAlignment * kPinnedAlignment;
     void* memory = std::aligned_alloc(kPinnedAlignment, rounded);

@@ -105,6 +105,17 @@ TEST_F(MemoryTest, PointersAreKnown) {
   EXPECT_CUDA(cudaFreeHost(pinned));
 }
 
+TEST_F(MemoryTest, OnlySoMuchHostMemoryCanBeLocked) {
+  SetLockableMemory(1 << 20);
+  void *first = nullptr, *second = nullptr;
+  EXPECT_CUDA(cudaMallocHost(&first, 700 << 10));
+  EXPECT_EQ(cudaMallocHost(&second, 700 << 10), cudaErrorMemoryAllocation);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorMemoryAllocation);
+  EXPECT_CUDA(cudaFreeHost(first));
+  EXPECT_CUDA(cudaMallocHost(&second, 700 << 10));
+  EXPECT_CUDA(cudaFreeHost(second));
+}
+
 TEST_F(MemoryTest, HostMemoryCanBeLocked) {
   std::vector<char> memory(1000);
   EXPECT_CUDA(cudaHostRegister(memory.data(), 1000, cudaHostRegisterDefault));

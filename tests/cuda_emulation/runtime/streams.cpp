@@ -100,8 +100,14 @@ bool IsDone(const Point& point) {
          point.stream->pending.front().number > point.number;
 }
 
+Given& GivenSoFar() {
+  static Given given;
+  return given;
+}
+
 cudaError_t Submit(const Stream& stream, Task task) {
   if (stream->capture) return Record(stream.get(), std::move(task));
+  ++GivenSoFar().calls;
   const Device& device = DeviceOf(stream->device);
   if (stream->legacy) {
     const cudaError_t refused = RefuseImplicit(device);
@@ -156,6 +162,11 @@ void ResetStreams(Device* device) {
 
 namespace cuda_emulation {
 using namespace runtime;
+
+Given CountGiven() {
+  const std::lock_guard lock(RuntimeMutex());
+  return GivenSoFar();
+}
 
 cudaError_t Enqueue(cudaStream_t stream, std::function<void()> work, const char* name) {
   return CallOnDevice([&](Device& device) {

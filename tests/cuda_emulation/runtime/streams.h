@@ -1,6 +1,7 @@
 #ifndef CUDA_EMULATION_RUNTIME_STREAMS_H_
 #define CUDA_EMULATION_RUNTIME_STREAMS_H_
 
+#include <cuda_emulation/control.h>
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
@@ -38,6 +39,9 @@ Stream FindStream(cudaStream_t handle, const Device& current);
 /// Behind all that is in the stream.
 Point EndOf(const Stream& stream);
 bool IsDone(const Point& point);
+
+/// What CountGiven() says.
+Given& GivenSoFar();
 
 /// Puts the task behind what is in the stream, or in the graph that is recorded from it.
 cudaError_t Submit(const Stream& stream, Task task);

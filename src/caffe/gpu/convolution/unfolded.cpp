@@ -78,6 +78,7 @@ class OnDevice : public UnfoldedConvolution<T> {
     const std::size_t bytes = this->matrix_size() * sizeof(T);
     if (place_ == UnfoldedMatrix::kShared) return static_cast<T*>(Workspace(bytes));
     if (!matrix_) matrix_.reset(device::Allocate(bytes));
+    device::Touch(matrix_.get());
     return static_cast<T*>(matrix_.get());
   }
 

@@ -55,6 +55,10 @@ void SetDeviceCount(int count);
 /// The memory of each device: more than `bytes` of live allocations are refused.
 void SetDeviceMemory(std::size_t bytes);
 
+/// More than `bytes` of page-locked memory at once are refused, as by a system with such
+/// a limit.
+void SetLockableMemory(std::size_t bytes);
+
 /// What cudaDriverGetVersion() and cudaRuntimeGetVersion() say, like 13000. With a driver
 /// of an older major version, or 0 for none, calls fail as CUDA's do.
 void SetVersions(int driver, int runtime);
@@ -69,6 +73,14 @@ void SetOrder(Order order, unsigned seed = 0);
 
 /// Pieces of memory that cudaMalloc() made on `device` and nobody freed.
 std::size_t LiveAllocations(int device);
+
+/// Calls that gave devices work, and bytes that they sent them from the host: kernels,
+/// copies, what libraries do. A graph is one call, what is recorded none.
+struct Given {
+  std::size_t calls = 0, bytes_sent = 0;
+};
+/// Since the process began.
+Given CountGiven();
 
 /// The sentence that was printed about the last fault of device code; empty before.
 std::string LastFault();
