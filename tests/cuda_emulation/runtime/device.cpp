@@ -3,6 +3,7 @@
 #include <cuda_emulation/control.h>
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "api.h"
@@ -151,7 +152,17 @@ std::size_t LiveAllocations(int device) {
 
 using namespace cuda_emulation::runtime;
 
+namespace cuda_emulation::runtime {
+
+static std::atomic<unsigned long> waits{0};
+
+void CountWait() { ++waits; }
+
+}  // namespace cuda_emulation::runtime
+
 extern "C" {
+
+unsigned long cuda_emulation_waits() { return waits; }
 
 cudaError_t cudaDriverGetVersion(int* driverVersion) {
   *driverVersion = TheSettings().driver;
@@ -194,6 +205,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* leastPriority, int* greatestPr
 
 cudaError_t cudaDeviceSynchronize() {
   return CallOnDevice([](Device& device) {
+    CountWait();
     const cudaError_t refused = RefuseInCaptureOn(device);
     if (refused != cudaSuccess) return refused;
     FinishDevice(device);
