@@ -13,7 +13,8 @@ from google.protobuf import text_format
 
 import caffe
 import sknet
-from sknet.models import create_model, deploy, released
+from caffe.proto.caffe_pb2 import LayerParameter, NetParameter
+from sknet.models import create_model, deploy
 
 
 def steps_of(job: dict[str, Any], folder: Path) -> Callable[[], object]:
@@ -35,7 +36,7 @@ def steps_of(job: dict[str, Any], folder: Path) -> Callable[[], object]:
         net.blobs["data"].data[...] = images
         return net.forward
     net_file = folder / "net.prototxt"
-    net_file.write_text(text_format.MessageToString(released(model, batch)))
+    net_file.write_text(text_format.MessageToString(with_loss(deploy(model, batch))))
     solver_file = folder / "solver.prototxt"
     solver_file.write_text(
         f'net: "{net_file}" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 '
@@ -46,8 +47,24 @@ def steps_of(job: dict[str, Any], folder: Path) -> Callable[[], object]:
     solver.net.keep_blobs = False
     solver.net.precision = job["precision"]
     solver.net.blobs["data"].data[...] = images
-    solver.net.blobs["label"].data[...] = generator.integers(10, size=batch)
+    classes = solver.net.blobs["classifier"].shape[1]
+    solver.net.blobs["label"].data[...] = generator.integers(classes, size=batch)
     return lambda: solver.step(1)
+
+
+def with_loss(net: NetParameter) -> NetParameter:
+    """The net with a loss instead of its probabilities, and labels as an input."""
+    scores = net.layer[-1].bottom[0]
+    batch = net.layer[0].input_param.shape[0].dim[0]
+    label = LayerParameter(name="label", type="Input", top=["label"])
+    label.input_param.shape.add(dim=[batch])
+    loss = LayerParameter(
+        name="loss", type="SoftmaxWithLoss", bottom=[scores, "label"], top=["loss"]
+    )
+    layers = [*net.layer[:-1], label, loss]
+    del net.layer[:]
+    net.layer.extend(layers)
+    return net
 
 
 def peak_mb() -> float:
