@@ -21,7 +21,7 @@ pytestmark = needed
 
 LOSS = r"Iteration \d+.*, loss = (\S+)"
 ITERATIONS = 30
-BATCH = 8
+BATCH = 4
 # The longest sums, of a 3x3 convolution's gradient over the images of a batch.
 TERMS = BATCH * 16 * 16
 
