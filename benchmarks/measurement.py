@@ -63,3 +63,37 @@ def peak_mb() -> float:
     match = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert match is not None
     return int(match[1]) / 1024
+
+
+def measure_blocks(
+    job: dict[str, Any],
+    step: Callable[[], object],
+    version: str,
+    finish: Callable[[], object],
+    peak: Callable[[], float],
+) -> None:
+    """As `measure`, of steps that go on behind the call, on a GPU.
+
+    Args:
+        job: `steps` times `block` steps are between two readings of the clock.
+        step: Starts a step.
+        version: Of what is measured.
+        finish: Waits for all steps, before each reading.
+        peak: The most memory that was in use, in MiB.
+    """
+    for _ in range(job["warmup"]):
+        step()
+    finish()
+    seconds = []
+    for _ in range(job["steps"]):
+        began = time.perf_counter()
+        for _ in range(job["block"]):
+            step()
+        finish()
+        seconds.append((time.perf_counter() - began) / job["block"])
+    result = {
+        "rate": job["batch"] / statistics.median(seconds),
+        "peak_mb": peak(),
+        "version": version,
+    }
+    print(json.dumps(result))

@@ -37,7 +37,7 @@ COLUMNS = (
 # (task, batch, unmeasured steps, measured steps)
 TASKS = (("inference", 1, 5, 20), ("inference", 16, 1, 4), ("training", 16, 1, 3))
 OWN = "caffe_sknet50.py"
-_ONNX, _TORCH = "onnx_sknet50.py", "pytorch_sknet50.py"
+_ONNX, _TORCH = "onnx_sknet50.py", "pytorch_network.py"
 # (script, tasks, options)
 ENGINES: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "sknet-caffe": (OWN, ("inference", "training"), {"lean": True}),

@@ -45,20 +45,10 @@ def main() -> None:
     fresh(folder)
 
     heading("1. Real images: the 1,797 scanned digits of scikit-learn")
-    write_digits(folder)
-    for part in ("train", "val"):
-        run(
-            "convert_imageset -shuffle -seed 1 -encoded "
-            f"{folder}/images/ {folder}/{part}.txt {folder}/{part}_lmdb"
-        )
+    write_databases(folder)
 
     heading("2. A small SKNet")
-    run(
-        f"sknet generate sknet_digits --style train_val "
-        f"-o {folder}/train_val.prototxt --solver {folder}/solver.prototxt "
-        f"--train-source {folder}/train_lmdb --val-source {folder}/val_lmdb "
-        f"--snapshot-prefix {folder}/sknet_digits"
-    )
+    generate(folder)
     run(f"sknet generate sknet_digits -o {folder}/deploy.prototxt")
     preview = folder / "augmentation.png"
     run(
@@ -72,10 +62,10 @@ def main() -> None:
     seconds = time.monotonic() - began
     curve = folder / "training_curve.png"
     plot({"sknet_digits": log}, curve, "sknet_digits on scikit-learn's digits")
-    (snapshot,) = folder.glob(f"*_iter_{iterations()}.caffemodel")
+    snapshot = last_snapshot(folder)
 
     heading("4. Test on the 360 images of val, of which nothing was trained on")
-    scores = test(folder, snapshot)
+    scores = score(folder, snapshot)
     digits = table_row(folder, scores)
 
     heading("5. Which kernels the trained net chooses as digits grow")
@@ -139,6 +129,26 @@ def capture(command: str, path: Path) -> str:
     return done.stderr
 
 
+def write_databases(folder: Path) -> None:
+    """Writes the digits as two databases."""
+    write_digits(folder)
+    for part in ("train", "val"):
+        run(
+            "convert_imageset -shuffle -seed 1 -encoded "
+            f"{folder}/images/ {folder}/{part}.txt {folder}/{part}_lmdb"
+        )
+
+
+def generate(folder: Path) -> None:
+    """Writes the net that learns them, and its solver."""
+    run(
+        f"sknet generate sknet_digits --style train_val "
+        f"-o {folder}/train_val.prototxt --solver {folder}/solver.prototxt "
+        f"--train-source {folder}/train_lmdb --val-source {folder}/val_lmdb "
+        f"--snapshot-prefix {folder}/sknet_digits"
+    )
+
+
 def write_digits(folder: Path) -> None:
     """Writes the digits as PNG files, and lists for training and validation.
 
@@ -168,9 +178,15 @@ def iterations() -> int:
     return RECIPE.iterations(RECIPE.epochs)
 
 
-def train(folder: Path) -> TrainingLog:
+def last_snapshot(folder: Path) -> Path:
+    """What the whole training leaves."""
+    (snapshot,) = folder.glob(f"*_iter_{iterations()}.caffemodel")
+    return snapshot
+
+
+def train(folder: Path, flags: str = "") -> TrainingLog:
     """Runs `caffe train`, showing a line per test; the log goes to a file."""
-    command = f"caffe train -solver {folder}/solver.prototxt"
+    command = f"caffe train -solver {folder}/solver.prototxt{flags}"
     path = folder / "train.log"
     print(f"$ {command} 2>{path}", flush=True)
     log = TrainingLog()
@@ -216,12 +232,12 @@ def images_per_second(log: TrainingLog) -> float:
     return statistics.median(speeds) * RECIPE.batch_size * RECIPE.iter_size
 
 
-def test(folder: Path, snapshot: Path) -> dict[str, float]:
+def score(folder: Path, snapshot: Path, flags: str = "") -> dict[str, float]:
     """Runs `caffe test` on val; the mean of each output."""
     batches = RECIPE.val_images // RECIPE.exact_val_batch
     command = (
         f"caffe test -model {folder}/train_val.prototxt -weights {snapshot} "
-        f"-iterations {batches}"
+        f"-iterations {batches}{flags}"
     )
     log = capture(command, folder / "test.log")
     # The last value of each name is the mean; those before it are single batches.

@@ -4,6 +4,9 @@
 # Run it, or source it to go on inside the environment (demo.sh and test.sh do).
 #   PYTHON=python3.12 bash scripts/setup.sh    chooses another interpreter
 #   EXTRAS=demo bash scripts/setup.sh          leaves out what only tests need (PyTorch)
+#   WHEELS=folder bash scripts/setup.sh        without network: Python's packages from a folder
+# A script that sources it may set BUILD_SETTINGS, options of pip for the build, and
+# MORE_REQUIREMENTS, packages that the build needs besides.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
@@ -22,7 +25,8 @@ APT_PACKAGES=(
 case ",$EXTRAS," in *,test,*) APT_PACKAGES+=(g++-aarch64-linux-gnu) ;; esac
 # The requirements of [build-system] in pyproject.toml, which --no-build-isolation leaves
 # to us, and the build tools: Ubuntu 22.04's own CMake is older than 3.25.
-BUILD_REQUIREMENTS=("scikit-build-core>=0.10" "nanobind>=2.4,<3" "cmake>=3.25,<4" ninja)
+BUILD_REQUIREMENTS=("scikit-build-core>=0.10" "nanobind>=2.4,<3" "cmake>=3.25,<4" ninja
+  ${MORE_REQUIREMENTS[@]+"${MORE_REQUIREMENTS[@]}"})
 
 # The first interpreter that the package supports (requires-python of pyproject.toml):
 # python3, or the newest there is.
@@ -68,6 +72,8 @@ install_missing_packages() {
   local missing
   missing=$(missing_packages "$@" | tr '\n' ' ')
   [ -n "$missing" ] || return 0
+  [ -z "${WHEELS:-}" ] ||
+    die "packages of the system are missing, which a folder of wheels does not have; install them and run this again: $missing"
   command -v apt-get >/dev/null ||
     die "this script installs with apt-get, which is not here; install these yourself and run it again: $missing"
   if [ "$(id -u)" != 0 ]; then
@@ -79,12 +85,15 @@ install_missing_packages() {
 }
 
 create_venv() {
-  "$1" -m venv --clear "$ROOT/.venv" &&
+  "$1" -m venv --clear "$ROOT/.venv" || return
+  [ -n "${WHEELS:-}" ] ||
     "$ROOT/.venv/bin/python" -m pip install --disable-pip-version-check --upgrade pip
 }
 
 pip_install() {
-  python -m pip install --disable-pip-version-check "$@"
+  local from=()
+  [ -z "${WHEELS:-}" ] || from=(--no-index --find-links "$WHEELS")
+  python -m pip install --disable-pip-version-check ${from[@]+"${from[@]}"} "$@"
 }
 
 # Precompiled headers halve a build from nothing, but ccache cannot see through them:
@@ -100,13 +109,15 @@ build_options() {
 
 build_and_install() {
   # shellcheck disable=SC2046  # no option, or one
-  pip_install --no-build-isolation $(build_options) ".[$EXTRAS]"
+  pip_install --no-build-isolation $(build_options) \
+    ${BUILD_SETTINGS[@]+"${BUILD_SETTINGS[@]}"} ".[$EXTRAS]"
 }
 
 # Everything that decides what gets installed.
 fingerprint() {
   {
     python -VV
+    echo "${BUILD_SETTINGS[*]-}"
     cat "$ROOT/scripts/setup.sh"
     find CMakeLists.txt README.md LICENSE pyproject.toml cmake include python src \
       -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum

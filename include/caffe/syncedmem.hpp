@@ -34,6 +34,10 @@ class PackedTensor {
 /// whenever it returns to its caller: the host copy is then the newest and no
 /// other copy is trusted. A pinned host buffer lives as long as this object, even
 /// when set_cpu_data or LeaveBuffer puts another in its place.
+///
+/// Device memory is pinned likewise (PinOnDevice). Settling brings the plain copy there
+/// up to date, and if its holders may write to it, no other copy is trusted. A host copy
+/// that is pinned too comes first, so who may write holds one of the two.
 class SyncedMemory {
  public:
   SyncedMemory();
@@ -77,12 +81,19 @@ class SyncedMemory {
   /// False after set_cpu_data: the values lie in somebody else's buffer.
   bool owns_cpu_data() const { return own_cpu_data_; }
   bool pinned() const { return pins_ > 0 || (cpu_ptr_ && !own_cpu_data_); }
-  /// If pinned: makes the host copy the newest and forgets the others.
+  /// Counts a holder of the device pointer, who may write there or not; see the class
+  /// comment.
+  void PinOnDevice(bool writes);
+  void UnpinOnDevice(bool writes);
+  bool pinned_on_device() const { return device_pins_ > 0; }
+  bool written_on_device() const { return device_writers_ > 0; }
+  /// If pinned, brings what is held up to date; of what may be written forgets all other
+  /// copies.
   void Settle();
 
   /// Frees all copies: the values are gone, and whoever reads them before they are
   /// written again gets a RuntimeError with this sentence. Does nothing to a memory
-  /// that outsiders hold (pinned()).
+  /// that outsiders hold (pinned(), pinned_on_device()).
   void Discard(const std::string& why);
   /// Whether the values are gone.
   bool discarded() const { return !discarded_.empty(); }
@@ -132,7 +143,8 @@ class SyncedMemory {
   bool own_gpu_data_;
   int device_holds_ = 0;
   std::atomic<int> pins_;  // views die in threads of their own
-  std::vector<void*> retired_;
+  std::atomic<int> device_pins_{0}, device_writers_{0};
+  std::vector<void*> retired_, retired_on_device_;
   bool packed_valid_;
   std::shared_ptr<PackedTensor> packed_;
   std::uint64_t version_ = 0;

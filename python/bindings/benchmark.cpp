@@ -21,27 +21,35 @@ LayerTimes TimeLayers(NetHandle& handle) {
   times.forward_ms.assign(net.layers().size(), none);
   times.backward_ms.assign(net.layers().size(), none);
   const HostMemoryPool::Scope scope(schedule.pool());
-  Timer total, timer;
+  // On a device they are read when all has been started, which waits for it once.
+  std::vector<Timer> forward(schedule.size()), backward(schedule.size());
+  Timer total;
   total.Start();
   // Step by step: the net's own loop would add its housekeeping to each.
   for (int i = 0; i < schedule.size(); ++i) {
-    timer.Start();
+    forward[i].Start();
     schedule.operation(i).Forward();
     schedule.AfterForward(i);
-    times.forward_ms[schedule.step(i).layers[0]] = timer.MicroSeconds() / 1000.;
+    forward[i].Stop();
   }
   schedule.EndForward();
   if (schedule.policy() != Policy::kInference) schedule.BeginBackward();
   for (int i = schedule.size(); i-- > 0 && schedule.policy() != Policy::kInference;) {
-    const int layer = schedule.step(i).layers[0];
-    if (!net.layer_need_backward()[layer]) continue;
-    timer.Start();
+    if (!net.layer_need_backward()[schedule.step(i).layers[0]]) continue;
+    backward[i].Start();
     schedule.BeforeBackward(i);
     schedule.operation(i).Backward();
     schedule.AfterBackward(i);
-    times.backward_ms[layer] = timer.MicroSeconds() / 1000.;
+    backward[i].Stop();
   }
   times.total_ms = total.MicroSeconds() / 1000.;
+  for (int i = 0; i < schedule.size(); ++i) {
+    const int layer = schedule.step(i).layers[0];
+    times.forward_ms[layer] = forward[i].MicroSeconds() / 1000.;
+    if (backward[i].has_run_at_least_once()) {
+      times.backward_ms[layer] = backward[i].MicroSeconds() / 1000.;
+    }
+  }
   net.Settle();
   return times;
 }

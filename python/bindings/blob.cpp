@@ -4,7 +4,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
 #include <string>
+
+#include "device_array.hpp"
 
 namespace caffe::python {
 namespace {
@@ -64,6 +67,13 @@ nb::object BlobHandle::View(bool data, std::shared_ptr<Pin>* pin) const {
     // No memory to share; an array of its own has the right shape.
     return nb::module_::import_("numpy").attr("zeros")(ShapeTuple(*this), "float32");
   }
+  if (WrittenOnDevice(data)) {
+    const char* half = data ? "data" : "diff";
+    throw RuntimeFailure(
+        Str("Blob.", half, ": an array of Blob.mutable_gpu_", half,
+            " is held, and of two that may be written to none would be the newest; drop "
+            "that array, and what other libraries made of it, first"));
+  }
   data ? blob.cpu_data() : blob.cpu_diff();  // throws if the values were not kept
   // Python may write to the array, so the copies in other layouts are given up.
   float* values = data ? blob.mutable_cpu_data() : blob.mutable_cpu_diff();
@@ -73,6 +83,23 @@ nb::object BlobHandle::View(bool data, std::shared_ptr<Pin>* pin) const {
   if (pin) *pin = *held;
   return nb::cast(
       nb::ndarray<nb::numpy, float>(values, shape.size(), shape.data(), owner));
+}
+
+bool BlobHandle::WrittenOnDevice(bool data) const {
+  const Blob<float>& blob = get();
+  if (blob.count() == 0) return false;
+  return (data ? blob.data() : blob.diff())->written_on_device();
+}
+
+nb::object BlobHandle::Copy(bool data) const {
+  Locked lock(session_);
+  const Blob<float>& blob = get();
+  nb::object copy =
+      nb::module_::import_("numpy").attr("empty")(ShapeTuple(*this), "float32");
+  const auto array = nb::cast<nb::ndarray<float, nb::c_contig, nb::device::cpu>>(copy);
+  const float* values = data ? blob.cpu_data() : blob.cpu_diff();
+  std::memcpy(array.data(), values, blob.count() * sizeof(float));
+  return copy;
 }
 
 std::vector<std::shared_ptr<Blob<float>>>& BlobList::blobs() const {
@@ -100,6 +127,7 @@ void BlobList::Add(const std::vector<int>& shape) {
 }
 
 void BindBlobs(nb::module_& m) {
+  constexpr auto kData = DeviceArray::Half::kData, kDiff = DeviceArray::Half::kDiff;
   nb::class_<BlobHandle>(m, "Blob",
                          "An array of values (`data`) and of their gradients (`diff`).")
       .def(
@@ -116,6 +144,23 @@ void BindBlobs(nb::module_& m) {
       .def_prop_ro("diff", &BlobHandle::Diff,
                    nb::sig("def diff(self) -> numpy.typing.NDArray[numpy.float32]"),
                    "The gradients, as an array that shares their memory.")
+      .def_prop_ro(
+          "gpu_data",
+          [](const BlobHandle& self) { return DeviceArray(self, kData, false); },
+          "The values in GPU memory, only to be read. RuntimeError in CPU mode.")
+      .def_prop_ro(
+          "gpu_diff",
+          [](const BlobHandle& self) { return DeviceArray(self, kDiff, false); },
+          "The gradients in GPU memory, only to be read.")
+      .def_prop_ro(
+          "mutable_gpu_data",
+          [](const BlobHandle& self) { return DeviceArray(self, kData, true); },
+          "The values in GPU memory, to be written, too. RuntimeError while a NumPy "
+          "array over them is held.")
+      .def_prop_ro(
+          "mutable_gpu_diff",
+          [](const BlobHandle& self) { return DeviceArray(self, kDiff, true); },
+          "The gradients in GPU memory, to be written, too.")
       .def_prop_ro("shape", &ShapeTuple, nb::sig("def shape(self) -> tuple[int, ...]"),
                    "Extents of the axes.")
       .def_prop_ro(

@@ -46,6 +46,10 @@ class BlobHandle {
   nb::object Diff() const { return View(false); }
   /// The same, and what the array holds the memory with; null if there are no values.
   nb::object View(bool data, std::shared_ptr<Pin>* pin = nullptr) const;
+  /// Whether somebody holds the memory of a device to write to it, which allows no view.
+  bool WrittenOnDevice(bool data) const;
+  /// A NumPy array of its own.
+  nb::object Copy(bool data) const;
 
  private:
   Blob<float>* blob_;

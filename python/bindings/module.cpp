@@ -21,6 +21,7 @@
 #include "caffe/plugin.hpp"
 #include "caffe/util/rng.hpp"
 #include "data.hpp"
+#include "device_array.hpp"
 #include "layer.hpp"
 #include "net.hpp"
 #include "solver.hpp"
@@ -187,6 +188,7 @@ NB_MODULE(_caffe, m) {
   nb::set_leak_warnings(false);
   m.doc() = "The compiled half of pycaffe.";
   TranslateErrors();
+  BindDeviceArrays(m);
   BindBlobs(m);
   BindLayers(m);
   BindBenchmark(m);

@@ -105,6 +105,7 @@ void NetUsers::LeaveLentBuffers() {
 }
 
 nb::object NetUsers::Result(const BlobHandle& blob, bool data, const std::string& name) {
+  if (blob.WrittenOnDevice(data)) return blob.Copy(data);
   std::shared_ptr<Pin> pin;
   nb::object array = blob.View(data, &pin);
   if (copies_) return array.attr("copy")();

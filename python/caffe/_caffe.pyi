@@ -11,6 +11,40 @@ import numpy
 import numpy.typing
 from numpy.typing import NDArray
 
+class DeviceArray:
+    """
+    The values of a blob in GPU memory, for what takes such arrays: `torch.from_dlpack`, `cupy.asarray`.
+    """
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, object]:
+        """Version 3 of the interface."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """The kind of device, 2 for CUDA, and its number."""
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> object:
+        """
+        A capsule of DLPack 1.0, or of before if that is asked for. BufferError for what cannot be shared so.
+        """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the axes."""
+
+    @property
+    def writeable(self) -> bool:
+        """Whether it may be written to, as that of a NumPy array's flags."""
+
+    def __repr__(self) -> str: ...
+
 class Blob:
     """An array of values (`data`) and of their gradients (`diff`)."""
 
@@ -24,6 +58,24 @@ class Blob:
     @property
     def diff(self) -> numpy.typing.NDArray[numpy.float32]:
         """The gradients, as an array that shares their memory."""
+
+    @property
+    def gpu_data(self) -> DeviceArray:
+        """The values in GPU memory, only to be read. RuntimeError in CPU mode."""
+
+    @property
+    def gpu_diff(self) -> DeviceArray:
+        """The gradients in GPU memory, only to be read."""
+
+    @property
+    def mutable_gpu_data(self) -> DeviceArray:
+        """
+        The values in GPU memory, to be written, too. RuntimeError while a NumPy array over them is held.
+        """
+
+    @property
+    def mutable_gpu_diff(self) -> DeviceArray:
+        """The gradients in GPU memory, to be written, too."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 #define CAFFE_DEVICE_HPP_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,6 +89,38 @@ void ResetPeak();
 void Copy(void* to, const void* from, std::size_t bytes);
 /// As memset.
 void Fill(void* memory, int value, std::size_t bytes);
+
+/// The device on which this memory lies.
+int DeviceOf(const void* memory);
+
+/// Other people's streams, by the numbers of DLPack and __cuda_array_interface__: 1 the
+/// default one, 2 that of each thread, others a cudaStream_t.
+using StreamNumber = std::uintptr_t;
+/// The stream in which this thread's work runs.
+StreamNumber OwnStream();
+/// What is started in `stream` from now on begins when this thread's work so far is done.
+void LetFollow(StreamNumber stream);
+
+/// A moment in this thread's work on the selected device: when all that was started
+/// before is done.
+class Moment {
+ public:
+  Moment() = default;
+  ~Moment();
+  Moment(const Moment&) = delete;
+  Moment& operator=(const Moment&) = delete;
+
+  /// Makes ready, so that Record takes no time of its own.
+  void Prepare();
+  /// Sets the moment; does not wait for it.
+  void Record();
+  /// From another moment on the same device to this one, for which it waits.
+  float MillisecondsSince(const Moment& earlier) const;
+
+ private:
+  void* event_ = nullptr;
+  int device_ = 0;
+};
 
 /// Waits for all work that was started on the selected device.
 void Synchronize();

@@ -24,6 +24,7 @@ SyncedMemory::SyncedMemory(std::size_t size)
 SyncedMemory::~SyncedMemory() {
   if (cpu_ptr_ && own_cpu_data_) FreeHostMemory(cpu_ptr_);
   for (void* pointer : retired_) FreeHostMemory(pointer);
+  for (void* pointer : retired_on_device_) device::Free(pointer);
   FreeDevice();
 }
 
@@ -66,7 +67,8 @@ void SyncedMemory::to_cpu() {
     case HEAD_AT_GPU:
       AllocateHost(false);
       device::Copy(cpu_ptr_, gpu_ptr_, size_);
-      head_ = SYNCED;
+      // Who writes on the device does not tell.
+      if (!written_on_device()) head_ = SYNCED;
       break;
     case HEAD_AT_CPU:
     case SYNCED:
@@ -177,6 +179,9 @@ void SyncedMemory::overwrite_both(void** cpu_data, void** gpu_data) {
 void SyncedMemory::set_gpu_data(void* data) {
   CHECK(data) << "set_gpu_data() got a null pointer";
   device::Require();
+  if (gpu_ptr_ && own_gpu_data_ && pinned_on_device()) {
+    retired_on_device_.push_back(std::exchange(gpu_ptr_, nullptr));
+  }
   FreeDevice();
   gpu_ptr_ = data;
   Written();
@@ -217,16 +222,33 @@ void SyncedMemory::LeaveBuffer() {
   if (head_ == HEAD_AT_CPU || head_ == SYNCED) std::memcpy(cpu_ptr_, left, size_);
 }
 
+void SyncedMemory::PinOnDevice(bool writes) {
+  ++device_pins_;
+  device_writers_ += writes;
+}
+
+void SyncedMemory::UnpinOnDevice(bool writes) {
+  CHECK_GT(device_pins_, 0);
+  --device_pins_;
+  device_writers_ -= writes;
+}
+
 void SyncedMemory::Settle() {
-  if (!pinned()) return;
-  if (head_ == HEAD_PACKED || head_ == HEAD_AT_GPU) to_cpu();
-  if (head_ == SYNCED) head_ = HEAD_AT_CPU;
+  if (pinned_on_device()) to_gpu();
+  if (pinned()) {
+    if (head_ == HEAD_PACKED || head_ == HEAD_AT_GPU) to_cpu();
+    if (head_ == SYNCED || head_ == HEAD_AT_GPU) head_ = HEAD_AT_CPU;
+  } else if (written_on_device()) {
+    head_ = HEAD_AT_GPU;
+  } else {
+    return;
+  }
   packed_valid_ = false;
   ++version_;  // outsiders may have written, or will
 }
 
 void SyncedMemory::Discard(const std::string& why) {
-  if (pinned() || (gpu_ptr_ && !own_gpu_data_)) return;
+  if (pinned() || pinned_on_device() || (gpu_ptr_ && !own_gpu_data_)) return;
   if (device_holds_ == 0) {
     FreeDevice();
     packed_.reset();

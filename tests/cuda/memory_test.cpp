@@ -117,6 +117,88 @@ TEST_F(DeviceMemoryTest, APinnedMemorySettlesOnTheHost) {
   memory.Unpin();
 }
 
+float OnDevice(const void* pointer) {
+  float value;
+  device::Copy(&value, pointer, sizeof(value));
+  return value;
+}
+
+void WriteOnDevice(void* pointer, float value) {
+  device::Copy(pointer, &value, sizeof(value));
+}
+
+// Who holds the device pointer sees what was computed elsewhere when a net has run.
+TEST_F(DeviceMemoryTest, AReadDeviceMemorySettlesWhereItIs) {
+  SyncedMemory memory(sizeof(float));
+  const void* pointer = memory.gpu_data();
+  memory.PinOnDevice(/*writes=*/false);
+  *static_cast<float*>(memory.mutable_cpu_data()) = 3;
+  const std::uint64_t version = memory.version();
+  memory.Settle();
+  EXPECT_EQ(OnDevice(pointer), 3);
+  EXPECT_EQ(memory.gpu_data(), pointer);
+  EXPECT_EQ(memory.head(), SyncedMemory::SYNCED);
+  EXPECT_EQ(memory.version(), version) << "nobody can have written";
+  memory.UnpinOnDevice(false);
+  EXPECT_FALSE(memory.pinned_on_device());
+}
+
+TEST_F(DeviceMemoryTest, AWrittenDeviceMemoryIsTheNewestAsLongAsItIsHeld) {
+  SyncedMemory memory(sizeof(float));
+  void* pointer = memory.mutable_gpu_data();
+  memory.PinOnDevice(/*writes=*/true);
+  for (const float value : {1.f, 2.f}) {
+    WriteOnDevice(pointer, value);
+    EXPECT_EQ(*static_cast<const float*>(memory.cpu_data()), value);
+  }
+  *static_cast<float*>(memory.mutable_cpu_data()) = 3;
+  const std::uint64_t version = memory.version();
+  memory.Settle();
+  EXPECT_EQ(OnDevice(pointer), 3);
+  EXPECT_EQ(memory.head(), SyncedMemory::HEAD_AT_GPU);
+  EXPECT_NE(memory.version(), version) << "somebody may have written, or will";
+  memory.UnpinOnDevice(true);
+  memory.cpu_data();
+  EXPECT_EQ(memory.head(), SyncedMemory::SYNCED);
+}
+
+// The host's holders may write at any time, those of the device only read.
+TEST_F(DeviceMemoryTest, WhereBothAreHeldTheHostIsTheNewest) {
+  SyncedMemory memory(sizeof(float));
+  const void* pointer = memory.gpu_data();
+  memory.PinOnDevice(/*writes=*/false);
+  float* host = static_cast<float*>(memory.mutable_cpu_data());
+  memory.Pin();
+  WriteOnDevice(memory.mutable_gpu_data(), 5);
+  memory.Settle();
+  EXPECT_EQ(*host, 5);
+  EXPECT_EQ(memory.head(), SyncedMemory::HEAD_AT_CPU);
+  *host = 6;
+  memory.Settle();
+  EXPECT_EQ(OnDevice(pointer), 6);
+  EXPECT_EQ(memory.head(), SyncedMemory::HEAD_AT_CPU);
+  memory.Unpin();
+  memory.UnpinOnDevice(false);
+}
+
+TEST_F(DeviceMemoryTest, APinnedDeviceMemoryIsNeitherDiscardedNorFreed) {
+  const std::size_t before = Used();
+  {
+    SyncedMemory memory(sizeof(float));
+    void* pointer = memory.mutable_gpu_data();
+    memory.PinOnDevice(/*writes=*/false);
+    WriteOnDevice(pointer, 7);
+    memory.Discard("is not kept");
+    EXPECT_FALSE(memory.discarded());
+    SyncedMemory other(sizeof(float));
+    memory.set_gpu_data(other.mutable_gpu_data());
+    EXPECT_NE(memory.gpu_data(), pointer);
+    EXPECT_EQ(OnDevice(pointer), 7);
+    memory.UnpinOnDevice(false);
+  }
+  EXPECT_EQ(Used(), before);
+}
+
 }  // namespace
 }  // namespace test
 }  // namespace caffe

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,16 +20,6 @@ constexpr int kChannels = 32;
 
 std::string SkNet(int stride) {
   return InputLayer("data", {8, 16, 9, 9}) + SkUnit("data", kChannels, 8, stride);
-}
-
-double Cosine(const Doubles& a, const Doubles& b) {
-  double dot = 0, aa = 0, bb = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    dot += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
-  }
-  return dot / std::sqrt(aa * bb);
 }
 
 // A net in one mode and precision; all have the same weights and the same data.

@@ -1,7 +1,10 @@
-// SKNet-26, forward and backward, on a device against the processor.
+// SKNet-26, forward and backward, on a device against the processor; in bfloat16 with
+// batch norms that use statistics of before: those of a few values would magnify its
+// roundings beyond all bounds (OpKind::kNetwork).
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +16,7 @@
 #include "caffe/util/upgrade_proto.hpp"
 #include "gpu_mode.hpp"
 #include "layer_test.hpp"
+#include "sixteen_bits.hpp"
 
 namespace caffe {
 namespace test {
@@ -21,14 +25,14 @@ namespace {
 constexpr int kImages = 2, kSize = 64;
 
 // As generated, for smaller images; with a loss instead of the probabilities to train it.
-NetParameter SkNet26(Phase phase) {
+NetParameter SkNet26(Phase phase, int images = kImages) {
   NetParameter net;
   ReadNetParamsFromTextFileOrDie(CAFFE_SOURCE_DIR "/models/sknet26/deploy.prototxt",
                                  &net);
   for (LayerParameter& layer : *net.mutable_layer()) {
     if (layer.type() == "Input") {
       BlobShape* shape = layer.mutable_input_param()->mutable_shape(0);
-      const int dims[] = {kImages, 3, kSize, kSize};
+      const int dims[] = {images, 3, kSize, kSize};
       for (int axis = 0; axis < 4; ++axis) shape->set_dim(axis, dims[axis]);
     } else if (layer.type() == "Convolution") {
       layer.mutable_convolution_param()->mutable_weight_filler()->set_type("msra");
@@ -43,10 +47,11 @@ NetParameter SkNet26(Phase phase) {
   net.mutable_state()->set_phase(phase);
   if (phase == TEST) return net;
   LayerParameter* loss = net.mutable_layer(net.layer_size() - 1);
-  const LayerParameter label = LayerFromText(
-      "name: 'label' type: 'DummyData' top: 'label' "
-      "dummy_data_param { shape { dim: 2 } data_filler { value: 3 } }",
-      phase);
+  const LayerParameter label =
+      LayerFromText(Str("name: 'label' type: 'DummyData' top: 'label' "
+                        "dummy_data_param { shape { dim: ",
+                        images, " } data_filler { value: 3 } }"),
+                    phase);
   loss->set_type("SoftmaxWithLoss");
   loss->add_bottom("label");
   loss->add_loss_weight(1);
@@ -97,6 +102,65 @@ Doubles Classified(bool optimize) {
 
 class DeviceNetworkTest : public GpuModeTest<double> {};
 
+// Noise of a contrast of its own in each image, as photographs have: else the means over
+// images would be almost equal, and the batch norms behind them would magnify roundings.
+void FillWithImages(Blob<float>* data, int case_id) {
+  FillWith(data, Half::kData, [&](int i) {
+    const int image = i / data->count(1);
+    return Uniform(case_id, i) * Uniform(case_id + 1000, image, 0.25, 2);
+  });
+}
+
+// Weights as made, and statistics of images that are not compared later. Blocks add
+// little to what they get, as when training begins so (Goyal et al. 2017, section 5.1) or
+// has gone on: with a scale of 1 each would magnify the roundings of those before it.
+NetParameter Learned() {
+  constexpr int kLearnedFrom = 16;
+  Caffe::set_random_seed(5);
+  NetParameter definition = SkNet26(TRAIN, kLearnedFrom);
+  for (LayerParameter& layer : *definition.mutable_layer()) {
+    if (layer.type() == "CuDNNBatchNorm") {
+      layer.mutable_cudnn_batch_norm_param()->set_momentum(0);
+    }
+  }
+  Net<float> net(definition);
+  for (std::size_t i = 0; i < net.layers().size(); ++i) {
+    if (net.layer_names()[i].find("1x1_increase/bn") == std::string::npos) continue;
+    FillWith(net.layers()[i]->blobs()[0].get(), Half::kData, [](int) { return 0.125; });
+  }
+  FillWithImages(net.input_blobs()[0], 8);
+  net.Forward();
+  NetParameter learned;
+  net.ToProto(&learned);
+  return learned;
+}
+
+// Enough that one of the 32 ReLUs of an SK unit, which an image more or less passes,
+// makes no difference that counts.
+constexpr int kComparedImages = 6;
+
+std::unique_ptr<Net<float>> Frozen(Phase phase, const NetParameter& learned,
+                                   NetParameter::Precision precision) {
+  NetParameter definition = SkNet26(phase, kComparedImages);
+  for (LayerParameter& layer : *definition.mutable_layer()) {
+    if (layer.type() == "CuDNNBatchNorm") {
+      layer.mutable_cudnn_batch_norm_param()->set_frozen(true);
+    }
+  }
+  auto net = std::make_unique<Net<float>>(definition);
+  net->CopyTrainedLayersFrom(learned);
+  net->set_precision(precision);
+  FillWithImages(net->input_blobs()[0], 7);
+  return net;
+}
+
+// Of what SKNet-26 does one behind the other. Each of its eight blocks stores results at
+// 10 places on the way from its input to its output, and multiplies by rounded weights in
+// 3; four more are before and behind the blocks. A gradient goes the same way back.
+constexpr int kBlocks = 8, kRoundings = 13 * kBlocks + 4;
+constexpr int kRelus = 3 * kBlocks + 1;
+const double kEpsilon = kSixteenBits[0].epsilon();
+
 // In double: rounding in float, magnified by batch norms over few values, would hide all
 // but gross errors.
 TEST_F(DeviceNetworkTest, GradientsAreThoseOfTheProcessor) {
@@ -119,6 +183,62 @@ TEST_F(DeviceNetworkTest, ClassifiesAsTheProcessor) {
   const Doubles host = Classified<double>(false);
   ExpectClose(plain, host, ToleranceOf<double>(OpKind::kNetwork), "layer by layer");
   ExpectClose(fused, host, ToleranceOf<double>(OpKind::kNetwork), "fused");
+}
+
+TEST_F(DeviceNetworkTest, GradientsInBFloat16AgreeWithFloat32OfTheProcessor) {
+  Caffe::set_mode(Caffe::CPU);
+  const NetParameter learned = Learned();
+  const auto host = Frozen(TRAIN, learned, NetParameter::FLOAT32);
+  host->ClearParamDiffs();
+  const double loss = host->ForwardBackward();
+  Caffe::set_mode(Caffe::GPU);
+  for (const bool keep_blobs : {true, false}) {
+    SCOPED_TRACE(keep_blobs ? "plain" : "as in training");
+    const auto device = Frozen(TRAIN, learned, NetParameter::BF16);
+    device->set_keep_blobs(keep_blobs);
+    device->ClearParamDiffs();
+    EXPECT_NEAR(device->ForwardBackward(), loss, loss * MostNoise(kEpsilon, kRoundings));
+    int compared = 0;
+    for (std::size_t i = 0; i < host->layers().size(); ++i) {
+      const std::string type = host->layers()[i]->type();
+      if (type != "Convolution" && type != "InnerProduct") continue;
+      EXPECT_GT(Cosine(Values(*device->layers()[i]->blobs()[0], Half::kDiff),
+                       Values(*host->layers()[i]->blobs()[0], Half::kDiff)),
+                LeastCosine(kEpsilon, 2 * kRoundings, kRelus))
+          << host->layer_names()[i];
+      ++compared;
+    }
+    EXPECT_EQ(compared, 6 * kBlocks + 6);
+  }
+}
+
+// What the probabilities of each image are a softmax of, to a constant.
+Doubles Scores(Doubles probabilities) {
+  const std::size_t classes = probabilities.size() / kComparedImages;
+  for (std::size_t first = 0; first < probabilities.size(); first += classes) {
+    double mean = 0;
+    for (std::size_t i = first; i < first + classes; ++i) {
+      probabilities[i] = std::log(probabilities[i]);
+      mean += probabilities[i] / classes;
+    }
+    for (std::size_t i = first; i < first + classes; ++i) probabilities[i] -= mean;
+  }
+  return probabilities;
+}
+
+TEST_F(DeviceNetworkTest, ClassifiesInBFloat16AsInFloat32OnTheProcessor) {
+  Caffe::set_mode(Caffe::CPU);
+  const NetParameter learned = Learned();
+  const auto host = Frozen(TEST, learned, NetParameter::FLOAT32);
+  const Doubles want = Scores(Values(*host->Forward()[0]));
+  Caffe::set_mode(Caffe::GPU);
+  for (const bool optimize : {false, true}) {
+    const auto device = Frozen(TEST, learned, NetParameter::BF16);
+    if (optimize) device->Optimize();
+    EXPECT_GT(Cosine(Scores(Values(*device->Forward()[0])), want),
+              LeastCosine(kEpsilon, kRoundings, kRelus))
+        << (optimize ? "optimized" : "layer by layer");
+  }
 }
 
 // What training holds at its worst moment, and what it would without freeing.

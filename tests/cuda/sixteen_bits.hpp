@@ -45,6 +45,16 @@ inline constexpr SixteenBits kSixteenBits[] = {
     {"bfloat16", NetParameter::BF16, DeviceType::kBFloat16, 8, -125},
     {"float16", NetParameter::FP16, DeviceType::kFloat16, 11, -13}};
 
+inline double Cosine(const Doubles& a, const Doubles& b) {
+  double dot = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    dot += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return dot / std::sqrt(aa * bb);
+}
+
 /// Makes a copy in this format the only one.
 inline void MoveTo(DeviceFormat format, DeviceTensor<float> tensor) {
   tensor.ModifyAs(format);

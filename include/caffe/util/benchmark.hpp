@@ -2,21 +2,26 @@
 #define CAFFE_UTIL_BENCHMARK_H_
 
 #include <chrono>
+#include <memory>
 
 #include "caffe/common.hpp"
 
 namespace caffe {
+namespace device {
+class Moment;
+}  // namespace device
 
-/// A stopwatch over wall-clock time. In GPU mode it waits for the device before
-/// it reads the clock, so that queued kernels are counted.
+/// A stopwatch over wall-clock time; in GPU mode over the device's: from when the work
+/// that was there at Start was done to when that at Stop was.
 class Timer {
  public:
   Timer();
   virtual ~Timer();
   virtual void Start();
+  // Differs from BVLC: does not wait for the device, so that many timers cost one wait.
   virtual void Stop();
-  /// Time between Start and Stop; a running timer is stopped first. 0 when the
-  /// timer has never run.
+  /// Time between Start and Stop, once the device has come there; a running timer is
+  /// stopped first. 0 when the timer has never run.
   virtual float MilliSeconds();
   virtual float MicroSeconds();
   virtual float Seconds();
@@ -29,26 +34,28 @@ class Timer {
   using Clock = std::chrono::steady_clock;
 
   void Init();
-  /// Makes the clock meaningful in GPU mode; CPUTimer does nothing here.
-  virtual void WaitForDevice();
+  /// Whether the time of the device counts.
+  virtual bool OnDevice() const;
 
   bool initted_;
   bool running_;
   bool has_run_at_least_once_;
   Clock::time_point start_cpu_;
   Clock::time_point stop_cpu_;
+  std::unique_ptr<device::Moment> start_gpu_;  ///< null when the clock is read
+  std::unique_ptr<device::Moment> stop_gpu_;
 
   DISABLE_COPY_AND_ASSIGN(Timer);
 };
 
-/// A stopwatch that never waits for the device.
+/// A stopwatch that always reads the clock, and never waits for the device.
 class CPUTimer : public Timer {
  public:
   explicit CPUTimer();
   ~CPUTimer() override;
 
  protected:
-  void WaitForDevice() override;
+  bool OnDevice() const override;
 };
 
 }  // namespace caffe

@@ -26,8 +26,8 @@ from caffe.proto.caffe_pb2 import TEST, TRAIN
 def run(flags: Values) -> int:
     """Times a net: every layer forward and backward, and all of them together.
 
-    On a GPU the clock is read when the layer's work there is done, so that layers do
-    not overlap as they do in training.
+    On a GPU the device tells when the work of a layer began and ended there, and is
+    waited for once in an iteration.
 
     With -schedule the net runs as `caffe train` (phase TRAIN) or `caffe test` (TEST)
     would run it, and the steps of that are printed first.
@@ -51,7 +51,7 @@ def run(flags: Values) -> int:
             net._backward(last, 0)
     log("*** Benchmark begins ***")
     if flags.gpu:
-        log("Every layer is timed until the GPU has done its work.")
+        log("Layers are timed by the GPU, from its own events.")
     log(f"Testing for {flags.iterations} iterations.")
     names = list(net.top_names)
     forward = [0.0] * len(names)

@@ -33,6 +33,13 @@ MemoryCounts CountMemory() { return {}; }
 void ResetPeak() {}
 void Copy(void*, const void*, std::size_t) { NO_GPU; }
 void Fill(void*, int, std::size_t) { NO_GPU; }
+int DeviceOf(const void*) { NO_GPU; }
+StreamNumber OwnStream() { NO_GPU; }
+void LetFollow(StreamNumber) { NO_GPU; }
+Moment::~Moment() = default;
+void Moment::Prepare() { NO_GPU; }
+void Moment::Record() { NO_GPU; }
+float Moment::MillisecondsSince(const Moment&) const { NO_GPU; }
 void Synchronize() { NO_GPU; }
 bool HasFailed() { return false; }
 

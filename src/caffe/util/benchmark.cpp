@@ -16,24 +16,34 @@ CPUTimer::~CPUTimer() {}
 
 void Timer::Init() { initted_ = true; }
 
-void Timer::WaitForDevice() {
-  if (Caffe::mode() == Caffe::GPU) device::Synchronize();
-}
+bool Timer::OnDevice() const { return Caffe::mode() == Caffe::GPU; }
 
-void CPUTimer::WaitForDevice() {}
+bool CPUTimer::OnDevice() const { return false; }
 
 void Timer::Start() {
   if (running_) return;
-  WaitForDevice();
-  start_cpu_ = Clock::now();
+  if (!OnDevice()) {
+    start_gpu_.reset();
+    start_cpu_ = Clock::now();
+  } else {
+    if (!start_gpu_) {
+      start_gpu_ = std::make_unique<device::Moment>();
+      stop_gpu_ = std::make_unique<device::Moment>();
+    }
+    stop_gpu_->Prepare();
+    start_gpu_->Record();
+  }
   running_ = true;
   has_run_at_least_once_ = true;
 }
 
 void Timer::Stop() {
   if (!running_) return;
-  WaitForDevice();
-  stop_cpu_ = Clock::now();
+  if (start_gpu_) {
+    stop_gpu_->Record();
+  } else {
+    stop_cpu_ = Clock::now();
+  }
   running_ = false;
 }
 
@@ -43,6 +53,7 @@ float Timer::MicroSeconds() {
     return 0;
   }
   if (running_) Stop();
+  if (start_gpu_) return 1000 * stop_gpu_->MillisecondsSince(*start_gpu_);
   return std::chrono::duration<float, std::micro>(stop_cpu_ - start_cpu_).count();
 }
 

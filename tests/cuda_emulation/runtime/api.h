@@ -21,6 +21,9 @@ cudaError_t Report(cudaError_t error);
 /// Why there is no device to use: none, a driver too old, or a call from within work.
 cudaError_t WhyUnusable();
 
+/// Counts a call that waits, for cuda_emulation_waits().
+void CountWait();
+
 /// A call that needs no particular device.
 template <typename Function>
 cudaError_t Call(Function function) {

@@ -3,6 +3,7 @@
 #include <cuda_emulation/control.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <utility>
 
@@ -159,7 +160,17 @@ std::size_t LiveAllocations(int device) {
 
 using namespace cuda_emulation::runtime;
 
+namespace cuda_emulation::runtime {
+
+static std::atomic<unsigned long> waits{0};
+
+void CountWait() { ++waits; }
+
+}  // namespace cuda_emulation::runtime
+
 extern "C" {
+
+unsigned long cuda_emulation_waits() { return waits; }
 
 cudaError_t cudaDriverGetVersion(int* driverVersion) {
   *driverVersion = TheSettings().driver;
@@ -202,6 +213,7 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* leastPriority, int* greatestPr
 
 cudaError_t cudaDeviceSynchronize() {
   return CallOnDevice([](Device& device) {
+    CountWait();
     const cudaError_t refused = RefuseInCaptureOn(device);
     if (refused != cudaSuccess) return refused;
     FinishDevice(device);

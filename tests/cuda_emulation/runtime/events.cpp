@@ -122,6 +122,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return CallOnEvent(event, [](CUevent_st* found, Device&) {
+    CountWait();
     const cudaError_t refused = RefuseWait(*found);
     if (refused != cudaSuccess) return refused;
     if (found->recording) Finish({found->recording->point});

@@ -270,6 +270,7 @@ cudaError_t cudaStreamGetDevice(cudaStream_t hStream, int* device) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return CallOnStream(stream, [](const Stream& found) {
+    CountWait();
     const cudaError_t refused = RefuseWait(found);
     if (refused != cudaSuccess) return refused;
     Finish({EndOf(found)});

@@ -87,4 +87,8 @@ std::string LastFault();
 
 }  // namespace cuda_emulation
 
+/// How often a program has waited for a device, a stream or an event. By its plain name
+/// programs in other languages find it, too.
+extern "C" unsigned long cuda_emulation_waits();
+
 #endif  // CUDA_EMULATION_CONTROL_H_
