@@ -14,6 +14,7 @@
 
 #include "caffe/device.hpp"
 #include "caffe/net.hpp"
+#include "data/data_test.hpp"
 #include "emulation_control.hpp"
 #include "gpu_mode.hpp"
 #include "layer_test.hpp"
@@ -342,6 +343,27 @@ TYPED_TEST(RecordedStepsTest, FallBackToSingleStepsWhereALayerCannotBeRecorded) 
   EXPECT_THAT(log, HasSubstr("layers 'a' to 'gap' cannot be recorded as a CUDA graph"));
   EXPECT_THAT(log, HasSubstr("layer 'between'"));
   EXPECT_EQ(log.find("cannot be recorded as"), log.rfind("cannot be recorded as"));
+}
+
+// Batches that come on a stream of their own, and a layer of the host that reads the
+// result and the labels.
+TYPED_TEST(RecordedStepsTest, ReadWhatDataLayersBring) {
+  const TemporaryFolder folder;
+  std::vector<Datum> datums;
+  for (int i = 0; i < 7; ++i) datums.push_back(RawDatum(i, 16, 9, 9, i % 5));
+  WriteDatums(folder / "db", datums);
+  const std::string net =
+      Str("layer { name: 'data' type: 'Data' top: 'data' top: 'label' data_param { "
+          "source: '",
+          folder / "db", "' backend: LMDB batch_size: 2 } transform_param { ",
+          "mean_value: 120 scale: 0.02 } }\n") +
+      SkUnit("data", 32, 8, 1) + IpLayer("score", "axpy", 5) +
+      LayerText("accuracy", "Accuracy", {"score", "label"}, "accuracy");
+  Pair<TypeParam> nets(net);
+  nets.ExpectEqual("batch", 9);
+  for (auto* each : {nets.recorded.get(), nets.plain.get()}) each->Forward();
+  EXPECT_EQ(Values(*nets.recorded->blob_by_name("accuracy")),
+            Values(*nets.plain->blob_by_name("accuracy")));
 }
 
 TEST_F(RecordedFloatTest, TheSwitchIsZeroOrOne) {
