@@ -295,6 +295,9 @@ void CheckThreshold() {
 TEST(ThresholdLayerTest, IsOneAbove) {
   CheckThreshold<float>();
   CheckThreshold<double>();
+}
+
+TEST(ThresholdLayerTest, Packed) {
   PackedCase options;
   options.backward = false;
   ExpectPackedMatchesPlain("type: 'Threshold'", {{2, 32, 3, 5}}, options);

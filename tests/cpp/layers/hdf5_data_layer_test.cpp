@@ -128,7 +128,7 @@ TYPED_TEST(HDF5DataLayerTest, ContinuesExactlyWhereItWas) {
   for (const std::vector<int>& files : {std::vector<int>{7}, {4, 3, 5}}) {
     this->Write(files);
     const std::string text = this->Text("batch_size: 3 shuffle: true");
-    for (int before = 0; before < 9; ++before) {
+    for (const int before : {0, 1, 4, 7}) {
       Caffe::set_random_seed(5);
       DataRun<TypeParam> run(text);
       this->NextRows(&run, before);
