@@ -100,16 +100,20 @@ void ReadNetParamsFromTextFileOrDie(const string& param_file, NetParameter* para
   UpgradeNetAsNeeded(param_file, param);
 }
 
-void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param) {
+bool ReadStoredNet(const string& param_file, NetParameter* param) {
   const string problem = BinaryFileProblem(param_file, param);
-  if (!problem.empty()) {
-    // Another fork's field 200 need not parse as ours. Without it the rest may.
-    InputFile file(param_file);
-    string bytes = file.ReadAll(INT_MAX);
-    if (!RemoveForeignFields(&bytes) || !param->ParseFromString(bytes)) {
-      throw FileError(problem);
-    }
+  if (problem.empty()) return false;
+  // Another fork's field 200 need not parse as ours. Without it the rest may.
+  InputFile file(param_file);
+  string bytes = file.ReadAll(INT_MAX);
+  if (!RemoveForeignFields(&bytes) || !param->ParseFromString(bytes)) {
+    throw FileError(problem);
   }
+  return true;
+}
+
+void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param) {
+  ReadStoredNet(param_file, param);
   UpgradeNetAsNeeded(param_file, param);
 }
 

@@ -17,6 +17,10 @@ void WarnOfIgnoredTransformations(const NetParameter& net_param);
 /// without parsing it. False if there was none, or the bytes are no net.
 bool RemoveForeignFields(std::string* net_bytes);
 
+/// Reads a caffemodel as it is, whatever is in other forks' fields that are not ours.
+/// True if such fields had to be left out.
+bool ReadStoredNet(const std::string& param_file, NetParameter* param);
+
 /// Splits every batch norm that a fork wrote with its scale and bias into a BatchNorm and
 /// the Scale layer `<name>/scale` behind it, which compute the same. Done when a net is
 /// built: definitions keep the fork's form.
