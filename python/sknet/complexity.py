@@ -21,6 +21,7 @@ from sknet.shapes import (
     conv_outputs,
     engines_shapes,
     infer,
+    recurrent_states,
 )
 
 
@@ -311,6 +312,14 @@ def _cost(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost
         learned = weights + param.bias_term * param.num_output
         batch = math.prod(bottoms[0][:axis])
         return Cost(learned=learned, stored=learned, macs=batch * weights)
+    if kind in ("RNN", "LSTM"):
+        return _recurrent(layer, bottoms)
+    if kind == "Embed":
+        embed = layer.embed_param
+        learned = (embed.input_dim + embed.bias_term) * embed.num_output
+        return Cost(learned, learned)
+    if kind == "Parameter":
+        return Cost(elements, elements)
     if kind == "CuDNNBatchNorm":
         channels = bottoms[0][1]
         return Cost(2 * channels, 4 * channels, bn_elements=elements)
@@ -348,6 +357,22 @@ def _affine_parts(param: Any) -> int:
         return 1 if param.HasField("bias_term") and not param.bias_term else 2
     fillers = param.HasField("scale_filler") or param.HasField("bias_filler")
     return 2 if param.scale_bias or fillers else 0
+
+
+def _recurrent(layer: Any, bottoms: Sequence[Shape]) -> Cost:
+    """Products with the inputs of all steps, a static input, and the state."""
+    outputs = layer.recurrent_param.num_output
+    rows = 4 * outputs if layer.type == "LSTM" else outputs
+    steps, streams = bottoms[0][:2]
+    of_inputs = math.prod(bottoms[0][2:]) * rows
+    of_state = outputs * (rows if layer.type == "LSTM" else 2 * rows)
+    learned = of_inputs + of_state + (rows if layer.type == "LSTM" else 2 * rows)
+    macs = steps * streams * (of_inputs + of_state)
+    if len(bottoms) > 2 + recurrent_states(layer):
+        of_static = math.prod(bottoms[2][1:]) * rows
+        learned += of_static
+        macs += streams * of_static
+    return Cost(learned, learned, macs=macs)
 
 
 def _convolution(layer: Any, bottoms: Sequence[Shape], shapes: Sequence[Shape]) -> Cost:

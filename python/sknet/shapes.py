@@ -304,6 +304,68 @@ def _flatten(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(*bottom[:start], math.prod(bottom[start:end]), *bottom[end:])]
 
 
+def _crop(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    axis = canonical(layer.crop_param.axis, bottoms[0])
+    if len(bottoms[0]) != len(bottoms[1]):
+        raise ValueError(f"bottom shapes {list(bottoms)}, expected as many axes")
+    return [(*bottoms[0][:axis], *bottoms[1][axis:])]
+
+
+def _embed(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [(*bottoms[0], layer.embed_param.num_output)]
+
+
+def _batch_reindex(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [(*bottoms[1], *bottoms[0][1:])]
+
+
+def _filter(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    # As many rows as there can be; the selector decides.
+    return list(bottoms[:-1])
+
+
+def _im2col(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    param, bottom = layer.convolution_param, bottoms[0]
+    channel = canonical(param.axis, bottom)
+    rows, out = bottom[channel], []
+    sizes = bottom[channel + 1 :]
+    geometry = conv_geometry(param, len(sizes))
+    for size, (kernel, stride, pad, dilation) in zip(sizes, geometry, strict=True):
+        rows *= kernel
+        out.append((size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1)
+    return [(*bottom[:channel], rows, *out)]
+
+
+def _spp(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    images, channels = bottoms[0][:2]
+    height = layer.spp_param.pyramid_height
+    if height == 1:
+        return [(images, channels, 1, 1)]
+    return [(images, channels * (4**height - 1) // 3)]
+
+
+def _parameter(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [tuple(layer.parameter_param.shape.dim)]
+
+
+def recurrent_states(layer: Any) -> int:
+    """How many states an RNN or LSTM takes and gives: none, unless they are exposed."""
+    if not layer.recurrent_param.expose_hidden:
+        return 0
+    return 2 if layer.type == "LSTM" else 1
+
+
+def _recurrent(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    steps, streams = bottoms[0][:2]
+    outputs = layer.recurrent_param.num_output
+    states = [(1, streams, outputs)] * recurrent_states(layer)
+    return [(steps, streams, outputs), *states]
+
+
+def _lstm_unit(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    return [bottoms[0]] * 2
+
+
 def _tile(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     bottom = bottoms[0]
     axis = canonical(layer.tile_param.axis, bottom)
@@ -357,6 +419,16 @@ def _memory_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(param.batch_size, *image), (param.batch_size,)]
 
 
+def _hdf5_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    raise ValueError("the shapes are in the files; give shapes of the tops")
+
+
+def _window_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Of colour images, as the lists that there are have them."""
+    batch, crop = layer.window_data_param.batch_size, layer.transform_param.crop_size
+    return [(batch, 3, crop, crop), (batch,)]
+
+
 def _dummy_data(layer: Any, bottoms: Sequence[Shape]) -> list[Shape]:
     param = layer.dummy_data_param
     shapes = [tuple(shape.dim) for shape in param.shape]
@@ -373,38 +445,58 @@ _RULES: dict[str, ShapeRule] = {
     "Accuracy": _accuracy,
     "ArgMax": _argmax,
     "Axpy": _axpy,
+    "BatchReindex": _batch_reindex,
     "Concat": _concat,
+    "ContrastiveLoss": _scalar,
     **dict.fromkeys(CONVOLUTIONS, _convolution),
+    "Crop": _crop,
     "Data": _data,
     "Deconvolution": _convolution,
     "DummyData": _dummy_data,
     "Eltwise": _eltwise,
+    "Embed": _embed,
     "EuclideanLoss": _scalar,
+    "Filter": _filter,
     "Flatten": _flatten,
+    "HDF5Data": _hdf5_data,
+    "HDF5Output": lambda layer, bottoms: [],
+    "HingeLoss": _scalar,
+    "Im2col": _im2col,
     "ImageData": _image_data,
+    "InfogainLoss": _scalar,
     "InnerProduct": _inner_product,
     "Input": _input,
     "Interp": _interp,
+    "LSTM": _recurrent,
+    "LSTMUnit": _lstm_unit,
     "MemoryData": _memory_data,
+    "MultinomialLogisticLoss": _scalar,
+    "Parameter": _parameter,
     "Pooling": _pooling,
+    "RNN": _recurrent,
     "Reduction": _reduction,
     "Reshape": _reshape,
+    "SPP": _spp,
     "SigmoidCrossEntropyLoss": _scalar,
     "Silence": lambda layer, bottoms: [],
     "Slice": _slice,
     "SoftmaxWithLoss": _scalar,
     "Tile": _tile,
+    "WindowData": _window_data,
     **dict.fromkeys(
         (
             "AbsVal",
+            "BNLL",
             "BatchNorm",
             "Bias",
+            "Clip",
             "CuDNNBatchNorm",
             "Dropout",
             "ELU",
             "Exp",
             "LRN",
             "Log",
+            "MVN",
             "PReLU",
             "Power",
             "ReLU",
@@ -412,7 +504,9 @@ _RULES: dict[str, ShapeRule] = {
             "Sigmoid",
             "Softmax",
             "Split",
+            "Swish",
             "TanH",
+            "Threshold",
         ),
         _same,
     ),

@@ -58,6 +58,10 @@ class ParallelDataLayer : public BasePrefetchingDataLayer<Dtype>, public Resumab
   virtual Record Fetch(std::uint64_t sample) = 0;
   /// Decodes it; called on many threads. Throws FileError if that cannot be done.
   virtual std::unique_ptr<DecodedSample> Decode(const Record& record) = 0;
+  /// Writes it into `out`, of `shape` (1, C, H, W), by draws of `rng`, which are the
+  /// sample's own; called on many threads.
+  virtual void Transform(const Record& record, const DecodedSample& sample,
+                         const vector<int>& shape, rng_t* rng, Dtype* out);
 
   /// Checks and sets the number of samples of a batch, which field `field` gives.
   void SetBatchSize(const char* field, unsigned size);

@@ -6,39 +6,13 @@
 
 #include "caffe/filler.hpp"
 #include "caffe/gpu/convolution.hpp"
+#include "caffe/layers/convolution_window.hpp"
 #include "caffe/ops/convolution.hpp"
 #include "caffe/ops/convolution/unfolded.hpp"
 #include "caffe/util/math_functions.hpp"
 
 namespace caffe {
 namespace {
-
-// One value per spatial axis from `field`, or the same for all, or the h/w pair.
-template <typename Repeated>
-vector<int> WindowValues(const char* what, int axes, const Repeated& field, bool has_h,
-                         int h, bool has_w, int w, int fallback) {
-  if (has_h || has_w) {
-    if (axes != 2) {
-      throw ValueError(Str(what, "_h and ", what, "_w need 2 spatial axes, got ", axes));
-    }
-    if (field.size() > 0) {
-      throw ValueError(
-          Str("got both ", what, " and ", what, "_h/", what, "_w, expected one of them"));
-    }
-    return {h, w};
-  }
-  if (field.size() != 0 && field.size() != 1 && field.size() != axes) {
-    throw ValueError(Str(what, " is given ", field.size(), " times, expected 0, 1 or ",
-                         axes, ", one for each spatial axis"));
-  }
-  vector<int> values(axes, fallback);
-  for (int i = 0; i < axes && field.size() > 0; ++i) {
-    const unsigned value = field.Get(field.size() == 1 ? 0 : i);
-    if (value > INT_MAX) throw ValueError(Str(what, " ", value, " is too large"));
-    values[i] = static_cast<int>(value);
-  }
-  return values;
-}
 
 void Store(const vector<int>& values, Blob<int>* blob) {
   blob->Reshape(vector<int>{std::max<int>(static_cast<int>(values.size()), 1)});
@@ -86,28 +60,8 @@ void BaseConvolutionLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 void BaseConvolutionLayer<Dtype>::ReadWindow(const vector<Blob<Dtype>*>&) {
-  const ConvolutionParameter& p = this->layer_param_.convolution_param();
-  const int axes = num_spatial_axes_;
-  if (axes > 0 && p.kernel_size_size() == 0 && !p.has_kernel_h() && !p.has_kernel_w()) {
-    throw ValueError("kernel_size is missing");
-  }
-  const vector<int> kernel =
-      WindowValues("kernel", axes, p.kernel_size(), p.has_kernel_h(), p.kernel_h(),
-                   p.has_kernel_w(), p.kernel_w(), 1);
-  const vector<int> stride =
-      WindowValues("stride", axes, p.stride(), p.has_stride_h(), p.stride_h(),
-                   p.has_stride_w(), p.stride_w(), 1);
-  const vector<int> pad = WindowValues("pad", axes, p.pad(), p.has_pad_h(), p.pad_h(),
-                                       p.has_pad_w(), p.pad_w(), 0);
-  const vector<int> dilation =
-      WindowValues("dilation", axes, p.dilation(), false, 0, false, 0, 1);
-  for (int i = 0; i < axes; ++i) {
-    if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1 || pad[i] < 0) {
-      throw ValueError(Str("spatial axis ", i, ": kernel ", kernel[i], ", stride ",
-                           stride[i], ", dilation ", dilation[i], ", pad ", pad[i],
-                           ", expected the first three positive and pad not negative"));
-    }
-  }
+  const auto [kernel, stride, pad, dilation] =
+      ReadConvolutionWindow(this->layer_param_.convolution_param(), num_spatial_axes_);
   Store(kernel, &kernel_shape_);
   Store(stride, &stride_);
   Store(pad, &pad_);

@@ -30,6 +30,42 @@ struct AbsValFunctor {
 };
 
 template <typename Dtype>
+struct BNLLFunctor {
+  explicit BNLLFunctor(const LayerParameter& /*param*/) {}
+  GradientSource Source() const { return GradientSource::kOutput; }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
+    // The sum keeps NaN.
+    return (x > 0 ? x : Dtype(0)) + std::log1p(std::exp(-std::fabs(x)));
+  }
+  CAFFE_HOST_DEVICE Dtype Gradient(Dtype /*x*/, Dtype y, Dtype dy) const {
+    return dy * -std::expm1(-y);
+  }
+};
+
+template <typename Dtype>
+struct ClipFunctor {
+  explicit ClipFunctor(const LayerParameter& param) {
+    if (!param.has_clip_param()) {
+      throw ValueError("clip_param is missing, expected its min and max");
+    }
+    least = param.clip_param().min();
+    most = param.clip_param().max();
+    if (!(least <= most)) {
+      throw ValueError(Str("clip_param.min is ", least, ", expected at most max, ", most,
+                           "; exchange the two"));
+    }
+  }
+  GradientSource Source() const { return GradientSource::kInput; }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
+    return x < least ? least : x > most ? most : x;
+  }
+  CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype /*y*/, Dtype dy) const {
+    return x >= least && x <= most ? dy : Dtype(0);
+  }
+  Dtype least, most;
+};
+
+template <typename Dtype>
 struct ELUFunctor {
   explicit ELUFunctor(const LayerParameter& param) { alpha = param.elu_param().alpha(); }
   // With a negative alpha the output is positive on both sides of 0; otherwise its
@@ -148,6 +184,20 @@ struct SigmoidFunctor {
 };
 
 template <typename Dtype>
+struct SwishFunctor {
+  explicit SwishFunctor(const LayerParameter& param) {
+    beta = param.swish_param().beta();
+  }
+  GradientSource Source() const { return GradientSource::kInput; }
+  CAFFE_HOST_DEVICE Dtype Gate(Dtype x) const { return 1 / (1 + std::exp(-beta * x)); }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const { return x * Gate(x); }
+  CAFFE_HOST_DEVICE Dtype Gradient(Dtype x, Dtype y, Dtype dy) const {
+    return dy * (beta * y + Gate(x) * (1 - beta * y));
+  }
+  Dtype beta;
+};
+
+template <typename Dtype>
 struct TanHFunctor {
   explicit TanHFunctor(const LayerParameter& /*param*/) {}
   GradientSource Source() const { return GradientSource::kOutput; }
@@ -155,6 +205,16 @@ struct TanHFunctor {
   CAFFE_HOST_DEVICE Dtype Gradient(Dtype /*x*/, Dtype y, Dtype dy) const {
     return dy * (1 - y * y);
   }
+};
+
+/// Without a gradient.
+template <typename Dtype>
+struct ThresholdFunctor {
+  GradientSource Source() const { return GradientSource::kOutput; }
+  CAFFE_HOST_DEVICE Dtype Value(Dtype x) const {
+    return x > threshold ? Dtype(1) : Dtype(0);
+  }
+  Dtype threshold;
 };
 
 }  // namespace caffe

@@ -7,6 +7,8 @@
 #include "caffe/gpu/for_each.cuh"
 #include "caffe/gpu/tensor.hpp"
 #include "caffe/layers/absval_layer.hpp"
+#include "caffe/layers/bnll_layer.hpp"
+#include "caffe/layers/clip_layer.hpp"
 #include "caffe/layers/elementwise_functors.hpp"
 #include "caffe/layers/elu_layer.hpp"
 #include "caffe/layers/exp_layer.hpp"
@@ -14,7 +16,9 @@
 #include "caffe/layers/power_layer.hpp"
 #include "caffe/layers/relu_layer.hpp"
 #include "caffe/layers/sigmoid_layer.hpp"
+#include "caffe/layers/swish_layer.hpp"
 #include "caffe/layers/tanh_layer.hpp"
+#include "caffe/layers/threshold_layer.hpp"
 
 namespace caffe {
 namespace {
@@ -87,12 +91,29 @@ void DeviceBackward(const Functor f, const vector<Blob<Dtype>*>& top,
   INSTANTIATE_LAYER_GPU_FUNCS(Name##Layer)
 
 ELEMENTWISE_GPU(AbsVal, &this->kept_input_);
+ELEMENTWISE_GPU(BNLL, nullptr);
+ELEMENTWISE_GPU(Clip, &this->kept_input_);
 ELEMENTWISE_GPU(ELU, &this->kept_input_);
 ELEMENTWISE_GPU(Exp, nullptr);
 ELEMENTWISE_GPU(Log, &this->kept_input_);
 ELEMENTWISE_GPU(Power, &this->kept_input_);
 ELEMENTWISE_GPU(ReLU, &this->kept_input_);
 ELEMENTWISE_GPU(Sigmoid, nullptr);
+ELEMENTWISE_GPU(Swish, &this->kept_input_);
 ELEMENTWISE_GPU(TanH, nullptr);
+
+template <typename Dtype>
+void ThresholdLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom,
+                                        const vector<Blob<Dtype>*>& top) {
+  DeviceForward(ThresholdFunctor<Dtype>{threshold_}, bottom, top,
+                static_cast<Blob<Dtype>*>(nullptr));
+}
+template <typename Dtype>
+void ThresholdLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
+                                         const vector<bool>& propagate_down,
+                                         const vector<Blob<Dtype>*>& bottom) {
+  Backward_cpu(top, propagate_down, bottom);
+}
+INSTANTIATE_LAYER_GPU_FUNCS(ThresholdLayer);
 
 }  // namespace caffe

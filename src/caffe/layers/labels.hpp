@@ -1,6 +1,7 @@
 #ifndef CAFFE_LAYERS_LABELS_HPP_
 #define CAFFE_LAYERS_LABELS_HPP_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,21 @@ LabelledScores CheckedScores(const LayerParameter& param,
   return scores;
 }
 
+/// The same of losses with one label for each sample, whose classes are all of the axes
+/// behind the first.
+template <typename Dtype>
+LabelledScores CheckedRows(const LayerParameter& param,
+                           const std::vector<Blob<Dtype>*>& bottom) {
+  const LabelledScores rows{bottom[0]->shape(0), bottom[0]->count(1), 1};
+  if (rows.outer != bottom[1]->count() || rows.classes < 1) {
+    throw ValueError(Str(
+        NameOfBottom(param, 1), ": shape ", ShapeText(bottom[1]->shape()), " holds ",
+        bottom[1]->count(), " labels, expected ", rows.outer,
+        ", one for every sample of bottom[0] of shape ", ShapeText(bottom[0]->shape())));
+  }
+  return rows;
+}
+
 /// A sample of a batch that cannot be, told in two halves: between them is room for
 /// where the sample came from, which a layer does not know but its net may.
 class BadSample : public ValueError {
@@ -55,12 +71,13 @@ class BadSample : public ValueError {
   std::string subject_, fault_;
 };
 
-/// Throws if a gradient of bottom[1] is asked for: what it holds, such as "labels", has
+/// Throws if a gradient of `bottom` is asked for: what it holds, such as "labels", has
 /// none.
 inline void CheckNoGradientOf(const char* what, const LayerParameter& param,
-                              const std::vector<bool>& propagate_down) {
-  if (!propagate_down[1]) return;
-  throw ValueError(Str(NameOfBottom(param, 1), ": ", what,
+                              const std::vector<bool>& propagate_down,
+                              std::size_t bottom = 1) {
+  if (bottom >= propagate_down.size() || !propagate_down[bottom]) return;
+  throw ValueError(Str(NameOfBottom(param, static_cast<int>(bottom)), ": ", what,
                        " have no gradient; set propagate_down: false for them"));
 }
 

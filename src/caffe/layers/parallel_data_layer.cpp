@@ -8,6 +8,7 @@
 
 #include "caffe/data/augmentation.hpp"
 #include "caffe/data/decoded_sample.hpp"
+#include "caffe/data/layer_stream.hpp"
 #include "caffe/data/worker_pool.hpp"
 #include "caffe/util/layer_name.hpp"
 
@@ -18,14 +19,6 @@ namespace {
 // crops, mirrors and jitter.
 constexpr std::uint64_t kDrawsPerSample = 64;
 static_assert(kMaxDraws <= kDrawsPerSample, "samples would share random numbers");
-
-std::uint64_t Fnv1a(const string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325u;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  }
-  return hash;
-}
 
 }  // namespace
 
@@ -74,8 +67,7 @@ void ParallelDataLayer<Dtype>::LayerSetUp(const vector<Blob<Dtype>*>& bottom,
 
 template <typename Dtype>
 rng_t ParallelDataLayer<Dtype>::Generator(const string& what) const {
-  const LayerParameter& param = this->layer_param_;
-  return rng_t(seed_, Fnv1a(Str(Phase_Name(this->phase_), '/', param.name(), '/', what)));
+  return LayerStream(seed_, this->phase_, this->layer_param_.name(), what);
 }
 
 // A TEST net runs on the root solver alone.
@@ -177,17 +169,25 @@ void ParallelDataLayer<Dtype>::TransformPart(Job* job, int part, const Record& r
   Dtype* out = job->data + static_cast<std::ptrdiff_t>(part) * count;
   rng_t rng = Generator("transform");
   rng.Seek(record.sample * kDrawsPerSample);
-  const DataTransformer<Dtype>& transformer = *this->data_transformer_;
-  if (sample->blank) {
-    caffe_set(count, Dtype(0), out);
-  } else if (sample->image.empty()) {
-    transformer.Transform(sample->datum, shape, &rng, out);
-  } else {
-    transformer.Transform(sample->image, shape, &rng, out);
-  }
+  Transform(record, *sample, shape, &rng, out);
   job->label[part] = static_cast<Dtype>(sample->label);
   const string& name = sample->name.empty() ? record.name : sample->name;
   job->batch->origins_[part] = Str(record.source, '\'', name, '\'');
+}
+
+template <typename Dtype>
+void ParallelDataLayer<Dtype>::Transform(const Record& /*record*/,
+                                         const DecodedSample& sample,
+                                         const vector<int>& shape, rng_t* rng,
+                                         Dtype* out) {
+  const DataTransformer<Dtype>& transformer = *this->data_transformer_;
+  if (sample.blank) {
+    caffe_set(shape[1] * shape[2] * shape[3], Dtype(0), out);
+  } else if (sample.image.empty()) {
+    transformer.Transform(sample.datum, shape, rng, out);
+  } else {
+    transformer.Transform(sample.image, shape, rng, out);
+  }
 }
 
 template <typename Dtype>

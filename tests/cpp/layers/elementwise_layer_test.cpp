@@ -8,7 +8,8 @@
 #include "gradient_checker.hpp"
 #include "layer_test.hpp"
 
-// ReLU, ELU, Sigmoid, TanH, AbsVal, Power, Exp and Log: the layers made of one functor.
+// AbsVal, BNLL, Clip, ELU, Exp, Log, Power, ReLU, Sigmoid, Swish, TanH and Threshold: the
+// layers made of one functor.
 
 namespace caffe {
 namespace test {
@@ -70,6 +71,17 @@ const std::vector<ElementwiseCase>& Cases() {
        [](double x) { return std::pow(2, 3 * x - 1); }, OpKind::kTranscendental},
       {"Log", "type: 'Log'", [](double x) { return std::log(x); },
        OpKind::kTranscendental, 0.25, 4},
+      {"BNLL", "type: 'BNLL'", [](double x) { return std::log(1 + std::exp(x)); },
+       OpKind::kTranscendental, -6, 6},
+      {"Clip", "type: 'Clip' clip_param { min: -1 max: 1 }",
+       [](double x) { return std::fmax(-1, std::fmin(x, 1)); }, OpKind::kCopy, -2, 2, 1},
+      {"ClipOneSide", "type: 'Clip' clip_param { min: -0.5 max: 9 }",
+       [](double x) { return x < -0.5 ? -0.5 : x; }, OpKind::kCopy, -2, 2, 0.5},
+      {"Swish", "type: 'Swish'", [](double x) { return x / (1 + std::exp(-x)); },
+       OpKind::kTranscendental, -8, 8},
+      {"SwishBeta", "type: 'Swish' swish_param { beta: -1.5 }",
+       [](double x) { return x / (1 + std::exp(1.5 * x)); }, OpKind::kTranscendental, -3,
+       3},
       {"LogBase", "type: 'Log' log_param { base: 10 scale: 0.5 shift: 3 }",
        [](double x) { return std::log10(3 + 0.5 * x); }, OpKind::kTranscendental},
   };
@@ -214,6 +226,78 @@ TEST(PowerLayerTest, CanBeDerivedFrom) {
     EXPECT_EQ(x.cpu_diff()[1], -6);
   }
   EXPECT_TRUE(TraitsOf(layer).bottom_use.empty());
+}
+
+TEST(BNLLLayerTest, NeitherOverflowsNorLosesDigits) {
+  LayerRun<float> run("type: 'BNLL'", {{5}});
+  const double x[] = {-80, -20, 100, 1e30, std::nan("")};
+  FillWith(run.bottom[0], Half::kData, [&](int i) { return x[i]; });
+  run.Forward();
+  run.Backward();
+  const Tolerance tolerance = ToleranceOf<float>(OpKind::kTranscendental);
+  for (int i = 0; i < 2; ++i) {  // log(1 + e) is e - e^2 / 2 there
+    ExpectClose({run.Top()[i]}, {std::exp(x[i])}, tolerance, "top");
+    ExpectClose({run.BottomDiff(0)[i] / run.TopDiff()[i]}, {std::exp(x[i])}, tolerance,
+                "gradient");
+  }
+  EXPECT_EQ(run.Top()[2], 100);
+  EXPECT_EQ(run.Top()[3], double{1e30f});
+  EXPECT_EQ(run.BottomDiff(0)[3], run.TopDiff()[3]);
+  EXPECT_TRUE(std::isnan(run.Top()[4]));
+}
+
+TEST(ClipLayerTest, LimitsPassTheGradientAndNaNStays) {
+  LayerRun<double> run("type: 'Clip' clip_param { min: -1 max: 2 }", {{5}});
+  const double x[] = {-1, 2, -1.25, 2.25, std::nan("")};
+  FillWith(run.bottom[0], Half::kData, [&](int i) { return x[i]; });
+  run.Forward();
+  run.Backward();
+  const Doubles dy = run.TopDiff(), dx = run.BottomDiff(0);
+  EXPECT_EQ(dx, (Doubles{dy[0], dy[1], 0, 0, 0}));
+  EXPECT_TRUE(std::isnan(run.Top()[4]));
+}
+
+TEST(ClipLayerTest, NeedsItsLimitsInOrder) {
+  ExpectLayerError("name: 'c' type: 'Clip'", {{2}}, 1,
+                   {"layer 'c' (Clip)", "clip_param is missing"});
+  ExpectLayerError("name: 'c' type: 'Clip' clip_param { min: 3 max: 1 }", {{2}}, 1,
+                   {"clip_param.min is 3, expected at most max, 1"});
+}
+
+// By hand: there is no gradient to check.
+template <typename T>
+void CheckThreshold() {
+  for (const double threshold : {0.0, -0.25}) {
+    const std::string text =
+        Str("type: 'Threshold' threshold_param { threshold: ", threshold, " }");
+    LayerRun<T> run(text, {{2, 3, 11, 13}}), in_place(text, {{2, 3, 11, 13}});
+    run.bottom[0]->mutable_cpu_data()[0] = static_cast<T>(threshold);
+    in_place.bottom[0]->mutable_cpu_data()[0] = static_cast<T>(threshold);
+    in_place.InPlace().Forward();
+    run.Forward();
+    Doubles want;
+    for (const double x : run.Bottom(0)) want.push_back(x > threshold);
+    EXPECT_EQ(run.Top(), want);
+    EXPECT_EQ(in_place.Top(), want);
+  }
+}
+
+TEST(ThresholdLayerTest, IsOneAbove) {
+  CheckThreshold<float>();
+  CheckThreshold<double>();
+  PackedCase options;
+  options.backward = false;
+  ExpectPackedMatchesPlain("type: 'Threshold'", {{2, 32, 3, 5}}, options);
+}
+
+TEST(ThresholdLayerTest, HasNoGradient) {
+  LayerRun<float> run("name: 't' type: 'Threshold'", {{2, 3}});
+  run.Forward();
+  run.Backward({false});
+  EXPECT_NE(ErrorOfAction([&] { run.Backward({true}); }).find("it has no gradient"),
+            std::string::npos);
+  EXPECT_FALSE(run.layer->AllowForceBackward(0));
+  EXPECT_EQ(TraitsOf(*run.layer).UseOfBottom(0), DataUse::kNone);
 }
 
 TEST(ExpLayerTest, BaseMustBePositive) {

@@ -33,10 +33,16 @@ CASES = [
     ("ArgMax", [(2, 6)], 1, ""),
     ("ArgMax", [MAP], 1, "argmax_param { top_k: 3 axis: -2 }"),
     ("Axpy", [(2, 6, 1, 1), MAP, MAP], 1, ""),
+    ("BNLL", [MAP], 1, ""),
     ("BatchNorm", [MAP], 1, ""),
+    ("BatchReindex", [MAP, (5,)], 1, ""),
     ("Bias", [MAP], 1, "bias_param { axis: 1 num_axes: 2 }"),
+    ("Clip", [MAP], 1, "clip_param { min: -1 max: 1 }"),
     ("Concat", [MAP, (2, 3, 5, 7)], 1, ""),
+    ("ContrastiveLoss", [(2, 6), (2, 6), LABELS], 1, ""),
     ("Convolution", [MAP], 1, "convolution_param { num_output: 4 kernel_size: 3 }"),
+    ("Crop", [MAP, (1, 1, 3, 4)], 1, "crop_param { offset: 1 }"),
+    ("Crop", [MAP, (1, 4, 3, 4)], 1, "crop_param { axis: 1 }"),
     ("CuDNNBatchNorm", [MAP], 1, ""),
     (
         "Data",
@@ -57,9 +63,20 @@ CASES = [
     ),
     ("ELU", [MAP], 1, ""),
     ("Eltwise", [MAP, MAP], 1, ""),
+    ("Embed", [(3, 4)], 1, "embed_param { input_dim: 7 num_output: 5 }"),
+    ("Embed", [(3,)], 1, "embed_param { input_dim: 7 num_output: 5 bias_term: false }"),
     ("EuclideanLoss", [MAP, MAP], 1, ""),
     ("Exp", [MAP], 1, ""),
+    ("Filter", [MAP, (2, 3), (2,)], 2, ""),
     ("Flatten", [MAP], 1, ""),
+    (
+        "HDF5Output",
+        [MAP, LABELS],
+        0,
+        'hdf5_output_param { file_name: "{folder}/out.h5" }',
+    ),
+    ("HingeLoss", [(2, 6), LABELS], 1, ""),
+    ("Im2col", [MAP], 1, "convolution_param { kernel_size: 3 stride: 2 pad: 1 }"),
     (
         "ImageData",
         [],
@@ -74,11 +91,21 @@ CASES = [
         'image_data_param { source: "{folder}/list.txt" batch_size: 2 } '
         "transform_param { crop_size: 4 }",
     ),
+    ("InfogainLoss", [(2, 6), LABELS, (6, 6)], 2, ""),
     ("InnerProduct", [MAP], 1, "inner_product_param { num_output: 4 }"),
     ("Input", [], 1, "input_param { shape { dim: 2 dim: 3 } }"),
     ("Interp", [MAP], 1, "interp_param { zoom_factor: 2 }"),
     ("LRN", [MAP], 1, ""),
+    ("LSTM", [(4, 2, 3, 5), (4, 2)], 1, "recurrent_param { num_output: 6 }"),
+    (
+        "LSTM",
+        [(4, 2, 3), (4, 2), (2, 7), (1, 2, 6), (1, 2, 6)],
+        3,
+        "recurrent_param { num_output: 6 expose_hidden: true }",
+    ),
+    ("LSTMUnit", [(1, 2, 3), (1, 2, 12), (1, 2)], 2, ""),
     ("Log", [MAP], 1, ""),
+    ("MVN", [MAP], 1, ""),
     (
         "MemoryData",
         [],
@@ -86,12 +113,28 @@ CASES = [
         "memory_data_param { batch_size: 2 channels: 3 height: 4 width: 5 }",
     ),
     ("PReLU", [MAP], 1, ""),
+    ("MultinomialLogisticLoss", [(2, 6), LABELS], 1, ""),
+    ("Parameter", [], 1, "parameter_param { shape { dim: 2 dim: 3 } }"),
     ("Pooling", [MAP], 2, "pooling_param { kernel_size: 3 stride: 2 }"),
     ("Power", [MAP], 1, ""),
+    (
+        "RNN",
+        [(4, 2, 3), (4, 2), (2, 7)],
+        1,
+        "recurrent_param { num_output: 6 }",
+    ),
+    (
+        "RNN",
+        [(4, 2, 3), (4, 2), (1, 2, 6)],
+        2,
+        "recurrent_param { num_output: 6 expose_hidden: true }",
+    ),
     ("ReLU", [MAP], 1, ""),
     ("Reduction", [MAP], 1, ""),
     ("Reduction", [MAP], 1, "reduction_param { axis: -2 operation: MEAN }"),
     ("Reshape", [MAP], 1, "reshape_param { shape { dim: 0 dim: -1 } }"),
+    ("SPP", [MAP], 1, "spp_param { pyramid_height: 2 }"),
+    ("SPP", [MAP], 1, "spp_param { pyramid_height: 1 }"),
     ("Scale", [MAP], 1, "scale_param { bias_term: true }"),
     ("Sigmoid", [MAP], 1, ""),
     ("SigmoidCrossEntropyLoss", [MAP, MAP], 1, ""),
@@ -100,12 +143,31 @@ CASES = [
     ("Softmax", [MAP], 1, ""),
     ("SoftmaxWithLoss", [(2, 6), LABELS], 2, ""),
     ("Split", [MAP], 2, ""),
+    ("Swish", [MAP], 1, ""),
     ("TanH", [MAP], 1, ""),
+    ("Threshold", [MAP], 1, ""),
     ("Tile", [MAP], 1, "tile_param { tiles: 3 }"),
+    (
+        "WindowData",
+        [],
+        2,
+        'window_data_param { source: "{folder}/windows.txt" batch_size: 2 '
+        "fg_fraction: 1 } transform_param { crop_size: 4 }",
+    ),
 ]
 # Its shapes and operations are in its code.
 WITHOUT_RULES = {"Python"}
-SOURCES = {"Data", "DummyData", "ImageData", "Input", "MemoryData"}
+# Its shapes are in its files.
+ASKED_FOR = {"HDF5Data"}
+SOURCES = {
+    "Data",
+    "DummyData",
+    "HDF5Data",
+    "ImageData",
+    "Input",
+    "MemoryData",
+    "WindowData",
+}
 
 
 def engines_types():
@@ -129,13 +191,14 @@ def folder(tmp_path_factory):
         writer.put(b"0", caffe.io.array_to_datum(image, 1).SerializeToString())
     Image.new("RGB", (9, 8)).save(root / "x.png")
     (root / "list.txt").write_text(f"{root}/x.png 0\n")
+    (root / "windows.txt").write_text(f"# 0\n{root}/x.png\n3\n8\n9\n1\n1 1 0 0 4 4\n")
     return root
 
 
 def test_every_type_is_in_the_table():
     types = engines_types()
-    assert {kind for kind, *_ in CASES} == types - WITHOUT_RULES
-    assert types >= WITHOUT_RULES
+    assert {kind for kind, *_ in CASES} == types - WITHOUT_RULES - ASKED_FOR
+    assert types >= WITHOUT_RULES | ASKED_FOR
 
 
 @pytest.mark.parametrize("engine", [False, True])
@@ -169,6 +232,14 @@ def net_with(kind, parameters=""):
         f'layer {{ name: "mine" type: "{kind}" bottom: "data" top: "mine" '
         f"{parameters} }}\n"
     )
+
+
+def test_shapes_of_hdf5_files_are_asked_for():
+    text = 'layer { name: "data" type: "HDF5Data" top: "data" }'
+    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    with pytest.raises(ValueError, match="in the files; give shapes of the tops"):
+        analyse(net)
+    assert analyse(net, {"data": (2, 3)}).layers[0].shapes == [(2, 3)]
 
 
 @pytest.mark.parametrize("kind", ["Python", "LayerOfAPlugin"])

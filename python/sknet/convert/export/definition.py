@@ -54,7 +54,8 @@ def inference_form(net: Any, shapes: Mapping[str, Shape]) -> Any:
     form = caffe_pb2.NetParameter(name=net.name)
     inputs: list[str] = []
     for layer in layers:
-        if layer.bottom:
+        # What a Parameter gives has been learned.
+        if layer.bottom or layer.type == "Parameter":
             form.layer.add().CopyFrom(layer)
             continue
         # A top that nobody reads, such as the labels, is no input.

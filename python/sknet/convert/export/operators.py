@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sknet.convert.export.graph import Array, Graph, Shape, Tensor
-from sknet.shapes import canonical, conv_geometry
+from sknet.shapes import canonical, conv_geometry, recurrent_states
 
 
 @dataclass(frozen=True)
@@ -696,44 +696,288 @@ def _interp(graph: Graph, layer: Layer) -> None:
     )
 
 
+def _clip(graph: Graph, layer: Layer) -> None:
+    param = layer.param.clip_param
+    limits = [_scalar(graph, layer, "min", param.min)]
+    limits.append(_scalar(graph, layer, "max", param.max))
+    graph.add("Clip", [layer.bottoms[0].name, *limits], [layer.tops[0].name])
+
+
+def _swish(graph: Graph, layer: Layer) -> None:
+    bottom = layer.bottoms[0].name
+    beta = _scalar(graph, layer, "beta", layer.param.swish_param.beta)
+    scaled = graph.add("Mul", [bottom, beta], [layer.value("scaled")])
+    gate = graph.add("Sigmoid", [scaled], [layer.value("gate")])
+    graph.add("Mul", [bottom, gate], [layer.tops[0].name])
+
+
+def _threshold(graph: Graph, layer: Layer) -> None:
+    param = layer.param.threshold_param
+    threshold = _scalar(graph, layer, "threshold", param.threshold)
+    above = graph.add(
+        "Greater", [layer.bottoms[0].name, threshold], [layer.value("above")]
+    )
+    graph.add("Cast", [above], [layer.tops[0].name], to=_FLOAT)
+
+
+def _mvn(graph: Graph, layer: Layer) -> None:
+    param = layer.param.mvn_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    groups = bottom.shape[: 1 if param.across_channels else 2]
+    # As one axis: OpenCV's sums over several axes of a volume are wrong.
+    rows = (math.prod(groups), math.prod(bottom.shape[len(groups) :]))
+    value = _reshaped(graph, bottom.name, rows, layer.value("rows"))
+    mean = graph.reduce("ReduceMean", value, [1], layer.value("mean"), keep=True)
+    result = graph.add("Sub", [value, mean], [layer.value("centred")])
+    if param.normalize_variance:
+        square = graph.add("Mul", [result, result], [layer.value("square")])
+        variance = graph.reduce(
+            "ReduceMean", square, [1], layer.value("variance"), keep=True
+        )
+        deviation = graph.add("Sqrt", [variance], [layer.value("deviation")])
+        eps = _scalar(graph, layer, "eps", param.eps)
+        divisor = graph.add("Add", [deviation, eps], [layer.value("divisor")])
+        result = graph.add("Div", [result, divisor], [layer.value("normalised")])
+    _reshaped(graph, result, top.shape, top.name)
+
+
+def _crop(graph: Graph, layer: Layer) -> None:
+    param = layer.param.crop_param
+    bottom, top = layer.bottoms[0], layer.tops[0]
+    first = canonical(param.axis, bottom.shape)
+    axes = list(range(first, len(bottom.shape)))
+    offsets = list(param.offset) or [0]
+    if len(offsets) == 1:
+        offsets *= len(axes)
+    ends = [
+        offset + top.shape[axis] for offset, axis in zip(offsets, axes, strict=True)
+    ]
+    bounds = [
+        graph.constant(layer.constant(name), values, np.int64)
+        for name, values in (("starts", offsets), ("ends", ends), ("axes", axes))
+    ]
+    graph.add("Slice", [bottom.name, *bounds], [top.name])
+
+
+def _spp(graph: Graph, layer: Layer) -> None:
+    """Poolings as the engine's layer makes them, one behind the other."""
+    param = layer.param.spp_param
+    (bottom,), (top,) = layer.bottoms, layer.tops
+    images, channels, *sizes = bottom.shape
+    rows = []
+    for level in range(param.pyramid_height):
+        bins = 2**level
+        pooling = type(layer.param)(name=f"{layer.name}/{level}", type="Pooling")
+        kernel = [-(-size // bins) for size in sizes]
+        pad = [(k * bins - s + 1) // 2 for k, s in zip(kernel, sizes, strict=True)]
+        window = pooling.pooling_param
+        window.pool = param.pool
+        window.kernel_h, window.kernel_w = kernel
+        window.stride_h, window.stride_w = kernel
+        window.pad_h, window.pad_w = pad
+        alone = param.pyramid_height == 1
+        name = top.name if alone else layer.value(f"level{level}")
+        pooled = Tensor(name, (images, channels, bins, bins))
+        _pooling(graph, Layer(pooling, [], [bottom], [pooled]))
+        if alone:
+            return
+        row = (images, channels * bins**2)
+        rows.append(_reshaped(graph, name, row, layer.value(f"row{level}")))
+    graph.add("Concat", rows, [top.name], axis=1)
+
+
+def _parameter(graph: Graph, layer: Layer) -> None:
+    values = graph.constant(layer.constant("values"), layer.blobs[0])
+    graph.add("Identity", [values], [layer.tops[0].name])
+
+
+def _picked(graph: Graph, layer: Layer, table: str, indices: str, output: str) -> str:
+    whole = graph.add("Cast", [indices], [layer.value("indices")], to=_INT64)
+    return graph.add("Gather", [table, whole], [output], axis=0)
+
+
+def _embed(graph: Graph, layer: Layer) -> None:
+    bias = layer.param.embed_param.bias_term
+    top = layer.tops[0].name
+    table = graph.constant(layer.constant("weights"), layer.blobs[0])
+    output = layer.value("rows") if bias else top
+    _picked(graph, layer, table, layer.bottoms[0].name, output)
+    if bias:
+        term = graph.constant(layer.constant("bias"), layer.blobs[1])
+        graph.add("Add", [output, term], [top])
+
+
+def _batch_reindex(graph: Graph, layer: Layer) -> None:
+    table, indices = (bottom.name for bottom in layer.bottoms)
+    _picked(graph, layer, table, indices, layer.tops[0].name)
+
+
+def _lstm_cell(
+    graph: Graph, layer: Layer, step: int, inputs: tuple[str, str, str], size: int
+) -> tuple[str, str]:
+    """Cells and outputs of a step, from the cells before, gates and marks (1, N, 1)."""
+
+    def value(what: str) -> str:
+        return layer.value(f"{what}{step}")
+
+    before, gates, marks = inputs
+    sizes = graph.constant(layer.constant("sizes"), [size] * 4, np.int64)
+    names = [value(gate) for gate in ("i", "f", "o", "g")]
+    graph.add("Split", [gates, sizes], names, axis=2)
+    act = [
+        graph.add(op, [name], [f"{name}.active"])
+        for op, name in zip(("Sigmoid",) * 3 + ("Tanh",), names, strict=True)
+    ]
+    forget = graph.add("Mul", [act[1], marks], [value("forget")])
+    kept = graph.add("Mul", [forget, before], [value("kept")])
+    added = graph.add("Mul", [act[0], act[3]], [value("added")])
+    cell = graph.add("Add", [kept, added], [value("c")])
+    squashed = graph.add("Tanh", [cell], [value("tanh_c")])
+    return cell, graph.add("Mul", [act[2], squashed], [value("h")])
+
+
+def _lstm_unit(graph: Graph, layer: Layer) -> None:
+    before, gates, marks = layer.bottoms
+    full = _reshaped(graph, marks.name, (*marks.shape, 1), layer.value("marks"))
+    size = before.shape[2]
+    results = _lstm_cell(graph, layer, 1, (before.name, gates.name, full), size)
+    for result, top in zip(results, layer.tops, strict=True):
+        graph.add("Identity", [result], [top.name])
+
+
+def _recurrent(graph: Graph, layer: Layer) -> None:
+    """All steps, one by one: ONNX's own operators cannot begin anew in between."""
+    param = layer.param.recurrent_param
+    if not param.expose_hidden:
+        raise layer.unsupported(
+            "a state that goes on in the next run (without expose_hidden: true)"
+        )
+    lstm = layer.param.type == "LSTM"
+    states = recurrent_states(layer.param)
+    x, marks = layer.bottoms[:2]
+    steps, streams = x.shape[:2]
+    size = param.num_output
+    rows = size * 4 if lstm else size
+    blobs = list(layer.blobs)
+
+    def product(value: str, flat: Shape, output: str, bias: bool = True) -> str:
+        weights = graph.constant(layer.constant("weights"), blobs.pop(0))
+        operands = [_reshaped(graph, value, flat, f"{output}.flat"), weights]
+        if bias:
+            operands.append(graph.constant(layer.constant("bias"), blobs.pop(0)))
+        return graph.add("Gemm", operands, [f"{output}.rows"], transB=1)
+
+    def steps_of(value: str, what: str) -> list[str]:
+        names = [layer.value(f"{what}{step}") for step in range(steps)]
+        if steps == 1:
+            return [value]
+        ones = graph.constant(layer.constant("steps"), [1] * steps, np.int64)
+        graph.add("Split", [value, ones], names, axis=0)
+        return names
+
+    flat = (steps * streams, math.prod(x.shape[2:]))
+    terms = product(x.name, flat, layer.value("x"))
+    full = (steps, streams, rows)
+    terms = _reshaped(graph, terms, full, layer.value("terms"))
+    if len(layer.bottoms) > 2 + states:
+        static = layer.bottoms[2]
+        flat = (streams, math.prod(static.shape[1:]))
+        same = product(static.name, flat, layer.value("static"), bias=False)
+        terms = graph.add("Add", [terms, same], [layer.value("all_terms")])
+    of_state = graph.constant(layer.constant("state_weights"), blobs.pop(0).T)
+    if not lstm:
+        of_output = graph.constant(layer.constant("output_weights"), blobs.pop(0).T)
+        bias = graph.constant(layer.constant("output_bias"), blobs.pop(0))
+    every = _reshaped(graph, marks.name, (*marks.shape, 1), layer.value("marks"))
+    state, *cell = (bottom.name for bottom in layer.bottoms[-states:])
+    outputs = []
+    for step, (term, mark) in enumerate(
+        zip(steps_of(terms, "term"), steps_of(every, "mark"), strict=True)
+    ):
+
+        def value(what: str, step: int = step) -> str:
+            return layer.value(f"{what}{step}")
+
+        conted = graph.add("Mul", [state, mark], [value("conted")])
+        moved = graph.add("MatMul", [conted, of_state], [value("moved")])
+        total = graph.add("Add", [moved, term], [value("sum")])
+        if lstm:
+            cell[0], state = _lstm_cell(
+                graph, layer, step, (cell[0], total, mark), size
+            )
+            outputs.append(state)
+            continue
+        state = graph.add("Tanh", [total], [value("h")])
+        seen = graph.add("MatMul", [state, of_output], [value("seen")])
+        raised = graph.add("Add", [seen, bias], [value("raised")])
+        outputs.append(graph.add("Tanh", [raised], [value("o")]))
+    graph.add("Concat", outputs, [layer.tops[0].name], axis=0)
+    for result, top in zip((state, *cell), layer.tops[1:], strict=True):
+        graph.add("Identity", [result], [top.name])
+
+
+def _refused(what: str) -> Rule:
+    def rule(graph: Graph, layer: Layer) -> None:
+        raise layer.unsupported(what)
+
+    return rule
+
+
 def _nothing(graph: Graph, layer: Layer) -> None:
     pass
 
 
 # TensorProto.FLOAT, without importing onnx where it is not needed.
 _FLOAT = 1
+_INT64 = 7  # TensorProto.INT64
 
 RULES: dict[str, Rule] = {
     "AbsVal": _unary("Abs"),
     "ArgMax": _argmax,
     "Axpy": _axpy,
+    "BNLL": _unary("Softplus"),
     "BatchNorm": _batch_norm,
+    "BatchReindex": _batch_reindex,
     "Bias": _bias,
+    "Clip": _clip,
     "Concat": _concat,
     "Convolution": _convolution,
+    "Crop": _crop,
     "CuDNNBatchNorm": _batch_norm,
     "Deconvolution": _convolution,
     "Dropout": _copies,
     "ELU": _elu,
     "Eltwise": _eltwise,
+    "Embed": _embed,
     "Exp": _exp,
+    "Filter": _refused("a number of samples that depends on their values"),
     "Flatten": _reshape,
+    "HDF5Output": _nothing,
+    "Im2col": _refused("an unfolded image"),
     "InnerProduct": _inner_product,
     "Interp": _interp,
     "LRN": _lrn,
+    "LSTM": _recurrent,
+    "LSTMUnit": _lstm_unit,
     "Log": _log,
+    "MVN": _mvn,
     "PReLU": _prelu,
+    "Parameter": _parameter,
     "Pooling": _pooling,
     "Power": _power,
+    "RNN": _recurrent,
     "ReLU": _relu,
     "Reduction": _reduction,
     "Reshape": _reshape,
+    "SPP": _spp,
     "Scale": _scale,
     "Sigmoid": _unary("Sigmoid"),
     "Silence": _nothing,
     "Slice": _slice,
     "Softmax": _softmax,
     "Split": _copies,
+    "Swish": _swish,
     "TanH": _unary("Tanh"),
+    "Threshold": _threshold,
     "Tile": _tile,
 }
