@@ -27,6 +27,8 @@ ITERATION = r"\bIteration (\d{1,18})"
 # No line of Caffe's is longer; other files may be one line of any length.
 _LONGEST = 1 << 16
 
+# mpirun names the process: "[3] " (-l), "[1,3]<stderr>:" (--tag-output).
+_RANK = re.compile(r"\s*\[(?:\d+,)?(\d+)\](?: |<)")
 _TIME = re.compile(r"[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})\b")
 _ITERATION = re.compile(ITERATION)
 _LOSS = re.compile(rf", loss = {NUMBER}")
@@ -42,6 +44,12 @@ def value_of(text: str) -> float:
     """The value of what `NUMBER` matches."""
     text = text.replace("1.#INF", "inf")
     return math.nan if "#" in text else float(text)
+
+
+def is_of_another_rank(line: str) -> bool:
+    """Whether a process other than the first, rank 0, has logged a line."""
+    rank = _RANK.match(line)
+    return rank is not None and int(rank[1]) > 0
 
 
 def lines_of(path: Path) -> Iterator[str]:
@@ -129,6 +137,8 @@ def parse(lines: Iterable[str], changed: datetime) -> Tables:
     # How often that row has each name.
     counts: dict[str, Counter[str]] = {}
     for line in lines:
+        if is_of_another_rank(line):
+            continue
         at = clock.seconds(line)
         if match := _ITERATION.search(line):
             iteration = int(match[1])

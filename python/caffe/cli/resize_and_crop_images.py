@@ -23,6 +23,8 @@ from caffe.files import (
 NAME = "resize_and_crop_images"
 # The largest that an image of 2^28 pixels can have.
 _MAX_SIDE = 1 << 14
+# Images that are handed to the threads together; a list may have millions.
+_AT_ONCE = 256
 
 
 def run(flags: Values, words: list[str]) -> int:
@@ -59,14 +61,13 @@ def run(flags: Values, words: list[str]) -> int:
         ThreadPoolExecutor(threads) as pool,
     ):
         try:
-            problems = pool.map(square, names)
-            for done, (name, problem) in enumerate(
-                zip(names, problems, strict=True), 1
-            ):
-                report(done, len(names))
-                if problem:
-                    rejected += 1
-                    log(f"Left out '{name}': {problem}", 1)
+            for start in range(0, len(names), _AT_ONCE):
+                some = names[start : start + _AT_ONCE]
+                for name, problem in zip(some, pool.map(square, some), strict=True):
+                    if problem:
+                        rejected += 1
+                        log(f"Left out '{name}': {problem}", 1)
+                report(start + len(some), len(names))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -22,7 +22,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from caffe.training_log import ITERATION, NUMBER, lines_of, value_of
+from caffe.training_log import (
+    ITERATION,
+    NUMBER,
+    is_of_another_rank,
+    lines_of,
+    value_of,
+)
 
 _TRAIN = re.compile(
     rf"{ITERATION}(?: \((?:{NUMBER} iter/s)?[^)]{{0,80}}\))?,"
@@ -33,8 +39,6 @@ _TESTING = re.compile(rf"{ITERATION}, Testing net(?: \(#(\d{{1,9}})\))?")
 _OUTPUT = re.compile(
     rf"\bTest (?:net output (?:mAP )?#\d+: (\S+) =|score #(\d+):) {NUMBER}( \(\* )?"
 )
-# mpirun names the process: "[3] " (-l), "[1,3]<stderr>:" (--tag-output).
-_RANK = re.compile(r"\s*\[(?:\d+,)?(\d+)\](?: |<)")
 
 
 @dataclass
@@ -83,7 +87,7 @@ class TrainingLog:
         """Takes one line; of several processes only those of the first, rank 0."""
         if "Iteration" not in line and "Test " not in line:
             return
-        if (rank := _RANK.match(line)) and int(rank[1]) > 0:
+        if is_of_another_rank(line):
             return
         if match := _TRAIN.search(line):
             self._add_train(match)

@@ -109,6 +109,7 @@ def test_a_data_layer_reads_a_leveldb_of_them(files, tmp_path):
         ({3: "none/db"}, 1, "'none/db'"),
         ({4: "0"}, 2, "got 0 mini batches, expected 1 or more"),
         ({5: "sqlite"}, 2, "got database type 'sqlite', expected lmdb or leveldb"),
+        ({6: "GPU"}, 1, "this build of Caffe has no GPU support"),
         ({6: "TPU"}, 2, "got 'TPU', expected CPU or GPU [DEVICE_ID]"),
         ({0: "none"}, 1, "file 'none' does not exist"),
     ],

@@ -101,6 +101,16 @@ class TestParseLog:
         ]
 
 
+def test_of_several_processes_the_first_speaks():
+    tables = read(LOGS / "intel_mpirun.log")
+    assert [(p.iteration, p.value) for p in tables.losses] == [
+        *((0, 7.125), (5, 6.75), (10, 6.5)),
+    ]
+    (row,) = tables.test
+    assert (row.rate, row.outputs) == (0.2, {"loss": 7.06, "accuracy": 0.001})
+    assert [row.outputs for row in tables.train] == [{"loss": 7.125}]
+
+
 def lines(*messages, month=5):
     return [
         f"I{month:02}12 10:11:{second:02}.500000  7 solver.cpp:1] {message}\n"
