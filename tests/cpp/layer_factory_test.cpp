@@ -132,19 +132,10 @@ constexpr const char* kBvlcTypes[] = {
     "Tile",         "WindowData",
 };
 
-TYPED_TEST(LayerFactoryTest, EveryTypeOfCaffeIsHereOrSaidToBeMissing) {
+TYPED_TEST(LayerFactoryTest, EveryTypeOfCaffeIsHere) {
   const auto list = LayerRegistry<TypeParam>::LayerTypeList();
   for (const char* type : kBvlcTypes) {
-    if (std::find(list.begin(), list.end(), type) != list.end()) continue;
-    LayerParameter param;
-    param.set_name("x");
-    param.set_type(type);
-    EXPECT_THAT(
-        MessageOf<ValueError>([&] { LayerRegistry<TypeParam>::CreateLayer(param); }),
-        AllOf(HasSubstr(Str("layer 'x' (", type, "): type '", type,
-                            "' is a layer of BVLC's Caffe, ",
-                            "which this version does not have; load it as a plugin")),
-              Not(HasSubstr("closest"))));
+    EXPECT_NE(std::find(list.begin(), list.end(), type), list.end()) << type;
   }
 }
 

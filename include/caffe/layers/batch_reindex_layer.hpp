@@ -13,8 +13,8 @@ namespace caffe {
 /// in any order.
 ///
 /// bottom[0]: N x ...; bottom[1]: M indices from 0 to N - 1 on its only axis; another one
-/// is an error. top: M x .... dx[n] = sum of dy[i] over all i with index[i] = n. Indices
-/// have no gradient.
+/// is an error. top: M x ....
+/// dx[n] = sum of dy[i] over all i with index[i] = n. Indices have no gradient.
 template <typename Dtype>
 class BatchReindexLayer : public Layer<Dtype> {
  public:

@@ -16,11 +16,11 @@ namespace caffe {
 /// (1 - y) max(margin - d^2, 0), as the first implementation had it.
 ///
 /// bottoms a, b: N x C; axes behind the first are one vector. bottom[2]: N values y, not
-/// 0 for a similar pair. contrastive_loss_param.margin is 1 by default. da = f (a - b)
-/// loss_weight / N, db = -da, with f = 1 for similar pairs and, within the margin, f =
-/// -(margin - d) / (d + 1e-4), or -1 in the legacy version; else 0. The 1e-4 is Caffe's
-/// and keeps the division possible. The labels have no gradient. Source: Hadsell et al.,
-/// CVPR 2006.
+/// 0 for a similar pair. contrastive_loss_param.margin is 1 by default.
+/// da = f (a - b) loss_weight / N, db = -da, with f = 1 for similar pairs and, within the
+/// margin, f = -(margin - d) / (d + 1e-4), or -1 in the legacy version; else 0. The 1e-4
+/// is Caffe's and keeps the division possible. The labels have no gradient.
+/// Source: Hadsell et al., CVPR 2006.
 template <typename Dtype>
 class ContrastiveLossLayer : public LossLayer<Dtype> {
  public:

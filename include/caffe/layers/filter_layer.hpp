@@ -14,8 +14,8 @@ namespace caffe {
 ///
 /// bottoms: any number of blobs N x ..., and the selector, N x 1 x ..., as the last;
 /// tops: one for each but the selector, M x ... with M the number of marked rows. M
-/// changes with every Forward, down to 0; until the first it is N. Rows that were kept
-/// take their gradient from the top, others 0. The selector has none.
+/// changes with every Forward, down to 0; until the first it is N.
+/// Rows that were kept take their gradient from the top, others 0. The selector has none.
 template <typename Dtype>
 class FilterLayer : public Layer<Dtype> {
  public:

@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <hdf5.h>
-
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/proto/caffe.pb.h"
@@ -23,8 +21,8 @@ namespace caffe {
 /// blobs' own. One file is in memory at a time, whole.
 /// With `shuffle` every epoch has its own order of the files, and of the rows in each,
 /// which depends on the seed, the layer's name and phase, and the number of the epoch
-/// alone. With several solvers in TRAIN, solver r of n takes the rows r, r + n, r + 2n
-/// ... There are no transformations: a transform_param is an error.
+/// alone. With several solvers in TRAIN, solver r of n takes rows r, r + n, r + 2n ...
+/// There are no transformations: a transform_param is an error.
 template <typename Dtype>
 class HDF5DataLayer : public Layer<Dtype>, public Resumable {
  public:
@@ -60,11 +58,11 @@ class HDF5DataLayer : public Layer<Dtype>, public Resumable {
   vector<string> hdf_filenames_;
   unsigned int num_files_;
   unsigned int current_file_;                  ///< index in file_permutation_
-  hsize_t current_row_;                        ///< index in data_permutation_
+  std::uint64_t current_row_;                  ///< index in data_permutation_
   vector<shared_ptr<Blob<Dtype>>> hdf_blobs_;  ///< of the current file
   vector<unsigned int> data_permutation_;
   vector<unsigned int> file_permutation_;
-  uint64_t offset_;  ///< rows gone through, those of other solvers included
+  std::uint64_t offset_;  ///< rows gone through, those of other solvers included
 
  private:
   unsigned int FileNow() const { return file_permutation_[current_file_]; }

@@ -14,9 +14,9 @@ namespace caffe {
 /// m_nc = 1 - x_nc for the class of the sample and 1 + x_nc for the others.
 ///
 /// bottom[0]: scores, N x C; axes behind the first are one row. bottom[1]: N labels,
-/// whole numbers from 0 to C - 1; another one is an error that names the sample. dx = s /
-/// N loss_weight where m > 0, times 2 m with L2, with s = -1 for the class of the sample
-/// and 1 for the others; 0 elsewhere. Labels have no gradient.
+/// whole numbers from 0 to C - 1; another one is an error that names the sample.
+/// dx = s / N loss_weight where m > 0, times 2 m with L2, with s = -1 for the class of
+/// the sample and 1 for the others; 0 elsewhere. Labels have no gradient.
 template <typename Dtype>
 class HingeLossLayer : public LossLayer<Dtype> {
  public:

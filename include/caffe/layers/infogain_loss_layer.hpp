@@ -13,16 +13,19 @@ namespace caffe {
 /// normalizer: SoftmaxWithLoss with a price H for every pair of classes. With H the unit
 /// matrix both are the same.
 ///
-/// bottom[0]: scores, the K classes on infogain_loss_param.axis (default 1). bottom[1]:
-/// one label per sample and position, whole numbers from 0 to K - 1;
+/// bottom[0]: scores, the K classes on infogain_loss_param.axis (default 1).
+/// bottom[1]: one label per sample and position, whole numbers from 0 to K - 1;
 /// loss_param.ignore_label takes positions out. A label outside the classes is an error
-/// that names the sample. bottom[2], optional: H, K x K; without it, it is read from
-/// infogain_loss_param.source, a BlobProto file. loss_param.normalization: VALID
-/// (default) divides by the positions that count, FULL by all positions, BATCH_SIZE by
-/// the samples, NONE by 1. The old `normalize` is an error, as in Caffe. top[1],
-/// optional: the softmax. dx = (softmax(x) sum_k H[label, k] - H[label, :]) * loss_weight
-/// / normalizer; labels and H have no gradient. Probabilities below kLOG_THRESHOLD count
-/// as that in the loss, as in Caffe.
+/// that names the sample.
+/// bottom[2], optional: H, K x K; without it, it is read from infogain_loss_param.source,
+/// a BlobProto file.
+/// loss_param.normalization: VALID (default) divides by the positions that count, FULL by
+/// all positions, BATCH_SIZE by the samples, NONE by 1. The old `normalize` is an error,
+/// as in Caffe.
+/// top[1], optional: the softmax.
+/// dx = (softmax(x) sum_k H[label, k] - H[label, :]) * loss_weight / normalizer; labels
+/// and H have no gradient. Probabilities below kLOG_THRESHOLD count as that in the loss,
+/// as in Caffe.
 template <typename Dtype>
 class InfogainLossLayer : public LossLayer<Dtype> {
  public:

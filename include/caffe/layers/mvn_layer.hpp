@@ -11,8 +11,8 @@ namespace caffe {
 
 /// Mean-variance normalisation: y = (x - mean) / (deviation + eps), over the pixels of
 /// every channel of every image; with across_channels over all of an image. deviation is
-/// the root of the biased variance; without normalize_variance (default true) y = x -
-/// mean.
+/// the root of the biased variance; without normalize_variance (default true)
+/// y = x - mean.
 ///
 /// bottom and top: N x C x .... mvn_param.eps is 1e-9 by default. In place works.
 /// dx = (dy - mean(dy) - y mean(dy y) (deviation + eps) / deviation) / (deviation + eps),

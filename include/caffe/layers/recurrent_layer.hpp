@@ -6,11 +6,13 @@
 
 #include "caffe/blob.hpp"
 #include "caffe/layer.hpp"
-#include "caffe/net.hpp"
 #include "caffe/proto/caffe.pb.h"
 #include "caffe/resumable.hpp"
 
 namespace caffe {
+
+template <typename Dtype>
+class Net;
 
 /// Base of recurrent layers: a net of T equal steps that share their weights. A subclass
 /// writes down the steps (FillUnrolledNet); this class runs them as the net that they
@@ -25,9 +27,10 @@ namespace caffe {
 /// What the last step leaves is the state that the next Forward begins with, so that long
 /// sequences go through the net in pieces of T steps; gradients stop between two pieces.
 /// The state starts as 0, is 0 again after Reset() or with another N, and is part of what
-/// a solver stores for a run to be resumed. With recurrent_param.expose_hidden it is in
-/// the hands of the net instead: the states before the first step are further bottoms,
-/// each 1 x N x num_output, and those behind the last one further tops.
+/// a solver stores for a run to be resumed (of several processes, that of the first).
+/// With recurrent_param.expose_hidden it is in the hands of the net instead: the states
+/// before the first step are further bottoms, each 1 x N x num_output, and those behind
+/// the last one further tops.
 ///
 /// Blobs: those of the steps, once. recurrent_param.weight_filler and bias_filler fill
 /// them; debug_info logs the steps' values as Net does. T is that of the set-up.

@@ -14,9 +14,11 @@ namespace caffe {
 ///
 /// bottom: N x C x H x W. top: N x C (4^pyramid_height - 1) / 3; with pyramid_height 1 it
 /// is N x C x 1 x 1. Level l has 2^l by 2^l windows of ceil(H / 2^l) by ceil(W / 2^l), as
-/// many apart, padded by half of what they overhang, rounded up. spp_param.pool: MAX
-/// (default), AVE or STOCHASTIC. An image too small for a level is an error. The gradient
-/// is that of the poolings, added up. Source: He et al., ECCV 2014.
+/// many apart, padded by half of what they overhang, rounded up. An image too small for a
+/// level is an error. spp_param.pool: MAX (default) or AVE; STOCHASTIC where Pooling has
+/// it.
+/// The gradient is that of the poolings, added up.
+/// Source: He et al., ECCV 2014.
 template <typename Dtype>
 class SPPLayer : public Layer<Dtype> {
  public:

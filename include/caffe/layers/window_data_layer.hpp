@@ -34,7 +34,8 @@ namespace caffe {
 /// crop_mode: "square" ("warp" stretches). What is beyond the image stays 0. mirror,
 /// scale, mean_file (its middle) and mean_value of transform_param apply to the rest.
 /// top[1]: batch_size classes. root_folder is put before all paths; cache_images keeps
-/// the images' files in memory. Source: Girshick et al., CVPR 2014.
+/// the images' files in memory.
+/// Source: Girshick et al., CVPR 2014.
 template <typename Dtype>
 class WindowDataLayer : public ParallelDataLayer<Dtype> {
  public:

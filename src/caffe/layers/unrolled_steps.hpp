@@ -3,6 +3,7 @@
 
 // How recurrent layers write down their steps.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,11 +44,12 @@ class UnrolledSteps {
     product->set_num_output(num_output);
     product->set_axis(axis);
     product->set_bias_term(!bias.empty());
-    product->mutable_weight_filler()->CopyFrom(param_.weight_filler());
     layer->add_param()->set_name(weights);
-    if (!bias.empty()) {
+    if (!bias.empty()) layer->add_param()->set_name(bias);
+    // Later steps share what the first has filled.
+    if (filled_.insert(weights).second) {
+      product->mutable_weight_filler()->CopyFrom(param_.weight_filler());
       product->mutable_bias_filler()->CopyFrom(param_.bias_filler());
-      layer->add_param()->set_name(bias);
     }
     return layer;
   }
@@ -105,6 +107,7 @@ class UnrolledSteps {
 
   const RecurrentParameter& param_;
   NetParameter& net_;
+  std::set<std::string> filled_;  ///< weights
 };
 
 /// (1, streams, num_output).

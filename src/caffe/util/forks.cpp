@@ -11,7 +11,6 @@ namespace caffe {
 
 namespace {
 
-constexpr char kBvlc[] = "BVLC's Caffe";
 constexpr char kSsd[] = "SSD's Caffe";
 constexpr char kFastRcnn[] = "Fast R-CNN's Caffe";
 constexpr char kRfcn[] = "R-FCN's Caffe";
@@ -37,29 +36,6 @@ struct ForkType {
 };
 
 constexpr ForkType kTypes[] = {
-    {"BNLL", kBvlc},
-    {"BatchReindex", kBvlc},
-    {"Clip", kBvlc},
-    {"ContrastiveLoss", kBvlc},
-    {"Crop", kBvlc},
-    {"Embed", kBvlc},
-    {"Filter", kBvlc},
-    {"HDF5Data", kBvlc},
-    {"HDF5Output", kBvlc},
-    {"HingeLoss", kBvlc},
-    {"Im2col", kBvlc},
-    {"InfogainLoss", kBvlc},
-    {"LSTM", kBvlc},
-    {"LSTMUnit", kBvlc},
-    {"MVN", kBvlc},
-    {"MultinomialLogisticLoss", kBvlc},
-    {"Parameter", kBvlc},
-    {"RNN", kBvlc},
-    {"SPP", kBvlc},
-    {"Swish", kBvlc},
-    {"Threshold", kBvlc},
-    {"WindowData", kBvlc},
-
     {"AnnotatedData", kSsd},
     {"DetectionEvaluate", kSsd},
     {"DetectionOutput", kSsd},

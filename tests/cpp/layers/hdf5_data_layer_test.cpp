@@ -1,5 +1,7 @@
 #include "caffe/layers/hdf5_data_layer.hpp"
 
+#include <hdf5.h>
+
 #include <algorithm>
 #include <set>
 

@@ -82,7 +82,8 @@ TEST(MVNLayerTestDouble, EqualValuesGiveZeroAndFiniteGradients) {
 TEST(MVNLayerTestErrors, SaysWhatIsWrong) {
   ExpectLayerError(MVN(""), {{3}}, 1,
                    {"layer 'm' (MVN): bottom[0] has shape (3,), expected (N, C, ...)"});
-  ExpectLayerError(MVN("eps: -1"), {{2, 3}}, 1, {"mvn_param.eps is -1, expected at least 0"});
+  ExpectLayerError(MVN("eps: -1"), {{2, 3}}, 1,
+                   {"mvn_param.eps is -1, expected at least 0"});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "caffe/net.hpp"
 #include "gradient_checker.hpp"
 #include "layer_test.hpp"
 
@@ -38,6 +39,26 @@ TYPED_TEST(ParameterLayerTest, TopHasTheValuesAndGradientsAddUp) {
 TEST(ParameterLayerTestDouble, Gradient) {
   LayerRun<double> run(kParameter, {});
   GradientChecker().CheckGradientExhaustive(run.layer.get(), run.bottom, run.top);
+}
+
+TEST(ParameterNetTest, LearnsThroughALayerInPlace) {
+  NetParameter param;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "state { phase: TRAIN } layer { top: 'p' " + std::string(kParameter) +
+          " } layer { name: 'shift' type: 'Power' bottom: 'p' top: 'p' power_param { "
+          "shift: 1 } } layer { name: 'loss' type: 'Reduction' bottom: 'p' top: 'loss' "
+          "loss_weight: 0.5 reduction_param { operation: SUMSQ } }",
+      &param));
+  Net<double> net(param);
+  ASSERT_EQ(net.learnable_params().size(), 1u);
+  Fill(net.learnable_params()[0], 1);
+  for (int i = 0; i < 2; ++i) {  // p becomes -1, where the loss is 0, and stays
+    net.ClearParamDiffs();
+    net.ForwardBackward();
+    net.Update();
+    ExpectClose(Values(*net.learnable_params()[0]), Doubles(6, -1),
+                ToleranceOf<double>(OpKind::kElementwise), "p");
+  }
 }
 
 TEST(ParameterLayerTestErrors, SaysWhatIsWrong) {

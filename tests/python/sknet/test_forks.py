@@ -383,8 +383,6 @@ def test_evaluation_fills_split_batch_norms(write_proto, tmp_path, parts):
         ),
         ('type: "Normalize" norm_param { eps: 1 }', ["'norm_param'", "SSD's Caffe"]),
         ('type: "BN" bn_param { eps: 1 }', ["'bn_param'", "SegNet's Caffe"]),
-        ('type: "Crop"', ["'Crop' is a layer of BVLC's Caffe"]),
-        ('type: "HDF5Data" hdf5_data_param { source: "x" }', ["BVLC's Caffe"]),
         (
             'type: "ROIPooling" roi_pooling_param { pooled_w: 6 }',
             ["Fast R-CNN's Caffe"],

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from PIL import Image
+from tolerance import Op, assert_close
 
 import caffe
 from caffe.proto import caffe_pb2
@@ -218,6 +219,48 @@ def test_complexity_has_the_engines_shapes_and_parameters(
     assert entry.shapes == [tuple(built.blobs[top].shape) for top in layer.top]
     stored = sum(blob.count for blob in built.params.get("l", ()))
     assert entry.cost.stored == stored
+
+
+ENGINES = [
+    case
+    for case in CASES
+    if case[0]
+    in (
+        "Convolution",
+        "Deconvolution",
+        "LRN",
+        "Pooling",
+        "ReLU",
+        "SPP",
+        "Sigmoid",
+        "Softmax",
+        "TanH",
+    )
+]
+
+
+@pytest.mark.parametrize(("kind", "bottoms", "tops", "parameters"), ENGINES)
+def test_engines_of_caffe_are_accepted_and_agree(kind, bottoms, tops, parameters):
+    fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
+    name = {"Deconvolution": "convolution"}.get(kind, kind.lower()) + "_param"
+    assert "engine" in fields[name].message_type.fields_by_name
+    results = {}
+    for engine in ("DEFAULT", "CAFFE", "CUDNN"):
+        net = caffe_pb2.NetParameter(name="n")
+        layer = net.layer.add(name="in", type="Input", top=["b"])
+        layer.input_param.shape.add(dim=bottoms[0])
+        layer = net.layer.add(name="l", type=kind, bottom=["b"])
+        layer.top.extend(f"t{i}" for i in range(tops))
+        text_format.Merge(f"{parameters} {name} {{ engine: {engine} }}", layer)
+        built = caffe.Net(net, caffe.TEST)
+        random = np.random.default_rng(3)
+        built.blobs["b"].data[...] = random.normal(0, 1, bottoms[0])
+        for blob in built.params.get("l", ()):
+            blob.data[...] = random.normal(0, 1, blob.shape)
+        built.forward()
+        results[engine] = built.blobs["t0"].data.copy()
+    for engine in ("CAFFE", "CUDNN"):
+        assert_close(results[engine], results["DEFAULT"], Op.REDUCTION, 54)
 
 
 def test_the_export_has_a_rule_for_every_type():

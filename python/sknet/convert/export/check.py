@@ -125,7 +125,9 @@ def compare(net: caffe.Net, graph: Graph, inputs: Mapping[str, Array]) -> Compar
     Raises:
         ImportError: The package onnxruntime is missing.
     """
-    given = {tensor.name: inputs[tensor.name] for tensor in graph.inputs}
+    given = _placed(
+        graph, {tensor.name: inputs[tensor.name] for tensor in graph.inputs}
+    )
     final = _runtime(graph, net.name)(given)
     values = _forward(net, graph, given)
     by_name = {value.tensor.name: value for value in graph.blobs}
@@ -153,6 +155,7 @@ def compare(net: caffe.Net, graph: Graph, inputs: Mapping[str, Array]) -> Compar
             name: _within(variant(array), graph.limits.get(name, math.inf))
             for name, array in values.items()
         }
+        own = _placed(graph, own)
         got = run({names.get(name, name): array for name, array in own.items()})
         want = _forward(net, graph, own)
         for value in graph.blobs:
@@ -240,10 +243,19 @@ def _shaken(
     try:
         for blob, values in zip(learned, kept, strict=True):
             blob.data[...] = off(values)
-        return _forward(net, graph, {name: off(array) for name, array in given.items()})
+        near = {name: off(array) for name, array in given.items()}
+        return _forward(net, graph, _placed(graph, near))
     finally:
         for blob, values in zip(learned, kept, strict=True):
             blob.data[...] = values
+
+
+def _placed(graph: Graph, values: dict[str, Array]) -> dict[str, Array]:
+    """With whole numbers from 0 on where the net takes them as indices."""
+    for name in values.keys() & graph.places.keys():
+        last = graph.places[name] - 1
+        values[name] = np.minimum(np.rint(np.abs(values[name])), np.float32(last))
+    return values
 
 
 def _within(values: Array, limit: float) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import caffe
 from caffe.extras import missing
-from sknet.convert.export.definition import inference_layers
+from sknet.convert.export.definition import gives_data, inference_layers
 from sknet.convert.export.graph import (
     DEFAULT_OPSET,
     EXTERNAL_DATA_BYTES,
@@ -78,7 +78,7 @@ def build_graph(net: caffe.Net, opset: int = DEFAULT_OPSET) -> Graph:
     inputs: set[str] = set()
     for layer in layers:
         shapes = [tuple(net.blobs[name].shape) for name in layer.top]
-        if not layer.bottom:
+        if gives_data(layer):
             inputs.update(layer.top)
             tops = [Tensor(*top) for top in zip(layer.top, shapes, strict=True)]
             graph.inputs += tops

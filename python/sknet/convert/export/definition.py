@@ -34,6 +34,11 @@ def inference_layers(layers: Iterable[Any]) -> list[Any]:
     return kept
 
 
+def gives_data(layer: Any) -> bool:
+    """Whether its tops are given by the user: what a Parameter gives was learned."""
+    return not layer.bottom and layer.type != "Parameter"
+
+
 def inference_form(net: Any, shapes: Mapping[str, Shape]) -> Any:
     """The definition of inference: layers without bottoms become inputs.
 
@@ -54,8 +59,7 @@ def inference_form(net: Any, shapes: Mapping[str, Shape]) -> Any:
     form = caffe_pb2.NetParameter(name=net.name)
     inputs: list[str] = []
     for layer in layers:
-        # What a Parameter gives has been learned.
-        if layer.bottom or layer.type == "Parameter":
+        if not gives_data(layer):
             form.layer.add().CopyFrom(layer)
             continue
         # A top that nobody reads, such as the labels, is no input.

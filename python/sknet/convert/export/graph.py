@@ -85,6 +85,7 @@ class Graph:
         reserved: Names that constants must not have.
         layers: Names of the net's layers that it stands for.
         limits: Values of the net whose readers lose digits where they are larger.
+        places: Values of the net that are indices, and of how many things.
         notes: What else to know, by names; the model's metadata.
     """
 
@@ -97,6 +98,7 @@ class Graph:
     reserved: frozenset[str] = frozenset()
     layers: set[str] = field(default_factory=set)
     limits: dict[str, float] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
     def constant(self, name: str, value: Any, dtype: type = np.float32) -> str:

@@ -791,7 +791,10 @@ def _parameter(graph: Graph, layer: Layer) -> None:
     graph.add("Identity", [values], [layer.tops[0].name])
 
 
-def _picked(graph: Graph, layer: Layer, table: str, indices: str, output: str) -> str:
+def _picked(
+    graph: Graph, layer: Layer, table: str, rows: int, indices: str, output: str
+) -> str:
+    graph.places[indices] = min(rows, graph.places.get(indices, rows))
     whole = graph.add("Cast", [indices], [layer.value("indices")], to=_INT64)
     return graph.add("Gather", [table, whole], [output], axis=0)
 
@@ -801,15 +804,17 @@ def _embed(graph: Graph, layer: Layer) -> None:
     top = layer.tops[0].name
     table = graph.constant(layer.constant("weights"), layer.blobs[0])
     output = layer.value("rows") if bias else top
-    _picked(graph, layer, table, layer.bottoms[0].name, output)
+    rows = layer.param.embed_param.input_dim
+    _picked(graph, layer, table, rows, layer.bottoms[0].name, output)
     if bias:
         term = graph.constant(layer.constant("bias"), layer.blobs[1])
         graph.add("Add", [output, term], [top])
 
 
 def _batch_reindex(graph: Graph, layer: Layer) -> None:
-    table, indices = (bottom.name for bottom in layer.bottoms)
-    _picked(graph, layer, table, indices, layer.tops[0].name)
+    table, indices = layer.bottoms
+    rows = table.shape[0]
+    _picked(graph, layer, table.name, rows, indices.name, layer.tops[0].name)
 
 
 def _lstm_cell(

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "caffe/layers/labels.hpp"
+#include "caffe/net.hpp"
 #include "caffe/util/layer_name.hpp"
 #include "caffe/util/math_functions.hpp"
 
@@ -240,15 +241,20 @@ bool RecurrentLayer<Dtype>::SaveState(LayerState* state) const {
 template <typename Dtype>
 void RecurrentLayer<Dtype>::RestoreState(const LayerState& state) {
   BlobProtoVector states;
-  bool fits = states.ParseFromString(state.extra()) &&
-              states.blobs_size() == static_cast<int>(recur_output_blobs_.size());
+  if (!states.ParseFromString(state.extra())) {
+    throw FileError(NameOf(this->layer_param_),
+                    "its saved state is not one of a recurrent layer; was it saved by "
+                    "another net?");
+  }
+  bool fits = states.blobs_size() == static_cast<int>(recur_output_blobs_.size());
   for (int i = 0; fits && i < states.blobs_size(); ++i) {
     fits = recur_output_blobs_[i]->ShapeEquals(states.blobs(i));
   }
   if (!fits) {
-    throw FileError(NameOf(this->layer_param_),
-                    Str("its saved state is not that of ", N_,
-                        " streams; was it saved by another net, or with other batches?"));
+    LOG(WARNING) << NameOf(this->layer_param_) << ": its saved state is not that of "
+                 << N_ << " streams, so that all of them begin anew";
+    Reset();
+    return;
   }
   for (int i = 0; i < states.blobs_size(); ++i) {
     recur_output_blobs_[i]->FromProto(states.blobs(i), /*reshape=*/false);

@@ -236,8 +236,17 @@ TEST(RecurrentStateTest, GoesOnInTheNextForward) {
     state.set_extra("nonsense");
     EXPECT_NE(ErrorOfAction([&] {
                 resumable->RestoreState(state);
-              }).find("its saved state is not that of 3 streams"),
+              }).find("its saved state is not one of a recurrent layer"),
               std::string::npos);
+    // Of other streams: these begin anew.
+    auto wider = MakeRun<double>(c);
+    wider.bottom[0]->Reshape({kSteps, 5, kInputs});
+    wider.bottom[1]->Reshape({kSteps, 5});
+    wider.Forward();
+    ASSERT_TRUE(dynamic_cast<Resumable*>(wider.layer.get())->SaveState(&state));
+    resumable->RestoreState(state);
+    run.Forward();
+    ExpectClose(run.Top(), Reference(c, run, NoStates(c)).tops, tolerance, "anew");
   }
 }
 
