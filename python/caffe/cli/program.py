@@ -71,10 +71,8 @@ class Program:
     def usage(self, called: str) -> str:
         """The text that -help shows."""
         own = f"\n\n{describe(self.flags)}" if self.flags else ""
-        return (
-            f"usage: {called} [flags] {self.arguments}\n\n{self.text}{own}\n\n"
-            f"log:\n{describe(LOG_FLAGS)}"
-        )
+        first = f"usage: {called} [flags] {self.arguments}".rstrip()
+        return f"{first}\n\n{self.text}{own}\n\nlog:\n{describe(LOG_FLAGS)}"
 
     def _check_number(self, words: list[str]) -> None:
         named = [name for name in self.arguments.split() if name != "..."]
