@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,9 @@ namespace nb = nanobind;
 namespace caffe::python {
 namespace {
 
+/// That resizing a strip must not exceed: those of the largest image that is decoded.
+constexpr std::int64_t kMaxSquarePixels = std::int64_t{1} << 28;
+
 using Image = nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<3>>;
 
 Image Decode(const nb::bytes& bytes, bool color) {
@@ -42,6 +46,57 @@ Image Decode(const nb::bytes& bytes, bool color) {
                 static_cast<size_t>(image->channels())},
                owner);
 }
+
+nb::bytes SquareImage(const nb::bytes& bytes, int side, const string& encoding) {
+  const string file(bytes.c_str(), bytes.size());
+  string square;
+  {
+    nb::gil_scoped_release release;
+    cv::Mat image = DecodeImage(file, ImageColors::kColor);
+    // In 64 bits: a strip's longer side may be many times the shorter.
+    const std::int64_t shorter = std::min(image.rows, image.cols);
+    const std::int64_t height = image.rows * std::int64_t{side} / shorter;
+    const std::int64_t width = image.cols * std::int64_t{side} / shorter;
+    if (height * width > kMaxSquarePixels) {
+      throw ValueError(Str("of ", image.cols, "x", image.rows, " pixels, it becomes ",
+                           width, "x", height, " before its centre is cut out, expected ",
+                           "at most ", kMaxSquarePixels, " pixels; leave it out"));
+    }
+    image = ResizeImage(image, static_cast<int>(height), static_cast<int>(width));
+    const cv::Rect centre(static_cast<int>((width - side) / 2),
+                          static_cast<int>((height - side) / 2), side, side);
+    square = EncodeImage(image(centre), encoding);
+  }
+  return nb::bytes(square.data(), square.size());
+}
+
+/// Writes a new database, entry by entry.
+class DatabaseWriter {
+ public:
+  DatabaseWriter(const string& folder, const string& backend) : db_(db::GetDB(backend)) {
+    db_->Open(folder, db::NEW);
+    transaction_.reset(db_->NewTransaction());
+  }
+
+  void Put(const string& key, const nb::bytes& value) {
+    transaction_->Put(key, string(value.c_str(), value.size()));
+  }
+
+  void Commit() {
+    nb::gil_scoped_release release;
+    transaction_->Commit();
+    transaction_.reset(db_->NewTransaction());
+  }
+
+  void Close() {
+    transaction_.reset();
+    db_->Close();
+  }
+
+ private:
+  std::unique_ptr<db::DB> db_;
+  std::unique_ptr<db::Transaction> transaction_;
+};
 
 std::uint64_t Entries(const string& source, const string& backend) {
   const std::unique_ptr<db::DB> database(db::GetDB(backend));
@@ -221,6 +276,18 @@ void BindData(nb::module_& m) {
                 "numpy.typing.NDArray[numpy.uint8]"),
         "The image in the bytes of a file: (height, width, 3), blue first, or one "
         "channel.");
+  m.def(
+      "square_image", &SquareImage, nb::arg("file"), nb::arg("side"), nb::arg("encoding"),
+      "The image in the bytes of a file, resized so that its shorter side is `side`, and "
+      "cut to the square in its centre, as the bytes of a file of type `encoding`.");
+  nb::class_<DatabaseWriter>(m, "DatabaseWriter",
+                             "Writes a new database; nothing may have its name.")
+      .def(nb::init<const string&, const string&>(), nb::arg("folder"),
+           nb::arg("backend"))
+      .def("put", &DatabaseWriter::Put, nb::arg("key"), nb::arg("value"),
+           "Adds an entry, which Commit stores.")
+      .def("commit", &DatabaseWriter::Commit, "Writes what was put since the last one.")
+      .def("close", &DatabaseWriter::Close, "Ends; what is not committed is dropped.");
   m.def("db_entries", &Entries, nb::arg("source"), nb::arg("backend"),
         nb::call_guard<nb::gil_scoped_release>(), "Number of entries of a database.");
   BindTools(m);

@@ -2,9 +2,11 @@
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "benchmark.hpp"
@@ -13,6 +15,7 @@
 #include "caffe/net/schedule.hpp"
 #include "caffe/util/io.hpp"
 #include "caffe/util/upgrade_proto.hpp"
+#include "caffe/util/upgrade_steps.hpp"
 #include "layer.hpp"
 
 namespace caffe::python {
@@ -61,6 +64,22 @@ nb::bytes ReadNet(const string& file) {
     ReadNetParamsFromFileOrDie(file, &param);
   }
   return Serialized(param, file);
+}
+
+std::tuple<nb::bytes, bool, bool> UpgradeNet(const string& file, bool binary) {
+  NetParameter param;
+  bool needed = false, complete = false;
+  {
+    nb::gil_scoped_release release;
+    if (binary) {
+      needed = ReadStoredNet(file, &param);
+    } else {
+      ReadProtoFromTextFileOrDie(file, &param);
+    }
+    needed = NetNeedsUpgrade(param) || needed;
+    complete = UpgradeNetAsNeeded(file, &param);
+  }
+  return {Serialized(param, file), needed, complete};
 }
 
 nb::bytes ParseNet(const nb::bytes& text, const string& source) {
@@ -221,6 +240,9 @@ void BindNet(nb::module_& m) {
 
   m.def("read_net", &ReadNet, nb::arg("file"),
         "A prototxt or caffemodel, upgraded, as a serialized NetParameter.");
+  m.def("upgrade_net", &UpgradeNet, nb::arg("file"), nb::arg("binary"),
+        "A prototxt, or a caffemodel, upgraded, as a serialized NetParameter; whether it "
+        "was of an old format; whether all that is in it has a new form.");
   m.def("parse_net", &ParseNet, nb::arg("text"), nb::arg("source"),
         "The text of a prototxt, as it is, as a serialized NetParameter; errors call it "
         "`source`.");

@@ -11,6 +11,7 @@
 
 #include "caffe/sgd_solvers.hpp"
 #include "caffe/solver_factory.hpp"
+#include "caffe/util/io.hpp"
 #include "caffe/util/signal_handler.h"
 #include "caffe/util/upgrade_proto.hpp"
 #include "net.hpp"
@@ -241,6 +242,19 @@ void BindSolver(nb::module_& m) {
         return nb::bytes(serialized.data(), serialized.size());
       },
       nb::arg("file"), "A solver prototxt, upgraded, as a serialized SolverParameter.");
+  m.def(
+      "upgrade_solver",
+      [](const string& file) {
+        SolverParameter param;
+        ReadProtoFromTextFileOrDie(file, &param);
+        const bool needed = SolverNeedsTypeUpgrade(param);
+        UpgradeSolverAsNeeded(file, &param);
+        const string serialized = param.SerializeAsString();
+        return std::make_pair(nb::bytes(serialized.data(), serialized.size()), needed);
+      },
+      nb::arg("file"),
+      "The same, but for the prefix of snapshots, which is left as it is; and whether it "
+      "was of an old format.");
 }
 
 }  // namespace caffe::python

@@ -333,6 +333,11 @@ class Solver:
 def read_net(file: str) -> bytes:
     """A prototxt or caffemodel, upgraded, as a serialized NetParameter."""
 
+def upgrade_net(file: str, binary: bool) -> tuple[bytes, bool, bool]:
+    """
+    A prototxt, or a caffemodel, upgraded, as a serialized NetParameter; whether it was of an old format; whether all that is in it has a new form.
+    """
+
 def parse_net(text: bytes, source: str) -> bytes:
     """
     The text of a prototxt, as it is, as a serialized NetParameter; errors call it `source`.
@@ -341,10 +346,33 @@ def parse_net(text: bytes, source: str) -> bytes:
 def read_solver(file: str) -> bytes:
     """A solver prototxt, upgraded, as a serialized SolverParameter."""
 
+def upgrade_solver(file: str) -> tuple[bytes, bool]:
+    """
+    The same, but for the prefix of snapshots, which is left as it is; and whether it was of an old format.
+    """
+
 def decode_image(file: bytes, color: bool) -> numpy.typing.NDArray[numpy.uint8]:
     """
     The image in the bytes of a file: (height, width, 3), blue first, or one channel.
     """
+
+def square_image(file: bytes, side: int, encoding: str) -> bytes:
+    """
+    The image in the bytes of a file, resized so that its shorter side is `side`, and cut to the square in its centre, as the bytes of a file of type `encoding`.
+    """
+
+class DatabaseWriter:
+    """Writes a new database; nothing may have its name."""
+
+    def __init__(self, folder: str, backend: str) -> None: ...
+    def put(self, key: str, value: bytes) -> None:
+        """Adds an entry, which Commit stores."""
+
+    def commit(self) -> None:
+        """Writes what was put since the last one."""
+
+    def close(self) -> None:
+        """Ends; what is not committed is dropped."""
 
 def db_entries(source: str, backend: str) -> int:
     """Number of entries of a database."""

@@ -13,7 +13,10 @@ import pytest
 from conftest import ROOT
 from documented import Block, Page, difference, read
 
-PAGES = ["README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+PAGES = [
+    "README.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
+]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
     **os.environ,
@@ -81,13 +84,15 @@ class Reader:
         elif page.folder_of == "tests/plugin/stand_in":
             folder = other_caffe.folder_of_a_user(self.root)
         else:
-            folder = self.root / page.path.stem
-            folder.mkdir()
+            folder = self.root / page.path.relative_to(ROOT).with_suffix("")
+            folder.mkdir(parents=True)
             # The folder that a reader has: the checkout's programs, and nothing else.
             (folder / "scripts").symlink_to(ROOT / "scripts")
             if page.folder_of:
                 demo_digits(folder)
         program = ""
+        run = [block for block in page.blocks if block.runs]
+        behind = dict(zip(map(id, run), run[1:], strict=False))
         for block in page.blocks:
             if block.file:
                 (folder / block.file).write_text("\n".join(block.lines) + "\n")
@@ -97,6 +102,9 @@ class Reader:
             if block.language == "python":
                 text = "\n".join(block.lines) + "\n"
                 program = program + text if block.marked("goes on") else text
+                later = behind.get(id(block))
+                if later and later.language == "python" and later.marked("goes on"):
+                    continue  # it is run with that one
                 self._succeeds(where, folder, sys.executable, "-c", program)
             elif block.language == "sh":
                 script = "\n".join(block.lines)

@@ -26,6 +26,10 @@ cv::Mat DecodeImage(const string& bytes, ImageColors colors);
 /// Bilinear, as in Caffe.
 cv::Mat ResizeImage(const cv::Mat& image, int height, int width);
 
+/// The bytes of a file of type `encoding` ("jpg", "png" …) with the image. Throws
+/// ValueError where OpenCV writes no such files.
+string EncodeImage(const cv::Mat& image, const string& encoding);
+
 /// The bytes of a file; throws FileError.
 string ReadImageFile(const string& filename);
 

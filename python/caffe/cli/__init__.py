@@ -1,7 +1,7 @@
-"""The entry points of `caffe`, `convert_imageset` and `compute_image_mean`.
+"""The entry points of `caffe` and of those of its tools that are programs in Caffe.
 
-They run `main` of `caffe.cli.commands` and of the modules named like the tools. Nothing
-is imported here: see `caffe.cli.signals`.
+They run `main` of `caffe.cli.commands` and of the tools' modules. Nothing is imported
+here: see `caffe.cli.signals`.
 """
 
 from __future__ import annotations
@@ -30,3 +30,31 @@ def compute_image_mean_main(argv: Sequence[str] | None = None) -> int:
     from caffe.cli.signals import run
 
     return run("caffe.cli.compute_image_mean", argv)
+
+
+def extract_features_main(argv: Sequence[str] | None = None) -> int:
+    """Runs `extract_features` in the same way."""
+    from caffe.cli.signals import run
+
+    return run("caffe.cli.extract_features", argv)
+
+
+def upgrade_net_proto_text_main(argv: Sequence[str] | None = None) -> int:
+    """Runs `upgrade_net_proto_text` in the same way."""
+    from caffe.cli.signals import run
+
+    return run("caffe.cli.upgrade", argv, "net_text")
+
+
+def upgrade_net_proto_binary_main(argv: Sequence[str] | None = None) -> int:
+    """Runs `upgrade_net_proto_binary` in the same way."""
+    from caffe.cli.signals import run
+
+    return run("caffe.cli.upgrade", argv, "net_binary")
+
+
+def upgrade_solver_proto_text_main(argv: Sequence[str] | None = None) -> int:
+    """Runs `upgrade_solver_proto_text` in the same way."""
+    from caffe.cli.signals import run
+
+    return run("caffe.cli.upgrade", argv, "solver_text")

@@ -5,9 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from caffe.cli import build_plugin, device_query, test, timing, train
+from caffe.cli import (
+    build_plugin,
+    classify,
+    compute_image_mean,
+    convert_imageset,
+    detect,
+    device_query,
+    draw_net,
+    extract_features,
+    parse_log,
+    plot_training_log,
+    resize_and_crop_images,
+    summarize,
+    test,
+    timing,
+    train,
+    upgrade,
+)
 from caffe.cli.command import Command
 from caffe.cli.flags import Flag, UsageError, describe, parse
+from caffe.cli.program import Program
 from caffe.cli.tool import ALL_LOG_FLAGS, LOG_FLAGS, guard, set_up_log
 from caffe.closest import closest
 
@@ -20,6 +38,23 @@ COMMANDS: dict[str, Command] = {
         device_query.COMMAND,
     )
 }
+PROGRAMS: dict[str, Program] = {
+    program.name: program
+    for program in (
+        convert_imageset.PROGRAM,
+        compute_image_mean.PROGRAM,
+        resize_and_crop_images.PROGRAM,
+        extract_features.PROGRAM,
+        classify.PROGRAM,
+        detect.PROGRAM,
+        parse_log.PROGRAM,
+        plot_training_log.PROGRAM,
+        summarize.PROGRAM,
+        draw_net.PROGRAM,
+        *upgrade.PROGRAMS,
+    )
+}
+_NAMES = (*COMMANDS, *PROGRAMS, build_plugin.NAME)
 _HELP = Flag("help", False, "Show this text.")
 _VERSION = Flag("version", False, "Show the version.")
 _HINT = "See `caffe help`."
@@ -28,15 +63,17 @@ _HINT = "See `caffe help`."
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = (*COMMANDS, build_plugin.NAME)
-    command = [word for word in arguments[:1] if word in commands]
+    command = [word for word in arguments[:1] if word in _NAMES]
     return guard(" ".join(["caffe", *command]), _HINT, lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
-    # The compiler has flags of its own.
+    # They have flags of their own, and so has the compiler.
     if arguments[:1] == [build_plugin.NAME]:
         return build_plugin.run(arguments[1:])
+    if arguments and arguments[0] in PROGRAMS:
+        program = PROGRAMS[arguments[0]]
+        return program.start(arguments[1:], f"caffe {program.name}")
     # As with gflags every command knows all flags, and they may stand before it.
     known = {flag.name: flag for cmd in COMMANDS.values() for flag in cmd.flags}
     flags, words, rest = parse(
@@ -56,13 +93,15 @@ def _run(arguments: list[str]) -> int:
         return 0
     if not words:
         raise UsageError("no command given")
-    if words[0] not in (*COMMANDS, build_plugin.NAME):
+    if words[0] not in _NAMES:
         raise UsageError(_unknown(words[0]))
     if len(words) != 1:
         raise UsageError(f"got '{' '.join(words)}', expected one command")
     if is_help:
         print(_help(words[0]))
         return 0
+    if words[0] not in COMMANDS:
+        raise UsageError(f"the flags of {words[0]} stand behind its name")
     command = COMMANDS[words[0]]
     set_up_log(flags, "caffe")
     own = {flag.name for flag in (*command.flags, *ALL_LOG_FLAGS)}
@@ -72,21 +111,16 @@ def _run(arguments: list[str]) -> int:
 
 
 def _unknown(word: str) -> str:
-    if word.startswith("upgrade_"):
-        return (
-            f"there is no '{word}', since everything reads files of all formats and "
-            "upgrades them by itself; Python's print(caffe.read_net('net.prototxt')) "
-            "shows the new form of one"
-        )
-    commands = (*COMMANDS, build_plugin.NAME)
-    close = closest(word, commands)
+    close = closest(word, _NAMES)
     end = f"; the closest is '{close}'" if close else ""
-    return f"unknown command '{word}', expected one of {', '.join(commands)}{end}"
+    return f"unknown command '{word}', expected one of {', '.join(_NAMES)}{end}"
 
 
 def _help(name: str) -> str:
     if name == build_plugin.NAME:
         return build_plugin.USAGE
+    if name in PROGRAMS:
+        return PROGRAMS[name].usage(f"caffe {name}")
     command = COMMANDS[name]
     return (
         f"usage: caffe {command.name} [flags]\n\n{command.summary}\n\n"
@@ -96,9 +130,10 @@ def _help(name: str) -> str:
 
 def _overview() -> str:
     summaries = {name: command.summary for name, command in COMMANDS.items()}
+    summaries |= {name: program.summary for name, program in PROGRAMS.items()}
     summaries[build_plugin.NAME] = build_plugin.SUMMARY
     summaries["help"] = "show this text, or the flags of `caffe help COMMAND`"
-    lines = [f"  {name:14}{summary}" for name, summary in summaries.items()]
+    lines = [f"  {name:27}{summary}" for name, summary in summaries.items()]
     return "\n".join(
         [
             "usage: caffe COMMAND [flags]",

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from caffe.cli.flags import Flag, UsageError, Values, describe, parse
+from caffe.cli.flags import Flag, Values
+from caffe.cli.program import Program
 from caffe.cli.progress import reporting
-from caffe.cli.tool import (
-    ALL_LOG_FLAGS,
-    LOG_FLAGS,
-    guard,
-    log,
-    refuse_several_processes,
-    set_up_log,
-)
+from caffe.cli.tool import log
 from caffe.cli.waiting import finishing
 
 if TYPE_CHECKING:
@@ -35,40 +27,12 @@ FLAGS = (
     Flag("skip_bad", False, "Do not fail because of images that were rejected."),
     Flag("threads", 0, "Number of threads; 0 for one per core."),
 )
-_HELP = Flag("help", False, "Show this text.")
-_USAGE = f"""\
-usage: convert_imageset [flags] ROOTFOLDER/ LISTFILE DB_NAME
-
-Stores images in a database that Data layers read. A line of LISTFILE is the path of an
-image below ROOTFOLDER, a space, and its label. A command that was interrupted or killed
-goes on where it was when given again.
-
-{describe(FLAGS)}
-
-log:
-{describe(LOG_FLAGS)}"""
 # More of them would bury the summary; the log has all.
 _SHOWN_CLASSES = 20
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns its exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    return guard(NAME, f"See `{NAME} -help`.", lambda: _run(arguments))
-
-
-def _run(arguments: list[str]) -> int:
-    flags, words, rest = parse(arguments, (*FLAGS, *ALL_LOG_FLAGS, _HELP))
-    words += rest
-    if flags.help:
-        print(_USAGE)
-        return 0
-    if len(words) != 3:
-        raise UsageError(
-            f"got {len(words)} arguments, expected ROOTFOLDER/ LISTFILE DB_NAME"
-        )
-    refuse_several_processes(NAME)
-    set_up_log(flags, NAME)
+def run(flags: Values, words: list[str]) -> int:
+    """Stores the images and says what became of them."""
     from caffe import _caffe
 
     if flags.shuffle:
@@ -122,3 +86,17 @@ def _summarise(result: _caffe.BuildResult, database: str) -> None:
         )
     for image in result.rejected:
         log(f"Rejected line {image.line}, '{image.name}': {image.reason}")
+
+
+PROGRAM = Program(
+    NAME,
+    "store the images of a list in a database",
+    "ROOTFOLDER/ LISTFILE DB_NAME",
+    """\
+Stores images in a database that Data layers read. A line of LISTFILE is the path of an
+image below ROOTFOLDER, a space, and its label. A command that was interrupted or killed
+goes on where it was when given again.""",
+    FLAGS,
+    run,
+)
+main = PROGRAM.main

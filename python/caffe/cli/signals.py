@@ -58,8 +58,8 @@ def say_interrupted(name: str) -> None:
         print(f"{name}: interrupted", file=sys.stderr)
 
 
-def run(module: str, argv: Sequence[str] | None) -> int:
-    """Runs `main` of a command's module; returns the exit status.
+def run(module: str, argv: Sequence[str] | None, function: str = "main") -> int:
+    """Runs `main`, or another function, of a command's module; returns the exit status.
 
     Without arguments of the caller's the process is the command's own, and so are its
     signals, of which it ignores those that it was started to ignore, as by nohup, and
@@ -78,7 +78,8 @@ def run(module: str, argv: Sequence[str] | None) -> int:
             import importlib
 
             def main() -> int:
-                status: int = importlib.import_module(module).main(argv)
+                command = getattr(importlib.import_module(module), function)
+                status: int = command(argv)
                 return status
 
             if argv is not None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe.figures import new_figure, save_figure
 from sknet.attention.analysis import Attention, ImageAttention
 from sknet.attention.units import Unit, last_of_stages
-from sknet.files import new_figure, save_figure, write_csv
+from sknet.files import write_csv
 
 Array = npt.NDArray[Any]
 

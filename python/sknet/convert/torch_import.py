@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe.closest import suggestion
+from caffe.extras import missing
 from caffe.files import reading
 from caffe.io import array_to_blobproto
 from caffe.proto import caffe_pb2
 from sknet.complexity import analyse
 from sknet.convert.torch_sources import Source, source
-from sknet.extras import missing
 from sknet.models import Model, create_model, deploy
 from sknet.models.definitions import validation_transform
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe.extras import missing
 from caffe.files import read_bytes, write_atomically
-from sknet.extras import missing
 
 try:
     import cv2

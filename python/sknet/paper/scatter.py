@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from sknet.files import new_figure, save_figure, write_csv
+from caffe.figures import new_figure, save_figure
+from sknet.files import write_csv
 from sknet.paper.tables import TABLE_2, Measured, measured_errors
 
 _DEPTH = re.compile(r"-\d+")

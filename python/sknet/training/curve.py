@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from caffe.figures import new_figure, save_figure
 from caffe.files import write_atomically
 from sknet import files
-from sknet.files import new_figure, save_figure
 from sknet.training.log import TrainingLog
 
 _LOSS, _ERROR, _RATE = "loss", "error, %", "learning rate"

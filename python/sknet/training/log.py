@@ -17,30 +17,28 @@ What stands in front of them, such as glog's prefix or the name of a device, is 
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from caffe.files import reading
+from caffe.training_log import (
+    ITERATION,
+    NUMBER,
+    is_of_another_rank,
+    lines_of,
+    value_of,
+)
 
-# Windows prints 1.#INF and 1.#QNAN.
-_NUMBER = r"([-+]?(?:1\.#[A-Z]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))"
-_ITERATION = r"\bIteration (\d{1,18})"
 _TRAIN = re.compile(
-    rf"{_ITERATION}(?: \((?:{_NUMBER} iter/s)?[^)]{{0,80}}\))?,"
-    rf"(?: [\d.]{{1,20}}/[\d.]{{1,20}}ep,)? loss = {_NUMBER}"
+    rf"{ITERATION}(?: \((?:{NUMBER} iter/s)?[^)]{{0,80}}\))?,"
+    rf"(?: [\d.]{{1,20}}/[\d.]{{1,20}}ep,)? loss = {NUMBER}"
 )
-_RATE = re.compile(rf"{_ITERATION}, lr = {_NUMBER}")
-_TESTING = re.compile(rf"{_ITERATION}, Testing net(?: \(#(\d{{1,9}})\))?")
+_RATE = re.compile(rf"{ITERATION}, lr = {NUMBER}")
+_TESTING = re.compile(rf"{ITERATION}, Testing net(?: \(#(\d{{1,9}})\))?")
 _OUTPUT = re.compile(
-    rf"\bTest (?:net output (?:mAP )?#\d+: (\S+) =|score #(\d+):) {_NUMBER}( \(\* )?"
+    rf"\bTest (?:net output (?:mAP )?#\d+: (\S+) =|score #(\d+):) {NUMBER}( \(\* )?"
 )
-# mpirun names the process: "[3] " (-l), "[1,3]<stderr>:" (--tag-output).
-_RANK = re.compile(r"\s*\[(?:\d+,)?(\d+)\](?: |<)")
-# No line of Caffe's is longer; other files may be one line of any length.
-_LONGEST = 1 << 16
 
 
 @dataclass
@@ -89,26 +87,26 @@ class TrainingLog:
         """Takes one line; of several processes only those of the first, rank 0."""
         if "Iteration" not in line and "Test " not in line:
             return
-        if (rank := _RANK.match(line)) and int(rank[1]) > 0:
+        if is_of_another_rank(line):
             return
         if match := _TRAIN.search(line):
             self._add_train(match)
         elif match := _RATE.search(line):
-            self._add_rate(int(match[1]), _value(match[2]))
+            self._add_rate(int(match[1]), value_of(match[2]))
         elif match := _TESTING.search(line):
             self._add_test(int(match[1]), int(match[2] or 0))
         elif (match := _OUTPUT.search(line)) and self.tests:
             name = match[1] or f"score{match[2]}"
-            _append(self.tests[-1].outputs, name, _value(match[3]))
+            _append(self.tests[-1].outputs, name, value_of(match[3]))
             if match[4]:
                 self.tests[-1].losses.add(name)
 
     def _add_train(self, match: re.Match[str]) -> None:
         iteration, speed, loss = match.groups()
-        point = TrainPoint(int(iteration), _value(loss))
+        point = TrainPoint(int(iteration), value_of(loss))
         # BVLC's first is any number. The log rounds: 0 is slower than it can show.
         if speed and point.iteration > 0:
-            point.iterations_per_s = _value(speed) or None
+            point.iterations_per_s = value_of(speed) or None
         if self._lr and self._lr[0] == point.iteration:
             point.lr = self._lr[1]
         while self.train and self.train[-1].iteration >= point.iteration:
@@ -134,11 +132,6 @@ class TrainingLog:
         ):
             self.tests.pop()
         self.tests.append(TestPoint(iteration, net))
-
-
-def _value(text: str) -> float:
-    text = text.replace("1.#INF", "inf")
-    return math.nan if "#" in text else float(text)
 
 
 def _append(outputs: dict[str, float | list[float]], name: str, value: float) -> None:
@@ -168,17 +161,10 @@ def read(path: Path) -> TrainingLog:
         OSError: The file cannot be read.
         ValueError: It is no log of a training.
     """
-    log = parse(_lines(path))
+    log = parse(lines_of(path))
     if not log.train and not log.tests:
         raise ValueError(
             f"'{path}' has no line such as 'Iteration 100, loss = 1.5'; expected the "
             "log of `caffe train`"
         )
     return log
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with reading(path), path.open(encoding="utf-8", errors="replace") as file:
-        while line := file.readline(_LONGEST):
-            if line.endswith("\n"):
-                yield line

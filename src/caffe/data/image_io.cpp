@@ -143,19 +143,6 @@ bool IsStoredAs(const string& bytes, bool is_color) {
   return channels == (is_color ? 3 : 1);
 }
 
-string EncodeImage(const cv::Mat& image, const string& encoding) {
-  std::vector<unsigned char> bytes;
-  bool encoded = false;
-  try {
-    encoded = cv::imencode("." + encoding, image, bytes);
-  } catch (const cv::Exception& error) {
-    throw ValueError(Str("images cannot be encoded as '", encoding, "': ", Reason(error),
-                         "; jpg and png always work"));
-  }
-  if (!encoded) throw ValueError(Str("images cannot be encoded as '", encoding, "'"));
-  return string(bytes.begin(), bytes.end());
-}
-
 ImageColors ColorsOf(bool is_color) {
   return is_color ? ImageColors::kColor : ImageColors::kGray;
 }
@@ -221,6 +208,19 @@ cv::Mat ResizeImage(const cv::Mat& image, int height, int width) {
                          Reason(error)));
   }
   return resized;
+}
+
+string EncodeImage(const cv::Mat& image, const string& encoding) {
+  std::vector<unsigned char> bytes;
+  bool encoded = false;
+  try {
+    encoded = cv::imencode("." + encoding, image, bytes);
+  } catch (const cv::Exception& error) {
+    throw ValueError(Str("images cannot be encoded as '", encoding, "': ", Reason(error),
+                         "; jpg and png always work"));
+  }
+  if (!encoded) throw ValueError(Str("images cannot be encoded as '", encoding, "'"));
+  return string(bytes.begin(), bytes.end());
 }
 
 string ReadImageFile(const string& filename) {

@@ -100,19 +100,23 @@ void ReadNetParamsFromTextFileOrDie(const string& param_file, NetParameter* para
   UpgradeNetAsNeeded(param_file, param);
 }
 
-void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param) {
+bool ReadStoredNet(const string& param_file, NetParameter* param) {
   const string problem = BinaryFileProblem(param_file, param);
-  if (!problem.empty() || HasForeignNumbers(*param)) {
-    // Another fork's field need not parse as ours of the same number.
-    InputFile file(param_file);
-    string bytes = file.ReadAll(INT_MAX);
-    NetParameter renumbered;
-    if (RenumberForeignFields(&bytes) && renumbered.ParseFromString(bytes)) {
-      param->Swap(&renumbered);
-    } else if (!problem.empty()) {
-      throw FileError(problem);
-    }
+  if (problem.empty() && !HasForeignNumbers(*param)) return false;
+  // Another fork's field need not parse as ours of the same number.
+  InputFile file(param_file);
+  string bytes = file.ReadAll(INT_MAX);
+  NetParameter renumbered;
+  if (RenumberForeignFields(&bytes) && renumbered.ParseFromString(bytes)) {
+    param->Swap(&renumbered);
+    return true;
   }
+  if (!problem.empty()) throw FileError(problem);
+  return false;
+}
+
+void ReadNetParamsFromBinaryFileOrDie(const string& param_file, NetParameter* param) {
+  ReadStoredNet(param_file, param);
   UpgradeNetAsNeeded(param_file, param);
 }
 

@@ -22,6 +22,10 @@ bool HasForeignNumbers(const NetParameter& net);
 /// nothing to do, or the bytes are no net.
 bool RenumberForeignFields(std::string* net_bytes);
 
+/// Reads a caffemodel as it is, but for fields of other forks, which are renumbered or left
+/// out. True if there were such.
+bool ReadStoredNet(const std::string& param_file, NetParameter* param);
+
 /// Splits every batch norm that a fork wrote with its scale and bias into a BatchNorm and
 /// the Scale layer `<name>/scale` behind it, which compute the same. Done when a net is
 /// built: definitions keep the fork's form.

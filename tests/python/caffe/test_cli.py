@@ -411,7 +411,10 @@ class TestUsage:
             (["trian", "-help"], "; the closest is 'train'"),
             (["help", "train", "test"], "got 'train test', expected one command"),
             (["train", "help"], "got 'train help', expected one command"),
-            (["upgrade_net_proto_text", "old", "new"], "upgrades them by itself"),
+            (["upgrade_net_proto_txt"], "the closest is 'upgrade_net_proto_text'"),
+            (["upgrade_net_proto_text", "old"], "got 1 argument, expected PROTO_FILE"),
+            (["-verbose", "parse_log", "a", "b"], "unknown flag '-verbose'"),
+            (["-v=0", "parse_log"], "the flags of parse_log stand behind its name"),
             (["train", "test"], "caffe train: error: got 'train test'"),
             (
                 ["train", "-solvr", "x"],

@@ -460,7 +460,7 @@ def test_there_is_one_writer():
         ("caffe/tensorboard.py", "open(xb)"),
         ("caffe/tensorboard.py", "open(r+b)"),
         # Into a file that it opened.
-        ("sknet/files.py", "savefig"),
+        ("caffe/figures.py", "savefig"),
     }
     found = set()
     for path in (ROOT / "python").rglob("*.py"):
@@ -473,7 +473,8 @@ def test_there_is_one_writer():
 def test_figures_and_tables(tmp_path):
     from matplotlib.figure import Figure
 
-    from sknet.files import save_figure, write_csv
+    from caffe.figures import save_figure
+    from sknet.files import write_csv
 
     for name, start in (("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a", b"\x89PNG")):
         save_figure(Figure(), tmp_path / name)

@@ -21,6 +21,8 @@ COMMANDS = [
     ("caffe", "build-plugin", "-help"),
     ("convert_imageset", "-help"),
     ("compute_image_mean", "-help"),
+    ("extract_features", "-help"),
+    ("caffe", "help", "parse_log"),
     ("sknet", "--help"),
     ("sknet", "list"),
     ("sknet", "generate", "sknet_digits"),

@@ -335,6 +335,7 @@ def test_an_error_of_all_processes_is_said_once(
         ("caffe", "time", "-model", "none"),
         ("convert_imageset", "images/", "list.txt", "db"),
         ("compute_image_mean", "db"),
+        ("caffe", "summarize", "net.prototxt"),
     ],
 )
 def test_what_works_in_one_process_alone_says_so(tmp_path, monkeypatch, command):

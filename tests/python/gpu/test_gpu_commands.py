@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import lmdb
 import nets
 import pytest
 from colour_net import write_images, write_net
@@ -14,6 +15,7 @@ from parallel_runs import numbers
 from tolerance import Op, assert_close, tolerance
 
 import caffe
+from caffe.proto.caffe_pb2 import Datum
 from sknet.models import create_model, deploy
 
 pytestmark = needed
@@ -119,3 +121,24 @@ for _ in range(3):
 def test_timing_waits_once_in_an_iteration(tmp_path):
     (tmp_path / "net.prototxt").write_text(text_format.MessageToString(nets.learner()))
     succeed("python", "-c", WAITS, "net.prototxt", cwd=tmp_path)
+
+
+def test_features(tmp_path):
+    (tmp_path / "net.prototxt").write_text(text_format.MessageToString(nets.learner()))
+    caffe.Net(nets.learner(), caffe.TRAIN).save(str(tmp_path / "w.caffemodel"))
+    stored = []
+    for place, device in (("cpu", ["CPU"]), ("gpu", ["GPU", "DEVICE_ID=1"])):
+        log = succeed(
+            *("extract_features", "w.caffemodel", "net.prototxt", "fc", place),
+            *(2, "lmdb", *device),
+            cwd=tmp_path,
+        )
+        assert ("Using Device_id=1" in log) == (place == "gpu")
+        with (
+            lmdb.open(str(tmp_path / place), readonly=True, lock=False) as database,
+            database.begin() as transaction,
+        ):
+            datums = [Datum.FromString(value) for _, value in transaction.cursor()]
+        stored.append([list(datum.float_data) for datum in datums])
+    assert len(stored[0]) == 16
+    assert_close(stored[1], stored[0], Op.REDUCTION, terms=4)

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe
+from caffe.extras import missing
 from caffe.files import temporary_folder
 from sknet.convert.export.graph import BlobValue, Graph
-from sknet.extras import missing
 
 Array = npt.NDArray[np.float32]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import caffe
+from caffe.extras import missing
 from sknet.convert.export.definition import gives_data, inference_layers
 from sknet.convert.export.graph import (
     DEFAULT_OPSET,
@@ -17,7 +18,6 @@ from sknet.convert.export.graph import (
     Tensor,
 )
 from sknet.convert.export.operators import RULES, Layer
-from sknet.extras import missing
 
 
 def export_onnx(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sknet.extras import missing
+from caffe.extras import missing
 
 ROOT = Path(__file__).parents[3]
 
