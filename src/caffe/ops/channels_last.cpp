@@ -43,11 +43,11 @@ void Transpose(const From* from, std::int64_t images, std::int64_t rows,
 
 }  // namespace
 
-ChannelsLastTensor::~ChannelsLastTensor() {
+Bfloat16Tensor::~Bfloat16Tensor() {
   if (data_) FreeHostMemory(data_);
 }
 
-void ChannelsLastTensor::Reshape(const std::vector<int>& shape) {
+void Bfloat16Tensor::Reshape(const std::vector<int>& shape) {
   std::size_t count = 1;
   for (const int extent : shape) count *= extent;
   if (count > capacity_) {
@@ -59,7 +59,7 @@ void ChannelsLastTensor::Reshape(const std::vector<int>& shape) {
   shape_ = shape;
 }
 
-void ChannelsLastTensor::UnpackTo(void* plain) const {
+void Bfloat16Tensor::UnpackTo(void* plain) const {
   ++copies;
   Transpose(data_, shape_[0], Spatial(shape_), shape_[1], static_cast<float*>(plain),
             FromBfloat16);
@@ -69,14 +69,14 @@ template <typename T>
 const Bfloat16* ChannelsLast(const Tensor<T>& tensor) {
   if constexpr (!std::is_same_v<T, float>) return nullptr;
   const auto* copy =
-      dynamic_cast<const ChannelsLastTensor*>(tensor.memory()->packed().get());
+      dynamic_cast<const Bfloat16Tensor*>(tensor.memory()->packed().get());
   return copy && copy->shape() == tensor.shape() ? copy->data() : nullptr;
 }
 
 Bfloat16* WriteChannelsLast(const Tensor<float>& tensor) {
   auto storage =
-      std::dynamic_pointer_cast<ChannelsLastTensor>(tensor.memory()->packed_storage());
-  if (!storage) storage = std::make_shared<ChannelsLastTensor>();
+      std::dynamic_pointer_cast<Bfloat16Tensor>(tensor.memory()->packed_storage());
+  if (!storage) storage = std::make_shared<Bfloat16Tensor>();
   storage->Reshape(tensor.shape());
   tensor.memory()->set_packed(storage);
   return storage->data();

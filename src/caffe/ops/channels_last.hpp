@@ -15,10 +15,10 @@ namespace caffe {
 ///
 /// Only results of an inference net are left so, and only where all that read them know
 /// this form (net/passes/fuse.cpp); whoever else asks gets plain float32.
-class ChannelsLastTensor : public PackedTensor {
+class Bfloat16Tensor : public PackedTensor {
  public:
-  ChannelsLastTensor() = default;
-  ~ChannelsLastTensor() override;
+  Bfloat16Tensor() = default;
+  ~Bfloat16Tensor() override;
   void UnpackTo(void* plain) const override;
   std::size_t bytes() const override { return capacity_ * sizeof(Bfloat16); }
 
