@@ -177,3 +177,9 @@ def test_the_engine_is_only_needed_when_it_is_used(checkout, tmp_path):
     assert run.stdout.endswith(" 2\n")
     assert "ImportError: caffe.pycaffe needs the compiled engine" in run.stderr
     assert "`pip install .`" in run.stderr
+
+
+def test_it_is_there_without_an_import_of_its_own():
+    program = "import caffe; print(caffe.proto.caffe_pb2.Datum(label=3))"
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, text=True).strip() == "label: 3"
