@@ -57,8 +57,11 @@ def solver(folder, digits, net, **fields):
     message = text_format.Parse(
         (digits / "solver.prototxt").read_text(), caffe_pb2.SolverParameter()
     )
-    for name in ("test_iter", "test_interval", "test_initialization", "snapshot"):
+    tests = ("test_iter", "test_interval", "test_initialization")
+    # The rate would begin at 0, and end there before it had risen.
+    for name in (*tests, "snapshot", "warmup_iter"):
         message.ClearField(name)
+    message.base_lr = 0.01
     message.net = str(folder / "net.prototxt")
     message.snapshot_prefix = str(folder / "s")
     message.display = 1
@@ -107,10 +110,10 @@ def test_two_gpus_train_as_one_with_the_whole_batch(digits, tmp_path):
     trained = []
     for name, batch, places in (("one", 8, ["0"]), ("two", 4, ["local"])):
         net = definition(digits, batch, frozen=True)
-        file = solver(tmp_path / name, digits, net, max_iter=4, base_lr=0.01)
-        launcher = [*MPIRUN, "-n", 2] if name == "two" else []
+        file = solver(tmp_path / name, digits, net, max_iter=4)
+        command = [*MPIRUN, "-n", 2, CAFFE] if name == "two" else ["caffe"]
         succeed(
-            *(*launcher, CAFFE, "train", "-solver", file, "-gpu", *places),
+            *(*command, "train", "-solver", file, "-gpu", *places),
             cwd=tmp_path,
             # Emulated devices are of one process, so NCCL finds no way between two.
             CUDA_EMULATION_FAIL="nccl",
