@@ -11,7 +11,8 @@ namespace caffe {
 namespace fuzz {
 
 /// Has a solver of the small net resume from a file that holds the input.
-inline void Resume(const std::uint8_t* data, std::size_t size, const std::string& ending) {
+inline void Resume(const std::uint8_t* data, std::size_t size,
+                   const std::string& ending) {
   static Solver<float>* const solver = [] {
     SolverParameter param;
     ParseProtoTextOrDie(

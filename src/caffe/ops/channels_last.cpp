@@ -68,8 +68,7 @@ void Bfloat16Tensor::UnpackTo(void* plain) const {
 template <typename T>
 const Bfloat16* ChannelsLast(const Tensor<T>& tensor) {
   if constexpr (!std::is_same_v<T, float>) return nullptr;
-  const auto* copy =
-      dynamic_cast<const Bfloat16Tensor*>(tensor.memory()->packed().get());
+  const auto* copy = dynamic_cast<const Bfloat16Tensor*>(tensor.memory()->packed().get());
   return copy && copy->shape() == tensor.shape() ? copy->data() : nullptr;
 }
 

@@ -29,8 +29,8 @@ bool HasController(const std::string& controllers, const std::string& name) {
   return false;
 }
 
-// The groups of this process that may limit its processor time, innermost first. A line of
-// /proc/self/cgroup is "number:controllers:/path". A container may see the path of its
+// The groups of this process that may limit its processor time, innermost first. A line
+// of /proc/self/cgroup is "number:controllers:/path". A container may see the path of its
 // host, which its own file system lacks: the root then is its group.
 std::vector<ControlGroup> ControlGroups(const std::string& root) {
   std::vector<ControlGroup> groups;

@@ -11,12 +11,12 @@ namespace caffe {
 /// /proc and /sys.
 double CoreQuota(const std::string& root = "");
 
-/// The cores that this process may really use, at least 1: those of its affinity mask, and
-/// no more than its quota rounded up. Asked of the system once.
+/// The cores that this process may really use, at least 1: those of its affinity mask,
+/// and no more than its quota rounded up. Asked of the system once.
 int AllowedCores();
 
-/// Lets parallel regions that the calling thread starts have AllowedCores() threads, as far
-/// as nobody has chosen their number (OMP_NUM_THREADS, omp_set_num_threads).
+/// Lets parallel regions that the calling thread starts have AllowedCores() threads, as
+/// far as nobody has chosen their number (OMP_NUM_THREADS, omp_set_num_threads).
 void UseAllowedCores();
 
 /// How often the control groups have stopped this process because its quota was used up,

@@ -5,9 +5,9 @@
 
 namespace caffe {
 
-/// How threads of parallel regions wait for each other. Alone on a machine they had better
-/// spin, which is the fastest; where others want the same cores, they had better sleep, or
-/// they take the cores from the very threads that they wait for.
+/// How threads of parallel regions wait for each other. Alone on a machine they had
+/// better spin, which is the fastest; where others want the same cores, they had better
+/// sleep, or they take the cores from the very threads that they wait for.
 class ThreadsThatWait {
  public:
   /// From now on they sleep nearly at once. libgomp, GNU's OpenMP, cuts their spinning

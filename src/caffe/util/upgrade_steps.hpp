@@ -22,8 +22,8 @@ bool HasForeignNumbers(const NetParameter& net);
 /// nothing to do, or the bytes are no net.
 bool RenumberForeignFields(std::string* net_bytes);
 
-/// Reads a caffemodel as it is, but for fields of other forks, which are renumbered or left
-/// out. True if there were such.
+/// Reads a caffemodel as it is, but for fields of other forks, which are renumbered or
+/// left out. True if there were such.
 bool ReadStoredNet(const std::string& param_file, NetParameter* param);
 
 /// Splits every batch norm that a fork wrote with its scale and bias into a BatchNorm and

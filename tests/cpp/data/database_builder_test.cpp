@@ -32,7 +32,9 @@ ImageRecord Record(std::size_t number) {
 
 std::vector<ListedImage> Images(int count) {
   std::vector<ListedImage> images;
-  for (int i = 0; i < count; ++i) images.push_back({Str("image", i), i % 3, i + 1});
+  for (int i = 0; i < count; ++i) {
+    images.push_back({.path = Str("image", i), .label = i % 3, .line = i + 1});
+  }
   return images;
 }
 

@@ -101,8 +101,8 @@ TEST(FloatPrecisionTest, OfSoftmax) {
   for (const std::string text :
        {"type: 'Softmax'", "type: 'Softmax' softmax_param { axis: 0 }"}) {
     const bool across = text.find("axis") != std::string::npos;
-    LayerRun<float> run(text, {across ? std::vector<int>{classes, 3}
-                                      : std::vector<int>{3, classes}});
+    LayerRun<float> run(
+        text, {across ? std::vector<int>{classes, 3} : std::vector<int>{3, classes}});
     float* x = run.bottom[0]->mutable_cpu_data();
     const auto at = [&](int n, int c) { return across ? c * 3 + n : n * classes + c; };
     for (int n = 0; n < 3; ++n) {

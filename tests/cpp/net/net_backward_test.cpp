@@ -161,10 +161,10 @@ TEST(NetBackwardTest, LossWeightScalesLossAndGradients) {
 TEST(NetBackwardTest, ALossThatIsReadCountsOnce) {
   const std::string text = kInputs + IpLayer("ip", "x", 2);
   const auto plain = MakeNet<double>(text + LossLayer("loss", "ip", "t"));
-  const auto read = MakeNet<double>(text +
-                                    LossLayer("loss", "ip", "t", "loss_weight: 2") +
-                                    "layer { name: 'double' type: 'Power' top: 'double' "
-                                    "bottom: 'loss' power_param { scale: 2 } }");
+  const auto read =
+      MakeNet<double>(text + LossLayer("loss", "ip", "t", "loss_weight: 2") +
+                      "layer { name: 'double' type: 'Power' top: 'double' "
+                      "bottom: 'loss' power_param { scale: 2 } }");
   EXPECT_EQ(RunOnce(read.get()), 2 * RunOnce(plain.get()));
   auto want = WeightDiff(*plain, "ip");
   for (double& value : want) value *= 2;

@@ -266,8 +266,8 @@ TEST(NetOptimizeSkNet50Test, FusesAndReusesMemory) {
   // Parameters (110 MB), input and outputs are all that is left.
   EXPECT_LT(bytes, plain.MemoryBytes() / 3);
 
-  // With AMX activations stay bfloat16 from the image, which is copied, to the mean before
-  // the classifier: the last pooling reads what the last convolution has left.
+  // With AMX activations stay bfloat16 from the image, which is copied, to the mean
+  // before the classifier: the last pooling reads what the last convolution has left.
   optimized.set_precision(NetParameter::BF16);
   optimized.Forward();
   const std::int64_t copies = ChannelsLastCopies();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "caffe/util/math_functions.hpp"
 #include "fill.hpp"
 #include "tolerance.hpp"
 

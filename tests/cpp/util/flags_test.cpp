@@ -20,7 +20,8 @@ DEFINE_int64(test_large, int64_t{1} << 40, "A long.");
 DEFINE_uint64(test_huge, 1, "An unsigned long.");
 DEFINE_double(test_rate, 0.5, "A double.");
 DEFINE_int32(test_even, 2, "An even number.");
-DEFINE_validator(test_even, [](const char*, std::int32_t value) { return value % 2 == 0; });
+DEFINE_validator(test_even,
+                 [](const char*, std::int32_t value) { return value % 2 == 0; });
 DECLARE_string(test_name);
 DECLARE_double(test_rate);
 
@@ -102,9 +103,9 @@ TEST_F(FlagsTest, SaysWhatIsWrong) {
   const auto error = [&](const std::string& argument) {
     return MessageOf<ValueError>([&] { Parse({argument}); });
   };
-  EXPECT_THAT(error("-test_nam=x"),
-              AllOf(HasSubstr("unknown command line flag 'test_nam'"),
-                    HasSubstr("'test_name'")));
+  EXPECT_THAT(
+      error("-test_nam=x"),
+      AllOf(HasSubstr("unknown command line flag 'test_nam'"), HasSubstr("'test_name'")));
   EXPECT_THAT(error("-notest_name"), HasSubstr("unknown"));
   EXPECT_THAT(error("-test_small=4x"), AllOf(HasSubstr("'4x'"), HasSubstr("int32")));
   EXPECT_THAT(error("-test_small=2147483648"), HasSubstr("int32"));
@@ -166,15 +167,14 @@ TEST_F(FlagsTest, HelpListsThemAndExits) {
   // What is printed to stdout, as death tests read stderr.
   const auto parse = [&](const std::string& argument) {
     testing::internal::CaptureStdout();
-    EXPECT_EXIT(Parse({argument}), testing::ExitedWithCode(argument == "-version" ? 0 : 1),
-                "");
+    EXPECT_EXIT(Parse({argument}),
+                testing::ExitedWithCode(argument == "-version" ? 0 : 1), "");
     return testing::internal::GetCapturedStdout();
   };
   const std::string help = parse("--help");
   EXPECT_THAT(help, HasSubstr("program: does things\n"));
   EXPECT_THAT(help, HasSubstr("Flags from"));
-  EXPECT_THAT(help,
-              HasSubstr("-test_name (A text.) type: string default: \"none\"\n"));
+  EXPECT_THAT(help, HasSubstr("-test_name (A text.) type: string default: \"none\"\n"));
   EXPECT_THAT(help, HasSubstr("-test_even (An even number.) type: int32 default: 2\n"));
   EXPECT_THAT(parse("-version"), HasSubstr("program version 1.2\n"));
 
