@@ -115,14 +115,33 @@ TEST(CaffeProtoTest, AdditionsAreOutOfTheWay) {
     bvlc.insert(row.owner + "." + row.name);
     messages.insert(row.owner);
   }
-  // SKNet's batch norm and NVIDIA's stored values, whose numbers are given.
+  // SKNet's batch norm, NVIDIA's stored values and fields of forks' layers, whose numbers
+  // are given.
   const std::set<string> given = {"LayerParameter.cudnn_batch_norm_param",
                                   "BatchNormParameter.scale_filler",
                                   "BatchNormParameter.bias_filler",
                                   "BlobProto.raw_data_type",
                                   "BlobProto.raw_diff_type",
                                   "BlobProto.raw_data",
-                                  "BlobProto.raw_diff"};
+                                  "BlobProto.raw_diff",
+                                  "ImageDataParameter.ignore_label",
+                                  "ImageDataParameter.label_type",
+                                  "LayerParameter.bn_param",
+                                  "LayerParameter.detection_evaluate_param",
+                                  "LayerParameter.detection_output_param",
+                                  "LayerParameter.multibox_loss_param",
+                                  "LayerParameter.norm_param",
+                                  "LayerParameter.permute_param",
+                                  "LayerParameter.prior_box_param",
+                                  "LayerParameter.shuffle_channel_param",
+                                  "TransformationParameter.crop_h",
+                                  "TransformationParameter.crop_w",
+                                  "TransformationParameter.distort_param",
+                                  "TransformationParameter.emit_constraint",
+                                  "TransformationParameter.expand_param",
+                                  "TransformationParameter.resize_param",
+                                  "V1LayerParameter.bn_param",
+                                  "V1LayerParameter.unpooling_param"};
   const auto* file = NetParameter::descriptor()->file();
   for (int i = 0; i < file->message_type_count(); ++i) {
     const Descriptor* message = file->message_type(i);
