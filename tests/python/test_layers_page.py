@@ -1,4 +1,4 @@
-"""docs/layers.md has every layer of the library, with its parameters by their names."""
+"""The pages of layers have every one, with its parameters by their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from conftest import ROOT
 import caffe
 from caffe.proto import caffe_pb2
 
-PAGE = (ROOT / "docs" / "layers.md").read_text()
+PAGE = "\n".join(
+    (ROOT / "docs" / name).read_text() for name in ("layers.md", "layers_of_forks.md")
+)
 
 
 def entries() -> dict[str, str]:
@@ -38,7 +40,9 @@ def test_parameters_exist_and_have_these_defaults(kind, text):
     messages = re.findall(r"`(\w+_param)`", text)
     fields = {}
     for message in messages:
-        fields.update(layer.fields_by_name[message].message_type.fields_by_name)
+        # Of the layer, or of a message that stands before it.
+        field = layer.fields_by_name.get(message) or fields[message]
+        fields.update(field.message_type.fields_by_name)
     # Of the parameters alone: `name` (default), behind the message that has them.
     for listing in re.findall(r"`\w+_param`:(.*?)(?:\. |\.$|;|$)", text, re.DOTALL):
         for name, said in re.findall(r"`(\w+)`[^`(]*(?:\(([^)`]*)\))?", listing):
