@@ -57,6 +57,8 @@ class Reader {
  public:
   explicit Reader(const std::string& text)
       : layer_(LayerRegistry<T>::CreateLayer(LayerFromText(text))) {
+    // Each is the first layer since the seed was set: all draw alike.
+    Caffe::set_random_seed(1701);
     layer_->SetUp({}, tops_);
   }
 
