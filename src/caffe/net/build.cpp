@@ -276,8 +276,9 @@ void Builder<Dtype>::AppendParam(int layer_id, int param_id) {
   // The name is known: this blob shares the memory of the one that named it first.
   const int owner_net_param_id = owner_entry->second;
   graph_.param_owners.push_back(owner_net_param_id);
-  const auto [owner_layer_id, owner_param_id] =
-      graph_.param_layer_indices[owner_net_param_id];
+  // Lambdas of C++20 may use these names, but clang 14 does not let them use bindings.
+  const auto place = graph_.param_layer_indices[owner_net_param_id];
+  const int owner_layer_id = place.first, owner_param_id = place.second;
   const Blob<Dtype>& own = *layer->blobs()[param_id];
   const Blob<Dtype>& owner = *graph_.layers[owner_layer_id]->blobs()[owner_param_id];
   const bool permissive = spec.share_mode() == ParamSpec_DimCheckMode_PERMISSIVE;
