@@ -132,7 +132,7 @@ nb::str NameOf(const string& bytes) {
 using ImageFile = std::tuple<nb::bytes, int, std::uint64_t, std::uint64_t>;
 
 ListedImage ListedImageOf(const ImageFile& file) {
-  return {BytesOf(std::get<0>(file)), std::get<1>(file), 0};
+  return {.path = BytesOf(std::get<0>(file)), .label = std::get<1>(file)};
 }
 
 std::optional<ArchivePart> PartOf(const ImageFile& file, bool archive) {

@@ -11,8 +11,8 @@ namespace caffe {
 struct ListedImage {
   string path;
   int label = 0;
-  string label_path;  ///< of a list of pairs
   int line = 0;       ///< in the list, from 1
+  string label_path;  ///< of a list of pairs
 };
 
 /// What follows a path.
