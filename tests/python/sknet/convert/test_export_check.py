@@ -249,7 +249,7 @@ def test_a_net_that_magnifies_rounding_is_judged_by_its_layers(
     ("variance", "depths", "said"),
     [
         (0, (2, 2, 2, 2), "was not compared: with these"),
-        (1, (3, 4, 6, 3), "this net magnifies rounding"),
+        (0.7, (3, 4, 6, 3), "this net magnifies rounding"),
     ],
 )
 def test_untrained_networks_pass(variance, depths, said, tmp_path, capsys):
