@@ -169,7 +169,7 @@ def test_the_net_is_evaluated_twice(walk, trained):
         assert record["top1"] == first["top1"]
         assert record["images"] == 2 * VAL
     # Guessing errs in one half.
-    assert first["top1"]["error_percent"] <= 15
+    assert first["top1"]["error_percent"] < 25
 
 
 def test_what_the_log_says_is_what_the_snapshot_gives(walk, trained):
@@ -197,7 +197,7 @@ def test_results_stand_beside_the_papers(walk, trained):
 
 def test_the_fine_tuned_net_is_looked_into(walk, tuned):
     _, record = evaluated(walk, tuned, "tuned.json")
-    assert record["top1"]["error_percent"] <= 15
+    assert record["top1"]["error_percent"] < 25
     walk.run(
         *("sknet", "attention", "tuned/train_val.prototxt", "--weights", tuned),
         *("--source", "data/val_lmdb", "--out", "attention"),
