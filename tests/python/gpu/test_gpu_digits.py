@@ -58,8 +58,8 @@ def solver(folder, digits, net, **fields):
         (digits / "solver.prototxt").read_text(), caffe_pb2.SolverParameter()
     )
     tests = ("test_iter", "test_interval", "test_initialization")
-    # The rate would begin at 0, and end there before it had risen. At ten times this one
-    # differences of rounding grow to 7e-4 in 30 iterations.
+    # The rate would begin at 0, and end there before it had risen. At ten times this
+    # one differences of rounding grow to 7e-4 in 30 iterations.
     for name in (*tests, "snapshot", "warmup_iter"):
         message.ClearField(name)
     message.base_lr = 0.001

@@ -91,7 +91,9 @@ REFUSED = {
     "plus": NET.replace(b"dim: 4", b"dim: +4"),
     "binary number": NET.replace(b"dim: 4", b"dim: 0b100"),
     "unknown field": NET.replace(b"bottom:", b"botom:"),
-    "field of a fork": NET.replace(b'"ReLU"', b'"ReLU" video_data_param { device_id: 0 }'),
+    "field of a fork": NET.replace(
+        b'"ReLU"', b'"ReLU" video_data_param { device_id: 0 }'
+    ),
     "unquoted type": NET.replace(b'"ReLU"', b"RELU"),
     "missing brace": NET + b"layer {",
     "brace too many": NET + b"}",
