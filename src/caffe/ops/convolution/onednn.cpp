@@ -241,7 +241,9 @@ class OnednnConvolution : public ConvolutionOp<float> {
   }
 
   bool MayCopy() const {
-    return onednn::HasMatrixUnits() && problem_.spatial_axes() == 2 && !problem_.addend;
+    // With one place the copy is worth no more than what it speeds up.
+    return onednn::HasMatrixUnits() && problem_.spatial_axes() == 2 && !problem_.addend &&
+           !SameInEveryLayout(problem_.dst);
   }
 
   // Results are float32 whatever the operands are.
